@@ -1,0 +1,158 @@
+"""Minibatches of recorded episodes in an order that a seed fixes, and what encoder and V make of them.
+
+Encoders without memory train on single steps, those with memory on whole episodes, through which gradients flow back
+`sequence_length` steps.
+
+Shape key: n steps, E episodes, Q distinct inputs, I input width, D features, T time, B batch, b steps in a minibatch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agents.encoded import EncodedEpisodes
+from agents.networks import Encoder
+from agents.streams import Indices
+from shards.value_head import ValueHead
+
+
+@dataclass(frozen=True, eq=False)
+class Minibatch:
+    """Steps to train on, and the episodes they make up where an encoder with memory needs them in order."""
+
+    steps: Tensor
+    episodes: Indices | None = None
+
+
+def minibatches(
+    data: EncodedEpisodes, *, batch_size: int, generator: torch.Generator, whole_episodes: bool
+) -> Iterator[Minibatch]:
+    """Endless minibatches; every pass over the data is a new permutation from `generator`, which fixes the order.
+
+    Args:
+        data: what to draw from.
+        batch_size: steps in a minibatch; with whole episodes, as many episodes as have about that many steps.
+        generator: a CPU generator; nothing else decides the order, so equal generators give equal minibatches.
+        whole_episodes: for encoders with memory.
+    """
+    if whole_episodes:
+        mean_length = data.num_steps / len(data.final_input)
+        for chosen in _permuted(len(data.final_input), max(1, round(batch_size / mean_length)), generator):
+            episodes = chosen.numpy()
+            steps = np.concatenate([np.arange(data.offsets[e], data.offsets[e + 1]) for e in episodes])
+            yield Minibatch(torch.from_numpy(steps).to(data.step_input.device), episodes)
+    else:
+        for chosen in _permuted(data.num_steps, batch_size, generator):
+            yield Minibatch(chosen.to(data.step_input.device))
+
+
+def features_of(
+    encoder: Encoder | None, data: EncodedEpisodes, batch: Minibatch, *, sequence_length: int = 1
+) -> Tensor:
+    """Features float32[b, D] of the steps of a minibatch, in their order.
+
+    Args:
+        encoder: E, or None where the data hold features.
+        data: holds the inputs.
+        batch: which steps.
+        sequence_length: gradients flow back this many steps through a memory, and no farther.
+    """
+    if encoder is None or batch.episodes is None:
+        inputs = data.inputs.index_select(0, data.step_input.index_select(0, batch.steps))
+        return inputs if encoder is None else encoder(inputs)[0]
+    grid, lengths = padded_inputs(data, batch.episodes, with_final=False)
+    unrolled = unroll_padded(encoder, data.inputs[grid], sequence_length=sequence_length)
+    return unrolled.transpose(0, 1)[_within(lengths, len(grid), unrolled.device)]
+
+
+def padded_inputs(data: EncodedEpisodes, episodes: Indices, *, with_final: bool) -> tuple[Tensor, Indices]:
+    """Input numbers int64[T, B] of episodes side by side, the last one repeated; and the number of inputs of each.
+
+    Args:
+        data: holds the episodes.
+        episodes: int64[B].
+        with_final: the input after the last step stands behind it.
+    """
+    lengths = data.lengths[episodes]
+    time = np.minimum(np.arange(lengths.max())[:, None], lengths - 1)
+    grid = data.step_input[torch.from_numpy(data.offsets[episodes] + time).to(data.step_input.device)]
+    if not with_final:
+        return grid, lengths
+    grid = torch.cat([grid, grid[-1:]])
+    grid[torch.from_numpy(lengths), torch.arange(len(lengths))] = data.final_input[torch.from_numpy(episodes)]
+    return grid, lengths + 1
+
+
+def unroll_padded(encoder: Encoder, inputs: Tensor, *, sequence_length: int) -> Tensor:
+    """Features [T, B, D] of inputs [T, B, I] from zero memory; the memory passes on but its gradient is cut."""
+    starts = torch.zeros(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+    memory, parts = None, []
+    for first in range(0, len(inputs), sequence_length):
+        piece = slice(first, first + sequence_length)
+        features, memory = encoder.unroll(inputs[piece], None if memory is None else memory.detach(), starts[piece])
+        parts.append(features)
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def frozen_features(encoder: Encoder, data: EncodedEpisodes) -> EncodedEpisodes:
+    """The same episodes with features in place of inputs, for an encoder that will not change.
+
+    Args:
+        encoder: E; one with memory has features of every step, whatever steps look alike.
+        data: the episodes.
+    """
+    if encoder.memory_size == 0:
+        parts = [encoder(inputs)[0] for inputs in torch.split(data.inputs, 8192)]
+        return dataclasses.replace(data, inputs=torch.cat(parts))
+    num_steps, num_episodes = data.num_steps, len(data.final_input)
+    features = data.inputs.new_empty(num_steps + num_episodes, encoder.num_features)
+    for episodes in np.array_split(np.arange(num_episodes), -(-num_episodes // 512)):
+        grid, lengths = padded_inputs(data, episodes, with_final=True)
+        unrolled = unroll_padded(encoder, data.inputs[grid], sequence_length=len(grid)).transpose(0, 1)
+        steps = slice(data.offsets[episodes[0]], data.offsets[episodes[-1] + 1])
+        features[steps] = unrolled[_within(lengths - 1, len(grid), unrolled.device)]
+        features[num_steps + episodes] = unrolled[np.arange(len(episodes)), lengths - 1]
+    number = torch.arange(num_steps + num_episodes, device=features.device)
+    contexts = data.contexts[torch.cat([data.step_input, data.final_input])]
+    return EncodedEpisodes(features, contexts, number[:num_steps], number[num_steps:], data.offsets)
+
+
+@torch.no_grad()
+def all_values(
+    head: ValueHead, data: EncodedEpisodes, *, encoder: Encoder | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """V at every step float64[n], and after the last step of every episode float64[E].
+
+    Args:
+        head: V.
+        data: the episodes.
+        encoder: E, or None where the data hold features.
+    """
+    features = data if encoder is None else frozen_features(encoder, data)
+    parts = zip(torch.split(features.inputs, 8192), torch.split(features.contexts, 8192), strict=True)
+    values = torch.cat([head(rows, contexts).value for rows, contexts in parts]).double()
+    return values[features.step_input].cpu().numpy(), values[features.final_input].cpu().numpy()
+
+
+def _permuted(num: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Endless pieces of `size` numbers out of one permutation after the other; pieces may span two."""
+    left = torch.zeros(0, dtype=torch.int64)
+    while True:
+        while len(left) < size:
+            left = torch.cat([left, torch.randperm(num, generator=generator)])
+        # One split costs less than a slice for each minibatch.
+        whole = len(left) // size * size
+        pieces, left = torch.split(left[:whole], size), left[whole:]
+        yield from pieces
+
+
+def _within(lengths: Indices, num_times: int, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.arange(num_times) < lengths[:, None]).to(device)

@@ -1,0 +1,120 @@
+"""Vector envs by id: native ones for our worlds, Gymnasium's synchronous ones for all others, seeded without overlap.
+
+Env k of a native batch draws from (seed, first_env + k); env k of a foreign one is reset with its own spawned seed.
+Gymnasium's default, seed + k, would let two runs with neighbouring seeds share all but one of their envs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from agents.agent import num_actions_of
+from agents.observations import ObservationSpec
+from agents.seeding import derive_seed, spawn_seeds
+from agents.streams import EnvStream
+from envs.errors import UserError, nearest
+from envs.registry import WORLDS, make_world, world_id
+from envs.rows import World
+from envs.vector import GridVectorEnv
+
+Vector = VectorEnv[Any, Any, Any]
+DEFAULT_DISCOUNT = 0.99
+PACKAGES = MappingProxyType({"MiniGrid-": "minigrid", "BabyAI-": "minigrid"})
+
+
+def world_of(env_id: str, options: Mapping[str, Any] | None = None) -> World | None:
+    """The world that an id of ours names, None for a foreign id; raises UserError for unknown options."""
+    if env_id not in {world_id(name) for name in WORLDS}:
+        return None
+    return make_world(env_id, **dict(options or {}))
+
+
+def discount_of(env_id: str, options: Mapping[str, Any] | None = None) -> float:
+    """The world's own γ, 0.99 for foreign envs, which have none."""
+    world = world_of(env_id, options)
+    return DEFAULT_DISCOUNT if world is None else world.discount
+
+
+def make_vector(
+    env_id: str,
+    num_envs: int,
+    *,
+    options: Mapping[str, Any] | None = None,
+    split: str = "train",
+    first_env: int = 0,
+    autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
+) -> Vector:
+    """Build a vector env.
+
+    Args:
+        env_id: Gymnasium id; the package that registers it must have been imported.
+        num_envs: N ≥ 1.
+        options: the world's options, or keyword arguments of `gymnasium.make`.
+        split: "train" or "test" levels (our worlds only; foreign envs differ by seed).
+        first_env: index of the first env among all that share a seed (our worlds only).
+        autoreset_mode: any of the three.
+
+    Raises:
+        UserError: an unknown id or option, or actions that are not Discrete.
+    """
+    world = world_of(env_id, options)
+    if world is not None:
+        levels = world.levels(split)
+        return GridVectorEnv(world, num_envs, levels=levels, autoreset_mode=autoreset_mode, first_env=first_env)
+    require_env(env_id)
+    known = dict(options or {})
+    try:
+        makers = [lambda: make_single(env_id, known) for _ in range(num_envs)]
+        env = SyncVectorEnv(makers, autoreset_mode=autoreset_mode)
+    except (gymnasium.error.Error, TypeError) as error:
+        raise UserError(f"Env {env_id!r} with options {known} cannot be made: {_one_line(error)}") from error
+    num_actions_of(env.single_action_space)
+    return env
+
+
+def import_package_of(env_id: str) -> None:
+    """Import the package that registers an id, where it is one that this project depends on."""
+    for prefix, package in PACKAGES.items():
+        if env_id.startswith(prefix):
+            importlib.import_module(package)
+
+
+def make_single(env_id: str, options: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:
+    """`gymnasium.make` without its checker, which costs time and is meant for authors of envs."""
+    return gymnasium.make(env_id, disable_env_checker=True, **dict(options))
+
+
+def require_env(env_id: str) -> None:
+    """Refuse an id that nobody registered; UserError names the nearest one."""
+    import_package_of(env_id)
+    try:
+        gymnasium.spec(env_id)
+    except gymnasium.error.Error as error:
+        hint = nearest(env_id, gymnasium.registry)
+        message = f"Env {env_id!r} is unknown to Gymnasium; import the package that registers it.{hint}"
+        raise UserError(message) from error
+
+
+def open_stream(env: Vector, spec: ObservationSpec, *, seed: int, name: str) -> EnvStream:
+    """Reset a vector env from the stream `name` of a seed, and show it.
+
+    Args:
+        env: native or foreign.
+        spec: which parts of the observations to keep.
+        seed: of the run.
+        name: what the episodes are for, such as "reinforce"; two names share no episode.
+    """
+    if isinstance(env, GridVectorEnv):
+        return EnvStream(env, seeds=derive_seed(seed, name, "envs"), flatten=spec.select)
+    seeds = spawn_seeds(seed, env.num_envs, name, "envs", bits=31)
+    return EnvStream(env, seeds=seeds, flatten=spec.select)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,128 @@
+"""What an agent earns: whole episodes of a named actor, on training or on held-out levels.
+
+Shape key: E episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.actors import make_actor
+from agents.agent import AlphaAgent
+from agents.environments import discount_of, make_vector, open_stream, world_of
+from agents.playing import Played, first_episodes, play
+from agents.recorder import FOREIGN_BATCH, NATIVE_BATCH
+from envs.errors import UserError, require_integer
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Episodes of one actor. Rewards after a time limit are not in any return.
+
+    Attributes:
+        actor: "D" or "V1".
+        greedy: whether D took its most probable action.
+        split: "train" or "test" levels (our worlds), or "seeds" (foreign envs, which have fresh seeds for levels).
+        discount: γ of the discounted returns.
+        returns: float64[E], Σ_t r_t.
+        discounted_returns: float64[E], Σ_t γ^t r_t.
+        lengths: int64[E].
+        levels: int64[E], −1 where there are none.
+        performance: float64[E], Σ_t of the hidden performance, NaN where there is none.
+        terminated: bool[E], the world ended the episode, not the limit.
+    """
+
+    actor: str
+    greedy: bool
+    split: str
+    discount: float
+    returns: Floats
+    discounted_returns: Floats
+    lengths: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    performance: Floats
+    terminated: NDArray[np.bool_]
+
+    def summary(self) -> dict[str, Any]:
+        """Means over episodes, JSON-ready; the episodes of one agent say nothing about other seeds."""
+        performance = float(np.mean(self.performance))
+        return {
+            "actor": self.actor, "greedy": self.greedy, "split": self.split, "num_episodes": len(self.returns),
+            "mean_return": float(np.mean(self.returns)), "discount": self.discount,
+            "mean_discounted_return": float(np.mean(self.discounted_returns)),
+            "mean_length": float(np.mean(self.lengths)), "share_terminated": float(np.mean(self.terminated)),
+            "mean_performance": performance if np.isfinite(performance) else None,
+        }  # fmt: skip
+
+
+def evaluate(
+    agent: AlphaAgent,
+    env_id: str,
+    *,
+    actor: str = "D",
+    greedy: bool = True,
+    num_episodes: int = 256,
+    seed: int = 0,
+    split: str = "test",
+    options: Mapping[str, Any] | None = None,
+    discount: float | None = None,
+) -> Evaluation:
+    """Play `num_episodes` whole episodes, the first of as many envs in a world of ours.
+
+    Args:
+        agent: read only.
+        env_id: Gymnasium id.
+        actor: "D", or "V1" = argmax_a E[r + γ·V(s')] with the world's kernel.
+        greedy: D takes its most probable action; False samples. V1 is always greedy.
+        num_episodes: E ≥ 1.
+        seed: of episodes and of sampled actions; its streams are none of those that train an agent.
+        split: "test" levels, which no training stage plays, or "train" (our worlds only).
+        options: of the world, or of `gymnasium.make`.
+        discount: γ; None for the world's own, 0.99 for foreign envs.
+
+    Returns:
+        The episodes, in an order that does not depend on their lengths.
+
+    Raises:
+        UserError: an unknown id, option, split or actor; V1 where the env has no kernel.
+        NonFiniteError: a reward, an observation, logits or values are NaN or infinite.
+    """
+    require_integer("num_episodes", num_episodes, low=1, high=2**31)
+    world = world_of(env_id, options)
+    if actor == "V1" and world is None:
+        raise UserError(f"Actor 'V1' needs a world with a kernel, which {env_id} has not; use actor 'D'.")
+    gamma = discount_of(env_id, options) if discount is None else discount
+    parts = []
+    for first in range(0, num_episodes, num_episodes if world is None else NATIVE_BATCH):
+        num_envs = min(num_episodes - first, FOREIGN_BATCH if world is None else NATIVE_BATCH)
+        env = make_vector(env_id, num_envs, options=options, split=split, first_env=0 if world is None else first)
+        stream = open_stream(env, agent.spec, seed=seed, name="evaluate")
+        player = make_actor(actor, agent, env, seed=seed, greedy=greedy, first_env=first)
+        per_env = 1 if world is not None else -(-num_episodes // num_envs)
+        parts.append(first_episodes(play(stream, player, episodes_per_env=per_env), num_episodes))
+        env.close()
+    return _evaluation(
+        parts, actor=actor, greedy=greedy or actor == "V1", split="seeds" if world is None else split, discount=gamma
+    )
+
+
+def _evaluation(parts: list[Played], *, actor: str, greedy: bool, split: str, discount: float) -> Evaluation:
+    def joined(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    lengths = joined("lengths")
+    starts = np.cumsum(lengths) - lengths
+    age = np.arange(lengths.sum()) - np.repeat(starts, lengths)
+    rewards = joined("rewards")
+    return Evaluation(
+        actor=actor, greedy=greedy, split=split, discount=discount, returns=np.add.reduceat(rewards, starts),
+        discounted_returns=np.add.reduceat(rewards * discount**age, starts), lengths=lengths, levels=joined("levels"),
+        performance=np.add.reduceat(joined("performance"), starts), terminated=joined("terminated"),
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""The imitation stage: D∘E learns to repeat recorded actions.
+
+Shape key: n steps, b steps in a minibatch, A actions.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.agent import AlphaAgent
+from agents.batches import Minibatch, features_of, frozen_features, minibatches
+from agents.config import ImitationConfig
+from agents.encoded import EncodedEpisodes, encode_episodes, select_episodes
+from agents.losses import imitation_loss
+from agents.optimization import FlatAdam, annealed
+from agents.seeding import numpy_generator, torch_generator
+from agents.streams import Indices
+from envs.episodes import Episodes
+from envs.errors import UserError
+
+Progress = Callable[[float, str], None]
+Record = list[dict[str, Any]]
+
+
+def imitate(
+    agent: AlphaAgent,
+    data: Episodes,
+    config: ImitationConfig,
+    *,
+    seed: int,
+    num_checkpoints: int = 10,
+    progress: Progress | None = None,
+) -> tuple[AlphaAgent, Record]:
+    """Train D∘E by cross-entropy on the actions of episodes; V∘E keeps its weights unless it shares E.
+
+    Args:
+        agent: left as it is.
+        data: demonstrations with observations; recorded actions are imitated, whatever they earned.
+        config: settings.
+        seed: of the held-out episodes and of the minibatches.
+        num_checkpoints: rows of the record, evenly spread.
+        progress: called with the share that is done, and a line.
+
+    Returns:
+        The trained copy, and one row per checkpoint: step, loss and gradient norm (means since the last row), accuracy
+        (share of held-out steps whose most probable action is the recorded one; of all steps where none is held out).
+        An expert who chooses among equal actions cannot be matched at accuracy 1.
+
+    Raises:
+        UserError: actions or observations that are not the agent's.
+        NonFiniteError: an observation, a loss or a gradient is NaN or infinite; nothing was updated by it.
+    """
+    agent = copy.deepcopy(agent)
+    _check_actions(data.actions, agent.num_actions)
+    every = encode_episodes(agent, data)
+    learned, held_out = _split(data.num_episodes, config.validation_share, seed)
+    encoded, steps = select_episodes(every, learned)
+    actions = torch.from_numpy(data.actions[steps]).to(agent.device)
+    encoder = agent.policy_encoder if config.train_encoder else None
+    encoded = encoded if encoder is not None else frozen_features(agent.policy_encoder, encoded)
+    modules = (agent.policy_head,) if encoder is None else (encoder, agent.policy_head)
+    optimizer = FlatAdam((p for m in modules for p in m.parameters()), max_grad_norm=config.max_grad_norm)
+    batches = minibatches(
+        encoded, batch_size=config.batch_size, generator=torch_generator(seed, "imitate", "minibatches"),
+        whole_episodes=encoder is not None and encoder.memory_size > 0,
+    )  # fmt: skip
+    marks = set(np.linspace(0, config.num_updates, num_checkpoints + 1).round().astype(int)[1:].tolist())
+    record: Record = []
+    history: list[tuple[float, float]] = []
+    for step in range(config.num_updates):
+        batch = next(batches)
+        features = features_of(encoder, encoded, batch, sequence_length=config.sequence_length)
+        loss = imitation_loss(agent.policy_head(features), actions.index_select(0, batch.steps))
+        rate = annealed(config.learning_rate, step=step, num_steps=config.num_updates, anneal=config.anneal)
+        history.append(optimizer.step(loss, learning_rate=rate, site="imitation"))
+        if step + 1 in marks:
+            accuracy = _accuracy(agent, every, data.actions, chosen=held_out if len(held_out) else learned)
+            mean_loss, mean_norm = np.mean(history, axis=0).tolist()
+            record.append({"step": step + 1, "loss": mean_loss, "gradient_norm": mean_norm, "accuracy": accuracy})
+            history = []
+            if progress is not None:
+                progress((step + 1) / config.num_updates, f"imitate: accuracy {accuracy:.3f}")
+    optimizer.release()
+    return agent, record
+
+
+def _check_actions(actions: Indices, num_actions: int) -> None:
+    if len(actions) and (actions.min() < 0 or actions.max() >= num_actions):
+        seen = f"{actions.min()} to {actions.max()}"
+        raise UserError(f"Recorded actions are {seen}; this agent has actions 0 to {num_actions - 1}.")
+
+
+def _split(num_episodes: int, share: float, seed: int) -> tuple[Indices, Indices]:
+    """Episodes to learn from and to hold out; at least one is learned from."""
+    order = numpy_generator(seed, "imitate", "held out").permutation(num_episodes)
+    num_held_out = min(round(share * num_episodes), num_episodes - 1)
+    return np.sort(order[num_held_out:]), np.sort(order[:num_held_out])
+
+
+@torch.no_grad()
+def _accuracy(agent: AlphaAgent, data: EncodedEpisodes, actions: Indices, *, chosen: Indices) -> float:
+    """Share of the chosen episodes' steps whose most probable action is the recorded one."""
+    encoded, steps = select_episodes(data, chosen)
+    features = frozen_features(agent.policy_encoder, encoded)
+    everything = Minibatch(torch.arange(encoded.num_steps, device=features.inputs.device))
+    best: Tensor = agent.policy_head(features_of(None, features, everything)).argmax(-1)
+    return float(np.mean(best.cpu().numpy() == actions[steps]))

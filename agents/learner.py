@@ -1,0 +1,194 @@
+"""The reinforcement stage: a clipped policy gradient on λ-returns, with a baseline of its own or V for one.
+
+Shape key: T steps, N envs, M truncations, I input width, b rows in a minibatch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agents.actors import PolicyActor
+from agents.agent import AlphaAgent
+from agents.config import ReinforceConfig
+from agents.losses import clipped_policy_loss, entropy, log_probability, standardise
+from agents.networks import Encoder
+from agents.optimization import FlatAdam, annealed
+from agents.rollout import Rollout, collect
+from agents.samples import Samples, minibatch_rows, prepare
+from agents.seeding import torch_generator
+from agents.streams import EnvStream
+from shards.value_head import ValueTargets
+
+Progress = Callable[[float, str], None]
+Record = list[dict[str, Any]]
+
+
+def reinforce(
+    agent: AlphaAgent,
+    stream: EnvStream,
+    config: ReinforceConfig,
+    *,
+    discount: float,
+    seed: int,
+    on_update: Callable[[AlphaAgent, dict[str, Any]], bool] | None = None,
+    progress: Progress | None = None,
+) -> tuple[AlphaAgent, Record]:
+    """Train D∘E in the envs of a stream.
+
+        loss = clipped policy loss − entropy_weight·H + baseline_weight·(baseline − λ-return)²,
+
+    or with V's own credit in place of the last term where `config.share_value`. V∘E is trained in that case alone.
+
+    Args:
+        agent: left as it is.
+        stream: freshly reset envs; they are stepped.
+        config: settings.
+        discount: γ where the settings leave it open.
+        seed: of actions and minibatches.
+        on_update: called with the agent and each row of the record; True ends the training.
+        progress: called with the share that is done, and a line.
+
+    Returns:
+        The trained copy, and one row per update: steps, mean return and length of the episodes that ended in it
+        (NaN-free: None where none did), loss parts, approximate KL divergence from the acting policy, entropy.
+
+    Raises:
+        NonFiniteError: reward, observation, logits, loss or gradient is NaN or infinite; nothing was updated by it.
+
+    Source: Schulman et al. (2017), arXiv 1707.06347; λ-returns as in Schulman et al. (2016), arXiv 1506.02438.
+    """
+    agent = copy.deepcopy(agent)
+    gamma = discount if config.discount is None else config.discount
+    optimizer = FlatAdam(_trained(agent, config), max_grad_norm=config.max_grad_norm)
+    actor, tracker = PolicyActor(agent, seed=seed), _ReturnTracker(stream.num_envs)
+    generator = torch_generator(seed, "reinforce", "minibatches")
+    num_updates = -(-config.num_steps // (stream.num_envs * config.rollout_length))
+    record: Record = []
+    value_memory = agent.value_encoder.initial_memory(stream.num_envs, agent.device) if config.share_value else None
+    for update in range(num_updates):
+        rollout = collect(stream, actor, num_steps=config.rollout_length)
+        samples, value_memory = prepare(agent, rollout, config, discount=gamma, value_memory=value_memory)
+        rate = annealed(config.learning_rate, step=update, num_steps=num_updates, anneal=config.anneal)
+        parts = [
+            _update(agent, samples, rows, optimizer=optimizer, config=config, learning_rate=rate)
+            for rows in _passes(samples, config, generator, whole_columns=agent.policy_encoder.memory_size > 0)
+        ]
+        row = {"update": update + 1, "step": (update + 1) * rollout.valid.size, **tracker.add(rollout), **_means(parts)}
+        record.append(row)
+        if progress is not None:
+            progress((update + 1) / num_updates, f"reinforce: return {row['mean_return']}")
+        if on_update is not None and on_update(agent, row):
+            break
+    optimizer.release()
+    return agent, record
+
+
+def _trained(agent: AlphaAgent, config: ReinforceConfig) -> Iterator[nn.Parameter]:
+    """The parameters that the settings let change."""
+    yield from agent.policy_head.parameters()
+    if config.train_encoder:
+        yield from agent.policy_encoder.parameters()
+    if not config.share_value:
+        yield from agent.baseline_head.parameters()
+    else:
+        yield from agent.value_head.parameters()
+        if config.train_encoder:
+            yield from agent.value_encoder.parameters()
+
+
+def _passes(
+    samples: Samples, config: ReinforceConfig, generator: torch.Generator, *, whole_columns: bool
+) -> Iterator[Tensor]:
+    for _ in range(config.num_epochs):
+        yield from minibatch_rows(
+            samples, batch_size=config.batch_size, generator=generator, whole_columns=whole_columns
+        )
+
+
+def _update(
+    agent: AlphaAgent,
+    samples: Samples,
+    chosen: Tensor,
+    *,
+    optimizer: FlatAdam,
+    config: ReinforceConfig,
+    learning_rate: float,
+) -> dict[str, float]:
+    """One gradient step on some rows (or, for encoders with memory, on all rows of some envs)."""
+    features, rows = _features(agent.policy_encoder, samples, chosen, memory=samples.memory)
+    logits = agent.policy_head(features)
+    log_probs, old_log_probs = log_probability(logits, samples.actions[rows]), samples.old_log_probs[rows]
+    gains = samples.advantages[rows]
+    gains = standardise(gains) if config.normalize_advantage else gains
+    policy_loss = clipped_policy_loss(log_probs, old_log_probs, advantages=gains, clip=config.clip)
+    spread = entropy(logits).mean()
+    if config.share_value:
+        baseline_loss = _value_loss(agent, samples, chosen, features=features if agent.shared else None)
+    else:
+        baseline_loss = (agent.baseline_head(features) - samples.targets.total[rows]).square().mean()
+    loss = policy_loss - config.entropy_weight * spread + config.baseline_weight * baseline_loss
+    _, norm = optimizer.step(loss, learning_rate=learning_rate, site="reinforce")
+    log_ratio = (log_probs - old_log_probs).detach()
+    return {
+        "policy_loss": policy_loss.item(), "baseline_loss": baseline_loss.item(), "entropy": spread.item(),
+        "gradient_norm": norm, "approx_kl": (log_ratio.exp() - 1.0 - log_ratio).mean().item(),
+    }  # fmt: skip
+
+
+def _features(encoder: Encoder, samples: Samples, chosen: Tensor, *, memory: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Features [b, D] and the numbers int64[b] of the rows that they belong to."""
+    if encoder.memory_size == 0:
+        features: Tensor = encoder(samples.inputs.flatten(0, 1).index_select(0, chosen))[0]
+        return features, chosen
+    rows, mask = samples.columns(chosen)
+    before = None if memory is None else memory[chosen]
+    unrolled, _ = encoder.unroll(samples.inputs[:, chosen], before, samples.starts[:, chosen])
+    return unrolled.flatten(0, 1)[mask], rows
+
+
+def _value_loss(agent: AlphaAgent, samples: Samples, chosen: Tensor, *, features: Tensor | None) -> Tensor:
+    """V's own loss on the rows; `features` where V shares D's encoder."""
+    rows = chosen if agent.policy_encoder.memory_size == 0 else samples.columns(chosen)[0]
+    if features is None:
+        features, rows = _features(agent.value_encoder, samples, chosen, memory=samples.value_memory)
+    whole = samples.targets
+    assert whole.context is not None
+    shares = None if whole.event_share is None else whole.event_share[rows]
+    targets = ValueTargets(total=whole.total[rows], context=whole.context[rows], event_share=shares)
+    return agent.value_head.credit(agent.value_head(features, targets.context), targets)
+
+
+class _ReturnTracker:
+    """Undiscounted returns and lengths of the episodes that end, across rollouts."""
+
+    def __init__(self, num_envs: int) -> None:
+        self.returns, self.lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
+
+    def add(self, rollout: Rollout) -> dict[str, float | int | None]:
+        """Follow the rollout; return the means over the episodes that ended in it."""
+        ended_returns: list[float] = []
+        ended_lengths: list[int] = []
+        for rewards, valid, ends in zip(
+            rollout.rewards, rollout.valid, rollout.terminated | rollout.truncated, strict=True
+        ):
+            self.returns += rewards * valid
+            self.lengths += valid
+            ended_returns += self.returns[ends].tolist()
+            ended_lengths += self.lengths[ends].tolist()
+            self.returns[ends], self.lengths[ends] = 0.0, 0
+        known = len(ended_returns) > 0
+        return {
+            "mean_return": float(np.mean(ended_returns)) if known else None,
+            "mean_length": float(np.mean(ended_lengths)) if known else None,
+            "num_episodes": len(ended_returns),
+        }
+
+
+def _means(parts: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}

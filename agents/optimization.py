@@ -1,0 +1,95 @@
+"""Adam with a clipped gradient on one flat vector: nothing is updated before loss and gradient are known to be finite.
+
+Parameters become views of one vector while they train. One vector costs five small operations a step, whatever the
+number of layers; on one CPU thread that is a third of what torch's own fused Adam and clipping take for small networks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from envs.errors import NonFiniteError
+
+DECAY_1, DECAY_2, EPSILON = 0.9, 0.999, 1e-8
+
+
+class FlatAdam:
+    """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − lr·(m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε).
+
+    g is the gradient scaled to a 2-norm of at most `max_grad_norm`. β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+
+    Source: Kingma & Ba (2015), algorithm 1, arXiv 1412.6980. Parameters that the loss does not reach get a gradient of 0.
+
+    Attributes:
+        num_steps: steps taken.
+        first_moment: m, float[P].
+        second_moment: v, float[P].
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, max_grad_norm: float) -> None:
+        """Gather the parameters that require a gradient into one vector.
+
+        Args:
+            parameters: all on one device and of one dtype; duplicates count once.
+            max_grad_norm: > 0.
+        """
+        trained = {id(parameter): parameter for parameter in parameters if parameter.requires_grad}
+        self.parameters = list(trained.values())
+        self.max_grad_norm, self.num_steps = max_grad_norm, 0
+        flat = [parameter.detach().reshape(-1) for parameter in self.parameters]
+        self.vector = torch.cat(flat) if flat else torch.zeros(0)
+        views = self.vector.split([len(part) for part in flat])
+        for parameter, view in zip(self.parameters, views, strict=True):
+            parameter.data = view.view_as(parameter)
+        self.first_moment, self.second_moment = torch.zeros_like(self.vector), torch.zeros_like(self.vector)
+
+    def step(self, loss: Tensor, *, learning_rate: float, site: str) -> tuple[float, float]:
+        """Take one step down the gradient of `loss`.
+
+        Args:
+            loss: a scalar with its graph.
+            learning_rate: ≥ 0.
+            site: what the loss is, for the message.
+
+        Returns:
+            The loss, and the gradient's norm before clipping.
+
+        Raises:
+            NonFiniteError: loss or gradient is NaN or infinite; no parameter has changed.
+        """
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NonFiniteError(f"{site} loss", step=self.num_steps)
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        gradient = torch.cat([part.reshape(-1) for part in gradients])
+        norm = float(torch.linalg.vector_norm(gradient))
+        if not math.isfinite(norm):
+            raise NonFiniteError(f"{site} gradient", step=self.num_steps)
+        if norm > self.max_grad_norm:
+            gradient *= self.max_grad_norm / norm
+        self._update(gradient, learning_rate)
+        return value, norm
+
+    @torch.no_grad()
+    def _update(self, gradient: Tensor, learning_rate: float) -> None:
+        self.num_steps += 1
+        correction_1 = 1.0 - DECAY_1**self.num_steps
+        correction_2 = 1.0 - DECAY_2**self.num_steps
+        self.first_moment.lerp_(gradient, 1.0 - DECAY_1)
+        self.second_moment.mul_(DECAY_2).addcmul_(gradient, gradient, value=1.0 - DECAY_2)
+        scale = (self.second_moment / correction_2).sqrt_().add_(EPSILON)
+        self.vector.addcdiv_(self.first_moment, scale, value=-learning_rate / correction_1)
+
+    def release(self) -> None:
+        """Give every parameter memory of its own again."""
+        for parameter in self.parameters:
+            parameter.data = parameter.data.clone()
+
+
+def annealed(learning_rate: float, *, step: int, num_steps: int, anneal: bool) -> float:
+    """learning_rate·(1 − step/num_steps) where `anneal`, else learning_rate."""
+    return learning_rate * (1.0 - step / num_steps) if anneal else learning_rate

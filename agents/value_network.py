@@ -1,0 +1,58 @@
+"""V's head from an agent's settings: its number of parts, its width, its weights."""
+
+from __future__ import annotations
+
+from agents.config import AgentConfig
+from agents.seeding import torch_generator
+from envs.errors import UserError
+from shards.matching import match_hidden_size
+from shards.registry import build_head, head_entry
+from shards.value_head import ValueHead
+
+
+def build_value_head(config: AgentConfig, *, num_features: int, seed: int) -> ValueHead:
+    """Build the head that ``config.head`` names, as large, within 2 %, as a MONO of ``config.hidden_size``.
+
+    Args:
+        config: head, hidden_size, head_layers, num_parts, num_contexts and num_events are read.
+        num_features: D of the encoder under it.
+        seed: its weights come from the stream "value head" of this seed.
+
+    Raises:
+        UserError: an unknown head, no contexts or events where it needs them, or no width that matches.
+    """
+    try:
+        num_parts = _num_parts(config)
+        width = match_hidden_size(
+            config.head,
+            num_features=num_features,
+            hidden_size=config.hidden_size,
+            num_parts=num_parts,
+            num_contexts=config.num_contexts,
+            num_events=config.num_events,
+            num_layers=config.head_layers,
+        )
+        return build_head(
+            config.head,
+            num_features=num_features,
+            hidden_size=width,
+            num_parts=num_parts,
+            num_contexts=config.num_contexts,
+            num_events=config.num_events,
+            num_layers=config.head_layers,
+            generator=torch_generator(seed, "value head"),
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def num_features_of(config: AgentConfig) -> int:
+    """Return D, the number of features of the encoder that ``config`` describes."""
+    return config.memory_size if config.encoder == "gru" else config.encoder_sizes[-1]
+
+
+def _num_parts(config: AgentConfig) -> int | None:
+    """Return K where the head leaves it open, else None (a monolith has one; oracles and routed heads imply theirs)."""
+    if head_entry(config.head).parts_from != "num_parts":
+        return None
+    return config.num_parts or config.num_events or config.num_contexts or 4

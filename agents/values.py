@@ -1,0 +1,230 @@
+"""The value stage: V∘E regresses on outcomes, beside a D that does not change.
+
+All arms of a comparison can learn from the same recorded episodes in the same order of minibatches (the yoked regime);
+online, D plays the episodes first. Targets are λ-returns: λ = 1 is the Monte-Carlo outcome, which bootstraps only where
+a time limit cut the episode.
+
+Shape key: n steps, E episodes (events, in event shares), Q distinct inputs, D features, b steps in a minibatch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.agent import AlphaAgent, restart_value
+from agents.batches import (
+    Minibatch,
+    all_values,
+    features_of,
+    frozen_features,
+    minibatches,
+)
+from agents.config import ValueConfig
+from agents.encoded import EncodedEpisodes, encode_episodes
+from agents.losses import r_squared, relative_error
+from agents.networks import Encoder
+from agents.optimization import FlatAdam, annealed
+from agents.returns import Flags, Floats, event_shares, lambda_returns
+from agents.seeding import torch_generator
+from envs.episodes import Episodes
+from shards.registry import head_entry
+from shards.value_head import ValueTargets
+
+Progress = Callable[[float, str], None]
+Record = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What V learns from, apart from the inputs.
+
+    Attributes:
+        rewards: float64[n].
+        ends: bool[n], last step of an episode.
+        terminated: bool[n], the world ended the episode here.
+        discount: γ.
+        trace: λ of the returns.
+        shares: float32[n, E], shares of the events, or None.
+    """
+
+    rewards: Floats
+    ends: Flags
+    terminated: Flags
+    discount: float
+    trace: float
+    shares: Tensor | None
+
+    def totals(self, values: Floats, final_values: Floats) -> Floats:
+        """λ-returns float64[n].
+
+        Args:
+            values: float64[n], V at every step.
+            final_values: float64[E], V after the last step of every episode.
+        """
+        successors = np.append(values[1:], 0.0)
+        successors[self.ends] = final_values
+        discount_t = np.where(self.terminated, 0.0, self.discount)
+        follows = (~self.ends).astype(np.float64)
+        return lambda_returns(self.rewards, successors, discount_t=discount_t, continuation_t=follows, trace=self.trace)
+
+    @property
+    def bootstraps(self) -> bool:
+        """Whether any target depends on V."""
+        return self.trace < 1.0 or bool((self.ends & ~self.terminated).any())
+
+
+def fit_values(
+    agent: AlphaAgent,
+    data: Episodes,
+    config: ValueConfig,
+    *,
+    seed: int,
+    restart: bool = True,
+    withheld: Flags | None = None,
+    truth: Floats | None = None,
+    num_checkpoints: int = 10,
+    inspect: Callable[[AlphaAgent, dict[str, Any]], bool] | None = None,
+    progress: Progress | None = None,
+) -> tuple[AlphaAgent, Record]:
+    """Train V∘E on recorded episodes; D keeps its weights, except under a shared E.
+
+        loss = head.credit(V(s_t), targets_t), targets_t = λ-return, event shares, context.
+
+    Bootstrapped targets are computed anew with the V of the moment every `config.refresh_every` steps. Under a shared E
+    the loss gains −Σ_a π(a|s)·log D(a|s), π being D before this stage: E serves both and D is held to what it was.
+
+    Args:
+        agent: its `config.value_encoder` says which E V reads; left as it is.
+        data: episodes with observations.
+        config: settings.
+        seed: of the minibatches' order, which depends on nothing else: arms with the same seed and data see the same
+            minibatches. It does not touch the initial weights, which are those of the agent's own seed.
+        restart: start V∘E afresh; False goes on with the V that the agent has.
+        withheld: bool[n], steps whose event label is withheld.
+        truth: float64[n], a value of each step's state to compare with, such as the exact one of the policy.
+        num_checkpoints: rows of the record, evenly spread.
+        inspect: called with the agent and the row at each checkpoint; may add entries; True ends the training.
+        progress: called with the share that is done, and a line.
+
+    Returns:
+        The trained copy, and one row per checkpoint: step, loss and gradient norm (means since the last row), learning
+        rate, and R² and relative error against `truth` where it is given.
+
+    Raises:
+        UserError: observations that the agent cannot take.
+        NonFiniteError: an observation, a target, a loss or a gradient is NaN or infinite; nothing was updated by it.
+    """
+    agent = restart_value(agent) if restart else copy.deepcopy(agent)
+    outcomes = outcomes_of(agent, data, config, withheld=withheld)
+    trainer = _Trainer(agent, encode_episodes(agent, data), outcomes, config=config)
+    generator = torch_generator(seed, "value", "minibatches")
+    batches = minibatches(
+        trainer.data, batch_size=config.batch_size, generator=generator, whole_episodes=trainer.has_memory
+    )
+    marks = set(np.linspace(0, config.num_updates, num_checkpoints + 1).round().astype(int)[1:].tolist())
+    record: Record = []
+    for step in range(config.num_updates):
+        trainer.update(next(batches), step)
+        if progress is not None and step % max(1, config.num_updates // 50) == 0:
+            progress(step / config.num_updates, f"value: loss {trainer.losses[-1]:.4g}")
+        if step + 1 in marks:
+            record.append(trainer.row(step + 1, truth))
+            if inspect is not None and inspect(agent, record[-1]):
+                break
+    trainer.optimizer.release()
+    return agent, record
+
+
+def outcomes_of(
+    agent: AlphaAgent, data: Episodes, config: ValueConfig, *, withheld: Flags | None = None
+) -> Outcomes:
+    """Read rewards, ends and, for a head that needs them, event shares off episodes (arguments of `fit_values`)."""
+    discount = data.discount if config.discount is None else config.discount
+    trace = 1.0 if config.target == "monte_carlo" else config.trace_lambda
+    ends = np.zeros(data.num_steps, bool)
+    ends[data.offsets[1:] - 1] = True
+    terminated = ends.copy()
+    terminated[data.offsets[1:] - 1] = data.terminated
+    shares = None
+    if "event_share" in head_entry(agent.config.head).needs:
+        exact = event_shares(
+            data.rewards, data.events, continuation_t=(~ends).astype(np.float64), num_events=agent.config.num_events,
+            decay=discount * config.trace_lambda, withheld_t=withheld,
+        )
+        shares = torch.from_numpy(exact).to(agent.device, torch.float32)
+    return Outcomes(data.rewards, ends, terminated, discount=discount, trace=trace, shares=shares)
+
+
+class _Trainer:
+    """One value network in training: its data, its targets of the moment, its optimiser."""
+
+    def __init__(self, agent: AlphaAgent, data: EncodedEpisodes, outcomes: Outcomes, *, config: ValueConfig):
+        self.agent, self.outcomes, self.config = agent, outcomes, config
+        self.head = agent.value_head
+        self.encoder = self._trained_encoder()
+        self.has_memory = self.encoder is not None and self.encoder.memory_size > 0
+        self.old_policy = self._old_policy(data) if agent.shared and self.encoder is not None else None
+        self.data = data if self.encoder is not None else frozen_features(agent.value_encoder, data)
+        modules = [self.head, *([] if self.encoder is None else [self.encoder])]
+        modules += [agent.policy_head] if self.old_policy is not None else []
+        parameters = [parameter for module in modules for parameter in module.parameters()]
+        self.optimizer = FlatAdam(parameters, max_grad_norm=config.max_grad_norm)
+        self.total = torch.zeros(0)
+        self.losses: list[float] = []
+        self.norms: list[float] = []
+
+    def _trained_encoder(self) -> Encoder | None:
+        """V's encoder if this stage changes it."""
+        encoder = self.agent.value_encoder
+        trained = self.config.train_encoder and self.agent.config.value_encoder != "imitated"
+        return encoder if trained and self.head.credit_rule.reaches_features else None
+
+    @torch.no_grad()
+    def _old_policy(self, data: EncodedEpisodes) -> Tensor:
+        """D's probabilities [n, A] at every step before this stage, in the form of a table."""
+        features = frozen_features(self.agent.policy_encoder, data)
+        probs: Tensor = self.agent.policy_head(features.inputs).softmax(-1)[features.step_input]
+        return probs
+
+    def values(self) -> tuple[Floats, Floats]:
+        """V of the moment at every step and after every episode."""
+        return all_values(self.head, self.data, encoder=self.encoder)
+
+    def update(self, batch: Minibatch, step: int) -> None:
+        """One gradient step."""
+        if step == 0 or (self.outcomes.bootstraps and step % self.config.refresh_every == 0):
+            total = torch.from_numpy(self.outcomes.totals(*self.values()))
+            self.total = total.to(self.data.inputs.device, torch.float32)
+        features = features_of(self.encoder, self.data, batch, sequence_length=self.config.sequence_length)
+        context = self.data.contexts.index_select(0, self.data.step_input.index_select(0, batch.steps))
+        shares = self.outcomes.shares
+        targets = ValueTargets(
+            total=self.total.index_select(0, batch.steps), context=context,
+            event_share=None if shares is None else shares.index_select(0, batch.steps),
+        )
+        loss = self.head.credit(self.head(features, context), targets)
+        if self.old_policy is not None:
+            log_probs = self.agent.policy_head(features).log_softmax(-1)
+            loss = loss - (self.old_policy[batch.steps] * log_probs).sum(-1).mean()
+        rate = annealed(
+            self.config.learning_rate, step=step, num_steps=self.config.num_updates, anneal=self.config.anneal
+        )
+        value, norm = self.optimizer.step(loss, learning_rate=rate, site="value")
+        self.losses.append(value)
+        self.norms.append(norm)
+
+    def row(self, step: int, truth: Floats | None) -> dict[str, Any]:
+        """A row of the record, with means since the last one."""
+        row = {"step": step, "loss": float(np.mean(self.losses)), "gradient_norm": float(np.mean(self.norms))}
+        self.losses, self.norms = self.losses[-1:], self.norms[-1:]
+        if truth is not None:
+            values, _ = self.values()
+            row |= {"r_squared": r_squared(values, truth), "relative_error": relative_error(values, truth)}
+        return row

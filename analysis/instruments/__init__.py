@@ -1,0 +1,1 @@
+"""Instruments that read a trained network: each with planted positives, planted nulls and baselines in its tests."""

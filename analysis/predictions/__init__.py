@@ -1,0 +1,1 @@
+"""Tests of the comparison: one file per test, and what they share."""

@@ -1,0 +1,138 @@
+"""Freeze a study's plan by hash before it runs, and say afterwards, in words, where the study left it.
+
+The frozen file holds the plan (tests, margins, seeds, arms and whatever else the caller fixes), the versions of our
+decision rules, and the SHA-256 of both. The time stands in a second file beside it, NAME.time.json, so that equal plans
+give equal files. A frozen plan is never overwritten by another.
+
+What it cannot show: that nobody ran the study elsewhere first. The hash only shows what was fixed; publish it, or
+commit the file, before the run if others shall believe the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.canonical import content_hash, plain
+from analysis.cell_files import StudyFolder
+from analysis.provenance import utc_now
+from analysis.verdicts import RULE_VERSIONS
+from envs import storage
+from envs.errors import UserError
+
+REQUIRED = ("tests", "margins", "seeds", "arms")
+SCHEMA = 1
+MAX_SHOWN = 80
+
+
+def preregister(plan: Mapping[str, Any], path: str | Path) -> str:
+    """Freeze a plan.
+
+    Args:
+        plan: JSON values; must name tests, margins, seeds and arms.
+        path: the file to write, such as RUN/preregistration.json. The same plan again changes nothing.
+
+    Returns:
+        The SHA-256 of the plan with the rule versions, to be quoted.
+
+    Raises:
+        UserError: a required part is missing or empty, seeds repeat, or another plan is frozen at ``path``.
+    """
+    frozen = _with_rules(plan)
+    path, plan_hash = Path(path), content_hash(frozen)
+    if path.exists():
+        if _deviations(frozen, path):
+            raise UserError(f"Another plan is frozen in '{path}'; a frozen plan is not changed, choose another file.")
+        return plan_hash
+    storage.write_json(_time_file(path), {"sha256": plan_hash, "frozen_utc": utc_now()})
+    storage.write_json(path, {"schema": SCHEMA, "sha256": plan_hash, "plan": frozen})
+    return plan_hash
+
+
+def check(plan: Mapping[str, Any], path: str | Path, *, study: str | Path | None = None) -> list[str]:
+    """Compare what is being run with what was frozen.
+
+    Args:
+        plan: the plan as it is now; the current rule versions are added.
+        path: the frozen file.
+        study: a study's folder; given, cells that were computed before the plan was frozen are a deviation too.
+
+    Returns:
+        Deviations, one sentence each; [] where there are none. A missing or edited frozen file is a deviation.
+
+    Raises:
+        UserError: the present plan lacks a required part, or the frozen file cannot be read as JSON.
+    """
+    frozen, path = _with_rules(plan), Path(path)
+    if not path.exists():
+        return [f"Nothing was frozen before the study ran: there is no file '{path.name}'."]
+    return _deviations(frozen, path) + ([] if study is None else _early_cells(StudyFolder(Path(study)), path))
+
+
+def _with_rules(plan: Mapping[str, Any]) -> dict[str, Any]:
+    checked: dict[str, Any] = plain(plan, "Plan")
+    missing = [name for name in REQUIRED if not checked.get(name)]
+    if missing:
+        raise UserError(f"The plan has no {', '.join(missing)}; it must fix {', '.join(REQUIRED)}.")
+    seeds = checked["seeds"]
+    if not isinstance(seeds, list) or len({str(seed) for seed in seeds}) < len(seeds):
+        raise UserError(f"The plan's seeds are {seeds}, but must be a list without repetitions.")
+    return {**checked, "rule_versions": dict(RULE_VERSIONS)}
+
+
+def _deviations(now: Mapping[str, Any], path: Path) -> list[str]:
+    record = storage.read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("plan"), dict):
+        return [f"The file '{path.name}' holds no frozen plan."]
+    times = storage.read_json(_time_file(path)) if _time_file(path).is_file() else record
+    edited = {record.get("sha256"), times.get("sha256")} != {content_hash(record["plan"])}
+    found = [f"The frozen file '{path.name}' was edited: its plan does not match its SHA-256."] if edited else []
+    return found + list(_differences(record["plan"], now, ""))
+
+
+def _differences(frozen: Any, now: Any, place: str) -> Iterator[str]:
+    """Yield a sentence for each difference, going down into dicts."""
+    if isinstance(frozen, dict) and isinstance(now, dict):
+        for key in sorted(frozen.keys() | now.keys()):
+            name = f"{place}.{key}" if place else key
+            if key not in now:
+                yield f"{name} was frozen as {_shown(frozen[key])} and is missing now."
+            elif key not in frozen:
+                yield f"{name} is {_shown(now[key])} now and was not frozen."
+            else:
+                yield from _differences(frozen[key], now[key], name)
+    elif isinstance(frozen, list) and isinstance(now, list):
+        yield from _list_differences(frozen, now, place)
+    elif type(frozen) is not type(now) or frozen != now:
+        yield f"{place} was frozen as {_shown(frozen)} and is {_shown(now)} now."
+
+
+def _list_differences(frozen: list[Any], now: list[Any], place: str) -> Iterator[str]:
+    lost, added = [item for item in frozen if item not in now], [item for item in now if item not in frozen]
+    if lost:
+        yield f"{place} lacks {_shown(lost)}, which was frozen ({len(frozen)} entries then, {len(now)} now)."
+    if added:
+        yield f"{place} has {_shown(added)}, which was not frozen ({len(frozen)} entries then, {len(now)} now)."
+    if not lost and not added and frozen != now:
+        yield f"{place} was frozen as {_shown(frozen)} and is {_shown(now)} now."
+
+
+def _early_cells(folder: StudyFolder, path: Path) -> list[str]:
+    """Say how many cells were computed before the plan was frozen."""
+    time_file = _time_file(path)
+    if not time_file.is_file():
+        return [f"The time of freezing is unknown: there is no file '{time_file.name}'."]
+    frozen_utc = storage.read_json(time_file)["frozen_utc"]
+    manifests = (folder.manifest(cell_hash) for cell_hash in folder.hashes())
+    early = sum(storage.read_json(file)["started_utc"] < frozen_utc for file in manifests if file.is_file())
+    return [f"{early} cells were computed before the plan was frozen at {frozen_utc}."] if early else []
+
+
+def _time_file(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.time.json")
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

@@ -1,0 +1,122 @@
+"""Figures of a probe report.
+
+Shapes: S states, M situations, C contexts, H rows and W columns of the grid, A actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from agents.agent import AlphaAgent
+from analysis.plots import ProbeBar, policy_field, probe_bars, value_scatter
+from analysis.probe_report import LayerProbe
+from analysis.probe_states import values_of
+from envs.enumeration import enumerate_world
+from envs.rows import World
+
+Floats = NDArray[np.float64]
+DIRECTIONS = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
+
+
+def layer_figure(probes: Sequence[LayerProbe]) -> Figure | None:
+    """Bars of one kind of states; None where every probe was refused."""
+    measured = [(probe, probe.result) for probe in probes if probe.result is not None]
+    if not measured:
+        return None
+    bars = [
+        ProbeBar(probe.name, r.accuracy, r.interval, r.control_accuracy, is_baseline=probe.kind != "trained")
+        for probe, r in measured
+    ]
+    meaning = "line: 95 % bootstrap over held-out groups of this one network, not over training seeds"
+    subtitle = f"states {probes[0].source}\n{meaning}"
+    chance = measured[0][1].chance
+    return probe_bars(bars, chance=chance, title="Context read linearly from each layer", subtitle=subtitle)
+
+
+def context_figure(tables: dict[str, Floats], optimal: Floats, context_names: Sequence[str]) -> Figure:
+    """V against V* of every situation, one panel per value function and one colour per context."""
+    shown = range(min(optimal.shape[1], 6))
+    panels = {
+        function: {context_names[c]: (optimal[:, c], table[:, c]) for c in shown} for function, table in tables.items()
+    }
+    return value_scatter(
+        panels,
+        title="V against V* under each context",
+        subtitle="all states of held-out levels; dashed: V = V*; solid: mean of V",
+    )
+
+
+def swap_figure(tables: dict[str, Floats], optimal: Floats) -> Figure | None:
+    """Change of V against change of V* over pairs of contexts; None where V* does not change."""
+    first, second = np.triu_indices(optimal.shape[1], k=1)
+    change = (optimal[:, second] - optimal[:, first]).ravel()
+    if np.abs(change).max(initial=0.0) < 1e-9:
+        return None
+    panels = {
+        function: {"": (change, (table[:, second] - table[:, first]).ravel())} for function, table in tables.items()
+    }
+    return value_scatter(
+        panels,
+        title="Change of V when nothing but the context changes",
+        x_label="change of V* (discounted reward)",
+        y_label="change of V (discounted reward)",
+        subtitle="one dot per situation and pair of contexts; dashed: as V* changes; flat: blind to context",
+    )
+
+
+def policy_figures(agent: AlphaAgent, world: World, *, level: int, num_contexts: int = 2) -> dict[str, Figure]:
+    """D as arrows and V as colour on one held-out level, one figure for each of the first contexts that occur on it.
+
+    Empty for agents with memory (their policy is no function of the cell) and for worlds with other actions.
+    """
+    drawable = {"agent", "wall"} <= set(world.plane_names) and set(world.action_names) <= set(DIRECTIONS)
+    if agent.policy_encoder.memory_size or not drawable:
+        return {}
+    mdp = enumerate_world(world, [level])
+    contexts = world.context_of(mdp.rows)
+    figures = {}
+    for context in np.unique(contexts[mdp.start_state])[:num_contexts]:
+        name = world.context_names[context] if context >= 0 else "no context"
+        figures[f"policy_{name}"] = _policy_figure(agent, world, mdp.rows[contexts == context], name=name)
+    return figures
+
+
+def _policy_figure(agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, name: str) -> Figure:
+    """The first row at each agent cell stands for the cell."""
+    observations = world.observe(rows)
+    planes = observations["planes"].astype(bool)
+    cells = planes[:, world.plane_names.index("agent")].reshape(len(rows), -1).argmax(axis=1)
+    cells, first = np.unique(cells, return_index=True)
+    with torch.no_grad():
+        chosen = {part: array[first] for part, array in observations.items()}
+        probs = torch.softmax(agent.policy_logits(chosen), dim=1).double().cpu().numpy()
+    field, values = (
+        np.full((world.grid[0] * world.grid[1], len(DIRECTIONS)), np.nan),
+        np.full(np.prod(world.grid), np.nan),
+    )
+    field[cells] = probs
+    values[cells] = values_of(agent, chosen, world.context_of(rows[first]))
+    return policy_field(
+        field.reshape(*world.grid, -1),
+        [DIRECTIONS[action] for action in world.action_names],
+        title=f"D (arrows) and V (colour), context {name}",
+        walls=planes[0, world.plane_names.index("wall")],
+        objects=_objects(planes[0], world.plane_names),
+        values=values.reshape(world.grid),
+        subtitle="one held-out level; arrow: mean move, longest where D is certain",
+    )
+
+
+def _objects(planes: NDArray[np.bool_], names: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Cells of the objects that are present, by number."""
+    found = {}
+    for plane, name in zip(planes, names, strict=True):
+        if name.startswith("object_") and plane.any():
+            row, column = np.unravel_index(int(plane.argmax()), plane.shape)
+            found[name.removeprefix("object_")] = (int(row), int(column))
+    return found

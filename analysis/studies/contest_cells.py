@@ -1,0 +1,228 @@
+"""The cells of T0: what the predictors say of one seed, and the contest over all seeds of one arm.
+
+Shapes: n logged steps, N rows, M test states, A actions, S row size.
+
+A value function is anything that maps rows int16[N, S] to float[N]: a predictor, a fitted V or a planted agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from agents.checkpoint import load_agent
+from agents.exact import value_table
+from agents.seeding import derive_seed, numpy_generator
+from analysis.cells import CellContext, ParentResult, Row, cell_function
+from analysis.predictions import predictors
+from analysis.predictions.contest import Gain, Subject, gain_of
+from analysis.predictions.crossed_states import (
+    Rows,
+    choice_levels,
+    crossed_rows,
+    cues,
+    object_distances,
+)
+from analysis.predictions.parts import Floats, Ints
+from analysis.studies.yoked import AGENT, EPISODES, FIT, RECORD, world_of_run
+from envs.archives import unzipped, zipped
+from envs.episodes import Episodes, load_episodes
+from envs.rows import World
+from envs.storage import write_bytes
+
+PREDICT, CONTEST = "comparison.predict", "comparison.contest"
+PLANTS = ("SHARD-LAW", "OPTIMUM")
+TAU = 0.5
+PLANT_NOISE = 0.02
+NUM_LAYOUTS = 12
+NUM_CHOICES = 600
+LOGGED_STEPS = 20_000
+LETTERS = "abcd"
+COLUMNS = "columns.npz"
+
+ValueFunction = Callable[[Rows], Floats]
+
+
+def outcomes(episodes: Episodes) -> Floats:
+    """The discounted return from every step to the end of its episode, float[n]."""
+    lengths = np.diff(episodes.offsets)
+    total = episodes.rewards.copy()
+    for lag in range(1, int(lengths.max())):
+        reaches = np.repeat(lengths, lengths) - _age(episodes) > lag
+        total[reaches] += episodes.discount**lag * episodes.rewards[np.flatnonzero(reaches) + lag]
+    return total
+
+
+def _age(episodes: Episodes) -> Ints:
+    return np.arange(episodes.num_steps) - np.repeat(episodes.offsets[:-1], np.diff(episodes.offsets))
+
+
+def flattened(world: World, rows: Rows) -> Floats:
+    """Observations as a network sees them, flat: float[N, F]."""
+    seen = world.observe(rows)
+    return np.concatenate([seen["planes"].reshape(len(rows), -1), seen["vector"]], axis=1).astype(np.float64)
+
+
+def training_log(world: World, episodes: Episodes, *, seed: int) -> predictors.Log:
+    """What the predictors may see: some logged steps of one seed, and every reinforcement event."""
+    if episodes.rows is None:
+        raise ValueError("the recording holds no rows; record it in a world of this package.")
+    size = min(LOGGED_STEPS, episodes.num_steps)
+    chosen = numpy_generator(seed, "comparison", "log").choice(episodes.num_steps, size=size, replace=False)
+    events = np.flatnonzero(episodes.events >= 0)
+    return predictors.Log(
+        observations=flattened(world, episodes.rows[chosen]),
+        distances=object_distances(episodes.rows[chosen]),
+        outcomes=outcomes(episodes)[chosen],
+        event_cue=episodes.contexts[events],
+        event_object=episodes.events[events],
+        event_reward=episodes.rewards[events],
+    )
+
+
+def predictor_functions(world: World, log: predictors.Log, *, seed: int) -> dict[str, ValueFunction]:
+    """Predictors a to d as value functions."""
+    utilities = predictors.fit_utilities(log, world.discount)
+    bids = predictors.bids(log, len(world.context_names), TAU)
+    kernel = predictors.KernelPredictor(log, seed=derive_seed(seed, "comparison", "kernel", bits=32))
+    return {
+        "a": lambda rows: predictors.optimum(_states(rows), world.discount),
+        "b": lambda rows: predictors.utility_values(_states(rows), utilities, world.discount),
+        "c": lambda rows: predictors.shard_values(_states(rows), bids, world.discount),
+        "d": lambda rows: kernel.predict(flattened(world, rows)),
+    }
+
+
+def _states(rows: Rows) -> predictors.States:
+    return predictors.States(object_distances(rows), cues(rows))
+
+
+def action_values(world: World, rows: Rows, value: ValueFunction) -> Floats:
+    """r + discount * V(s') per action of a deterministic world, V = 0 after the end: float[N, A]."""
+    outcome = world.expand(rows)
+    ahead = outcome.next_rows[:, :, 0]
+    values = value(ahead.reshape(-1, ahead.shape[-1])).reshape(ahead.shape[:2])
+    rewards = outcome.components[:, :, 0] @ world.reward_weights
+    return np.asarray(rewards + world.discount * np.where(outcome.terminated[:, :, 0], 0.0, values))
+
+
+def preference(world: World, rows: Rows, value: ValueFunction) -> Floats:
+    """Best action value towards the present object of lower index minus that towards the other: float[N]."""
+    values = action_values(world, rows, value)
+    here = object_distances(rows)
+    ahead = object_distances(world.expand(rows).next_rows[:, :, 0].reshape(-1, rows.shape[1]))
+    nearer = ahead.reshape(*values.shape, -1) < here[:, None, :]
+    towards = np.where(nearer, values[:, :, None], -np.inf).max(axis=1)
+    present = np.sort(np.argsort(~np.isfinite(here), axis=1, kind="stable")[:, :2], axis=1)
+    index = np.arange(len(rows))
+    return np.asarray(towards[index, present[:, 0]] - towards[index, present[:, 1]])
+
+
+def first_reached(world: World, rows: Rows, value: ValueFunction) -> Ints:
+    """The object that V1 reaches first from each row, -1 if none within the time limit: int64[N]."""
+    reached = np.full(len(rows), -1, dtype=np.int64)
+    alive, rows = np.arange(len(rows)), rows.copy()
+    for _ in range(world.time_limit):
+        if not len(alive):
+            break
+        action = action_values(world, rows[alive], value).argmax(axis=1)
+        outcome = world.expand(rows[alive])
+        index = np.arange(len(alive))
+        rows[alive] = outcome.next_rows[index, action, 0]
+        reached[alive] = outcome.event[index, action, 0]
+        alive = alive[~outcome.terminated[index, action, 0]]
+    return reached
+
+
+def test_rows(config: Mapping[str, Any]) -> tuple[Rows, Any]:
+    """Held-out layouts under every pairing, int16[M, S], and which of them show a never-trained pairing, bool[M]."""
+    world = world_of_run(config, layout="crossed")
+    rows = crossed_rows(world, num_layouts=NUM_LAYOUTS).reshape(-1, world.row_size)
+    shown = np.isfinite(object_distances(rows)).argmax(axis=1)
+    return rows, shown != np.array(world.config.pairing)[cues(rows)]
+
+
+def test_choices(config: Mapping[str, Any]) -> Rows:
+    """First states of held-out levels with two objects at equal distance, int16[M, S]."""
+    world = world_of_run(config, layout="choice")
+    return choice_levels(world, np.array(world.config.pairing), num_levels=NUM_CHOICES).rows
+
+
+@cell_function(PREDICT, version=1, seconds=3.0)
+def predict(context: CellContext) -> list[Row]:
+    """Predictors a to d of one seed, from its training log alone: columns for test states and for choices."""
+    config, world = context.config, world_of_run(context.config)
+    log = training_log(world, load_episodes(context.parent(RECORD).folder / EPISODES), seed=config["seed"])
+    functions = predictor_functions(world, log, seed=config["seed"])
+    rows, choices = test_rows(config)[0], test_choices(config)
+    arrays = {f"values/{letter}": function(rows) for letter, function in functions.items()}
+    arrays |= {f"choices/{letter}": preference(world, choices, function) for letter, function in functions.items()}
+    write_bytes(context.folder / COLUMNS, zipped(arrays))
+    utilities = predictors.fit_utilities(log, world.discount)
+    return [{"kind": "predictors", "utilities": [float(item) for item in utilities], "num_events": len(log.event_cue)}]
+
+
+def subjects_of(
+    config: Mapping[str, Any], columns: Mapping[str, Floats], value: ValueFunction, sister: ValueFunction
+) -> tuple[Subject, Subject]:
+    """One seed's agent before the contest: its V on test states, and its choices."""
+    world, (rows, crossed), choices = world_of_run(config), test_rows(config), test_choices(config)
+    values = {letter: columns[f"values/{letter}"] for letter in LETTERS} | {"e": sister(rows)}
+    preferences = {letter: columns[f"choices/{letter}"] for letter in LETTERS} | {"e": preference(world, choices, sister)}
+    reached = first_reached(world, choices, value)
+    lower = np.isfinite(object_distances(choices)).argmax(axis=1)
+    arrived = reached >= 0
+    return (
+        Subject(values, value(rows), crossed),
+        Subject({k: v[arrived] for k, v in preferences.items()}, (reached == lower)[arrived] * 1.0, arrived[arrived]),
+    )
+
+
+@cell_function(CONTEST, version=1, seconds=25.0)
+def contest(context: CellContext) -> list[Row]:
+    """The contest over all seeds of one arm (or plant); rows carry one seed each."""
+    config, seeds = context.config, context.config["seeds"]
+    pairs = [_of_seed(context, seed) for seed in seeds]
+    gains = {"values": gain_of([v for v, _ in pairs], kind="values"), "choices": gain_of([c for _, c in pairs], kind="choices")}
+    return [_row(gains[kind], kind, index, seed) | _facts(pairs[index]) for kind in gains for index, seed in enumerate(seeds)]
+
+
+def _of_seed(context: CellContext, seed: int) -> tuple[Subject, Subject]:
+    config = {**context.config, "seed": seed}
+    parents = [parent for parent in context.parents.values() if parent.config["seed"] == seed]
+    (predicted,) = (parent for parent in parents if parent.function == PREDICT)
+    columns = unzipped((predicted.folder / COLUMNS).read_bytes())
+    if config["arm"] in PLANTS:
+        return subjects_of(config, columns, _plant(config, "agent"), _plant(config, "sister"))
+    fits = sorted((parent for parent in parents if parent.function == FIT), key=lambda parent: parent.config["replica"])
+    value, sister = (_fitted(parent) for parent in fits)
+    return subjects_of(config, columns, value, sister)
+
+
+def _fitted(parent: ParentResult) -> ValueFunction:
+    agent, _ = load_agent(parent.folder / AGENT)
+    world = world_of_run(parent.config)
+    return lambda rows: value_table(agent, world, rows)
+
+
+def _plant(config: Mapping[str, Any], name: str) -> ValueFunction:
+    """A planted agent: the shard law with tau = 0.5, or V*; with fresh noise of sd 0.02 at every look."""
+    world, rng = world_of_run(config), numpy_generator(config["seed"], "comparison", "plant", config["arm"], name)
+    pairing = np.array(world.config.pairing)
+    bids = np.full((len(pairing), len(pairing)), np.exp(-1.0 / TAU) if config["arm"] == "SHARD-LAW" else 1.0)
+    bids[np.arange(len(pairing)), pairing] = 1.0
+    return lambda rows: predictors.shard_values(_states(rows), bids, world.discount) + PLANT_NOISE * rng.normal(size=len(rows))
+
+
+def _row(gain: Gain, kind: str, index: int, seed: int) -> Row:
+    nats = {f"nats_{letters}": float(score[index]) for letters, score in gain.log_likelihood.items()}
+    return {
+        "kind": kind, "seed": seed, "gain": float(gain.gain[index]), "ceiling": float(gain.ceiling[index]),
+        "gain_over_sister": float(gain.gain_over_sister[index]), **nats,
+    }  # fmt: skip
+
+
+def _facts(pair: tuple[Subject, Subject]) -> Row:
+    return {"choices_made": len(pair[1].target), "choices_offered": NUM_CHOICES}

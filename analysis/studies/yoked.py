@@ -1,0 +1,230 @@
+"""The yoked regime: per seed one recording, and every arm's V fitted to the same episodes in the same order.
+
+Two cell functions. `record` imitates an exact expert, reinforces, freezes D and E, plays whole episodes and writes
+them down. `fit` builds the arm's value network, with parameters matched to MONO's, and trains it on that file; only the
+value network differs between arms. Both read their settings from the cell's config, so that the settings are part of
+the cell's hash.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from agents.agent import AlphaAgent, build_agent, restart_value
+from agents.checkpoint import load_agent, save_agent
+from agents.environments import make_vector, open_stream
+from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, ValueConfig
+from agents.exact import policy_table, value_table
+from agents.imitation import imitate
+from agents.learner import reinforce
+from agents.losses import r_squared
+from agents.recorder import record_episodes
+from agents.seeding import derive_seed, numpy_generator
+from agents.values import fit_values
+from analysis.arms import ARMS, Arm
+from analysis.cells import CellContext, cell_function
+from envs.demonstrations import demonstrate
+from envs.episodes import Episodes, episode_returns, load_episodes, save_episodes
+from envs.registry import make_world
+from envs.rows import Levels, World
+from envs.tabular import enumerate_world, policy_evaluation
+from shards.registry import head_entry
+from shards.value_head import ValueHead
+
+RECORD, FIT = "comparison.record", "comparison.fit"
+EPISODES = "episodes.npz"
+AGENT = "agent"
+NUM_LEVELS = 100_000
+"""Levels of each split: nearly every recorded episode has a level of its own, so that V cannot learn levels by heart."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """Sizes of one comparison on one world; part of every cell's hash.
+
+    Attributes:
+        num_demonstrations: Expert episodes that D imitates.
+        imitation_updates: Gradient steps of the imitation.
+        reinforce_steps: Environment steps of the policy gradient after it.
+        num_episodes: Episodes that the frozen D plays for V to learn from.
+        uniform_share: Share of uniformly random actions in them.
+        encoder_sizes: Widths of E.
+        hidden_size: Hidden width of MONO's head; other heads match its parameter count.
+        value_updates: Gradient steps of V.
+        batch_size: Steps in a minibatch of V.
+        learning_rate: Adam's for V at the start; it falls linearly to 0.
+        num_checked_levels: Held-out levels on which V is compared with the exact V^pi.
+    """
+
+    num_demonstrations: int = 20_000
+    imitation_updates: int = 2500
+    reinforce_steps: int = 49_152
+    num_episodes: int = 20_000
+    uniform_share: float = 0.05
+    encoder_sizes: tuple[int, ...] = (64, 64)
+    hidden_size: int = 200
+    value_updates: int = 2000
+    batch_size: int = 256
+    learning_rate: float = 5e-3
+    num_checked_levels: int = 40
+
+
+def setup_of(config: Mapping[str, Any]) -> Setup:
+    """The `Setup` inside a cell's config."""
+    fields = dict(config["setup"])
+    return Setup(**{**fields, "encoder_sizes": tuple(fields["encoder_sizes"])})
+
+
+def options_of(world_name: str, seed: int) -> dict[str, Any]:
+    """Options of a world in the run of `seed`: CrossedHistory draws its pairing from the seed's own stream."""
+    options: dict[str, Any] = {"num_levels": NUM_LEVELS}
+    if world_name == "CrossedHistory":
+        options["pairing"] = [int(item) for item in numpy_generator(seed, "comparison", "pairing").permutation(2)]
+    return options
+
+
+def world_of_run(config: Mapping[str, Any], **changes: Any) -> World:
+    """The training world of a cell; `changes` override its options (such as layout="crossed")."""
+    options = {**options_of(config["world"], config["seed"]), **changes}
+    return make_world(config["world"], **{name: _tupled(value) for name, value in options.items()})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def agent_config(world: World, setup: Setup, *, head: str, regime: str) -> AgentConfig:
+    """The agent of one arm: one part per event, or per context for oracle heads."""
+    return AgentConfig(
+        encoder="mlp", encoder_sizes=setup.encoder_sizes, head=head, hidden_size=setup.hidden_size,
+        num_parts=len(world.event_names), num_contexts=len(world.context_names), num_events=len(world.event_names),
+        value_encoder=regime,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@cell_function(RECORD, version=1, seconds=8.0)
+def record(context: CellContext) -> list[dict[str, Any]]:
+    """Train D∘E by imitation and reinforcement, and write down the episodes that it plays."""
+    config, setup = context.config, setup_of(context.config)
+    seed, world = config["seed"], world_of_run(config)
+    experts = demonstrate(world, world.levels("train"), num_episodes=setup.num_demonstrations, seed=seed)
+    agent = build_agent(
+        world_space(world), world.num_actions, agent_config(world, setup, head="MONO", regime="scratch"),
+        seed=derive_seed(seed, "comparison", "agent"), sample=experts.observations,
+    )  # fmt: skip
+    agent, imitation = imitate(agent, experts, ImitationConfig(num_updates=setup.imitation_updates), seed=seed)
+    world_id = f"ValueLab/{config['world']}-v0"
+    options = options_of(config["world"], seed)
+    if setup.reinforce_steps:
+        settings = ReinforceConfig(num_steps=setup.reinforce_steps, learning_rate=3e-4)
+        env = make_vector(world_id, settings.num_envs, options=options)
+        stream = open_stream(env, agent.spec, seed=seed, name="reinforce")
+        agent, _ = reinforce(agent, stream, settings, discount=world.discount, seed=seed)
+    episodes = record_episodes(
+        agent, world_id, num_episodes=setup.num_episodes, seed=seed, uniform_share=setup.uniform_share, options=options
+    )
+    save_agent(context.folder / AGENT, agent)
+    save_episodes(context.folder / EPISODES, episodes)
+    returns = episode_returns(episodes, discount=episodes.discount)
+    return [{
+        "seed": seed, "num_steps": episodes.num_steps, "mean_return": float(returns.mean()),
+        "truncated_share": float(episodes.truncated.mean()), "imitation": imitation[-1],
+    }]  # fmt: skip
+
+
+def world_space(world: World) -> Any:
+    """The observation space of one env of a world."""
+    from envs.vector import GridEnv
+
+    return GridEnv(world, levels=world.levels("train")).observation_space
+
+
+@cell_function(FIT, version=1, seconds=5.0)
+def fit(context: CellContext) -> list[dict[str, Any]]:
+    """Fit one arm's V to the recording, and compare it with the exact V^pi on held-out levels."""
+    config, setup = context.config, setup_of(context.config)
+    arm, seed, world = ARMS[config["arm"]], config["seed"], world_of_run(config)
+    recording = context.parent(RECORD).folder
+    player, _ = load_agent(recording / AGENT)
+    agent = arm_agent(player, arm, world, setup=setup, regime=config["regime"], replica=config["replica"])
+    settings = ValueConfig(
+        num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate
+    )
+    episodes = arm_episodes(load_episodes(recording / EPISODES), arm, seed=seed)
+    checked = checked_states(player, world, setup)
+    curve: list[dict[str, Any]] = []
+    agent, rows = fit_values(agent, episodes, settings, seed=seed, inspect=_follow(checked, world, curve))
+    save_agent(context.folder / AGENT, agent)
+    facts = {"kind": "fit", "parameters": num_parameters(agent), "head_parameters": count(agent.value_head)}
+    return [facts | curve[-1], *({"kind": "curve"} | row for row in curve)]
+
+
+def arm_agent(
+    player: AlphaAgent, arm: Arm, world: World, *, setup: Setup, regime: str, replica: int
+) -> AlphaAgent:
+    """The recording's agent with the arm's V, freshly drawn; replica 1 is the sister with other initial weights.
+
+    MONO's head, and the common start of E under `scratch`, depend on seed and replica alone.
+    """
+    agent = copy.deepcopy(player)
+    agent.config = agent_config(world, setup, head=arm.head, regime=regime)
+    agent.seed = player.seed if replica == 0 else derive_seed(player.seed, "comparison", "replica", replica)
+    return restart_value(agent)
+
+
+def arm_episodes(episodes: Episodes, arm: Arm, *, seed: int) -> Episodes:
+    """The recording as the arm is told it: ROUTE-RAND gets every episode's event from another episode.
+
+    One shuffle per seed, over the episodes that hold an event; frequencies are kept, and no other array changes.
+    """
+    if not arm.shuffled_events:
+        return episodes
+    events = episodes.events.copy()
+    steps = np.flatnonzero(events >= 0)
+    events[steps] = events[numpy_generator(seed, "comparison", "shuffled events").permutation(steps)]
+    return dataclasses.replace(episodes, events=events)
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedStates:
+    """Held-out states with the exact value of the recorded policy: rows int16[N, S], exact float64[N]."""
+
+    rows: Any
+    exact: Any
+
+
+def checked_states(player: AlphaAgent, world: World, setup: Setup) -> CheckedStates:
+    """All states of some held-out levels, with V^pi of the recorded mixture solved exactly."""
+    levels = Levels(world.levels("test").first, min(setup.num_checked_levels, world.num_levels))
+    mdp = enumerate_world(world, levels)
+    policy = policy_table(player, world, mdp.rows, uniform_share=setup.uniform_share)
+    return CheckedStates(mdp.rows, policy_evaluation(mdp, policy))
+
+
+def _follow(checked: CheckedStates, world: World, curve: list[dict[str, Any]]) -> Any:
+    def inspect(agent: AlphaAgent, row: dict[str, Any]) -> bool:
+        values = value_table(agent, world, checked.rows)
+        curve.append({"step": row["step"], "loss": row["loss"], "r_squared": r_squared(values, checked.exact)})
+        return False
+
+    return inspect
+
+
+def count(head: ValueHead) -> int:
+    """Number of trained parameters of a head."""
+    return sum(parameter.numel() for parameter in head.parameters())
+
+
+def num_parameters(agent: AlphaAgent) -> int:
+    """Number of parameters of V∘E."""
+    return count(agent.value_head) + sum(parameter.numel() for parameter in agent.value_encoder.parameters())
+
+
+def needs(arm: Arm) -> frozenset[str]:
+    """What the arm's head must be told of each state besides its outcome."""
+    return head_entry(arm.head).needs

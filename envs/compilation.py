@@ -1,0 +1,149 @@
+"""From template loops to one world's compiled kernels, cached on disk and recompiled when a source they reach changes.
+
+A loop at module level that calls a world's functions as globals is cached by numba and runs at full speed; functions
+passed as arguments are recompiled in every process and closures are slow as well. So each template of `envs.kernels` is
+re-homed: a new function object from the template's code, with the world's functions among its globals and the world's
+file as its file. Numba's cache is keyed by file, name and signature, and sees changes of that one file only; the name
+therefore carries a hash of the sources of every function that the loop can reach.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numba.core.registry import CPUDispatcher
+
+from envs import kernels, noise
+
+_WORLD_FUNCTIONS = ("begin", "transition", "observe", "breakpoints", "context")
+_HOT_FUNCTIONS = ("transition", "observe", "breakpoints", "context")
+_VERSIONED_ELSEWHERE = frozenset({"numpy", "numba"}) | sys.stdlib_module_names
+
+
+class Kernels(NamedTuple):
+    """The compiled loops of one world, in the order of `envs.kernels.LOOPS`."""
+
+    reset_envs: Callable[..., None]
+    step_envs: Callable[..., int]
+    begin_rows: Callable[..., None]
+    observe_rows: Callable[..., None]
+    context_rows: Callable[..., None]
+    expand_rows: Callable[..., int]
+
+
+@functools.cache
+def compile_kernels(module_name: str) -> Kernels:
+    """The loops of one world; each is read from the cache, or compiled, when it is first called.
+
+    Args:
+        module_name: Name of an imported module with the five numba functions of a world.
+
+    Returns:
+        Numba functions that release the interpreter's lock and are cached beside the world's file.
+
+    Raises:
+        TypeError: If the module lacks one of the five functions.
+    """
+    module = sys.modules[module_name]
+    functions: dict[str, Any] = {name: getattr(module, name, None) for name in _WORLD_FUNCTIONS}
+    missing = [name for name, function in functions.items() if not isinstance(function, CPUDispatcher)]
+    if missing:
+        raise TypeError(
+            f"World module {module_name!r} has no numba function {missing[0]!r}; define all of "
+            f"{', '.join(_WORLD_FUNCTIONS)} at its top level with @njit."
+        )
+    inlined = {name: _inlined(functions[name]) for name in _HOT_FUNCTIONS}
+    namespace = {**vars(kernels), **functions, **inlined, "__name__": module_name}
+    digest = source_digest(module)
+    for part in kernels.PARTS:
+        namespace[part.__name__] = njit(forceinline=True)(_rehome(part, namespace, module=module, digest=digest))
+    loops = (_rehome(loop, namespace, module=module, digest=digest) for loop in kernels.LOOPS)
+    return Kernels(*(njit(nogil=True, cache=True)(loop) for loop in loops))
+
+
+def _inlined(function: Any) -> Any:
+    """The function, and all that it calls, compiled into its caller, so that reference counts of arrays cancel out."""
+    namespace = dict(function.py_func.__globals__)
+    for name in _names(function.py_func.__code__):
+        called = namespace.get(name)
+        if isinstance(called, CPUDispatcher) and called.py_func.__module__ != noise.__name__ and called is not function:
+            namespace[name] = _inlined(called)
+    python = function.py_func
+    copy = FunctionType(python.__code__, namespace, python.__name__, python.__defaults__, python.__closure__)
+    return njit(forceinline=True)(copy)
+
+
+def _rehome(
+    template: Callable[..., Any], namespace: dict[str, Any], *, module: ModuleType, digest: str
+) -> FunctionType:
+    name = f"{template.__name__}_{digest}"
+    code = template.__code__.replace(co_filename=str(module.__file__), co_name=name, co_qualname=name)
+    function = FunctionType(code, namespace, name)
+    function.__module__ = module.__name__
+    return function
+
+
+def source_digest(module: ModuleType) -> str:
+    """Hash of everything of ours that the compiled loops of a world depend on.
+
+    Args:
+        module: The world's module.
+
+    Returns:
+        Sixteen hexadecimal digits of SHA-256 over the files of all reachable functions and the values of all global
+        constants that they name. What numba and numpy contribute is left to numba's own versioned cache.
+    """
+    roots = [getattr(module, name) for name in _WORLD_FUNCTIONS] + [*kernels.PARTS, *kernels.LOOPS, compile_kernels]
+    files: set[str] = set()
+    constants: set[str] = set()
+    _walk(roots, files=files, constants=constants)
+    digest = hashlib.sha256()
+    for content in sorted(hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files):
+        digest.update(content.encode())
+    digest.update("\n".join(sorted(constants)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _walk(roots: list[Any], *, files: set[str], constants: set[str]) -> None:
+    """Collect files of functions and values of constants, following the globals that functions name."""
+    seen: set[int] = set()
+    waiting = list(roots)
+    while waiting:
+        value = waiting.pop()
+        function = getattr(value, "py_func", getattr(value, "__wrapped__", value))
+        if id(function) in seen:
+            continue
+        seen.add(id(function))
+        if isinstance(function, FunctionType) and not _is_foreign(function.__module__):
+            files.add(function.__code__.co_filename)
+            waiting.extend(_named_values(function))
+        elif isinstance(function, ModuleType) and not _is_foreign(function.__name__) and function.__file__:
+            files.add(str(function.__file__))
+            waiting.extend(item for item in vars(function).values() if isinstance(item, CPUDispatcher))
+        elif isinstance(function, (int, float, str, tuple, np.generic)):
+            constants.add(repr(function))
+        elif isinstance(function, np.ndarray):
+            constants.add(hashlib.sha256(function.tobytes()).hexdigest())
+
+
+def _is_foreign(module_name: str | None) -> bool:
+    return (module_name or "builtins").split(".")[0] in _VERSIONED_ELSEWHERE
+
+
+def _named_values(function: FunctionType) -> Iterator[Any]:
+    for name in sorted(_names(function.__code__)):
+        if name in function.__globals__:
+            yield function.__globals__[name]
+
+
+def _names(code: CodeType) -> set[str]:
+    nested = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*nested)

@@ -1,0 +1,105 @@
+"""Demonstrators: exact experts of worlds that can be enumerated, noisy and mixed ones, and planners for foreign ones.
+
+Shapes: S states, A actions, N rows, E episodes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from envs.enumeration import TabularMDP, enumerate_world, state_finder
+from envs.episodes import Episodes, load_episodes, save_episodes
+from envs.errors import require_number
+from envs.recording import Probabilities, RowPolicy, play_policy
+from envs.rows import World
+from envs.search_demonstrations import search_demonstrations
+from envs.states import Integers, Levels, Rows
+from envs.tabular import value_iteration
+
+__all__ = [
+    "demonstrate",
+    "expert_policy",
+    "load_episodes",
+    "mixed",
+    "save_episodes",
+    "search_demonstrations",
+    "table_policy",
+]
+
+
+def expert_policy(mdp: TabularMDP, *, temperature: float = 0.0) -> Probabilities:
+    """An optimal policy, or a soft one around it.
+
+    π(a | s) = 1[a optimal] / (number of optimal actions) at temperature 0, else
+    π(a | s) = exp(Q*(s, a) / temperature) / Σ_b exp(Q*(s, b) / temperature).
+
+    Args:
+        mdp: The process; its own discount counts.
+        temperature: In units of return, >= 0.
+
+    Returns:
+        float64[S, A], rows sum to 1. An optimal action is as `value_iteration` tells it: ties are exact up to rounding.
+
+    Raises:
+        UserError: A negative temperature.
+    """
+    require_number("temperature", temperature, low=0.0, high=np.inf)
+    solution = value_iteration(mdp)
+    if temperature == 0:
+        weights = solution.optimal_actions.astype(np.float64)
+    else:
+        weights = np.exp((solution.action_values - solution.values[:, None]) / temperature)
+    probs: Probabilities = weights / weights.sum(axis=1, keepdims=True)
+    return probs
+
+
+def mixed(policy_probs: Probabilities, uniform_share: float) -> Probabilities:
+    """(1 - u) π(a | s) + u / A: every step is drawn uniformly from all actions with probability u.
+
+    Raises:
+        UserError: u outside [0, 1].
+    """
+    require_number("uniform_share", uniform_share, low=0.0, high=1.0)
+    probs: Probabilities = (1 - uniform_share) * policy_probs + uniform_share / policy_probs.shape[1]
+    return probs
+
+
+def demonstrate(
+    world: World, levels: Levels, *, num_episodes: int, seed: int, noise: float = 0.0, temperature: float = 0.0
+) -> Episodes:
+    """Episodes of the exact expert, who acts on the row and so knows what observations may hide.
+
+    The levels that occur are enumerated and solved. Among optimal actions the expert chooses uniformly, by a stream of
+    its own, so that the episodes show all ways of being optimal.
+
+    Args:
+        world: A world that can be enumerated.
+        levels: Block that the levels of episodes are drawn from.
+        num_episodes: E >= 1.
+        seed: Of levels, starts, chance and choices; equal seeds give equal episodes.
+        noise: Share of uniform actions, in [0, 1]. Recorded actions are those taken, noise included.
+        temperature: Of `expert_policy`.
+
+    Returns:
+        E episodes with rows.
+
+    Raises:
+        UserError: A value out of range, or a world with too many states or outcomes.
+    """
+    require_number("noise", noise, low=0.0, high=1.0)
+
+    def solve(level_ids: Integers) -> RowPolicy:
+        mdp = enumerate_world(world, level_ids)
+        return table_policy(mdp, mixed(expert_policy(mdp, temperature=temperature), noise))
+
+    return play_policy(world, solve, levels, num_episodes=num_episodes, seed=seed)
+
+
+def table_policy(mdp: TabularMDP, policy_probs: Probabilities) -> RowPolicy:
+    """The policy of a table float64[S, A] as a function of rows; a row that is not in the table is a UserError."""
+    find = state_finder(mdp)
+
+    def act(rows: Rows) -> Probabilities:
+        return policy_probs[find(rows)]
+
+    return act

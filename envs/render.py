@@ -1,0 +1,71 @@
+"""Pictures of states, drawn from the observation planes and nothing else.
+
+The last plane is the wall, the first the agent; what stands between is drawn in one colour and letter each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.rows import Rows, World
+
+TILE = 16
+_FLOOR_COLOUR, _WALL_COLOUR, _AGENT_COLOUR = (245, 245, 240), (70, 70, 70), (20, 20, 20)
+_COLOURS = (
+    (230, 97, 1),
+    (26, 133, 255),
+    (64, 176, 66),
+    (212, 17, 89),
+    (140, 86, 190),
+    (191, 155, 48),
+    (0, 158, 158),
+    (120, 120, 60),
+)
+
+
+def render_frames(world: World, rows: Rows, *, mode: str) -> tuple[Any, ...]:
+    """One frame per row.
+
+    Args:
+        world: The world.
+        rows: int16[N, S].
+        mode: "rgb_array" or "ansi".
+
+    Returns:
+        N arrays uint8[H · TILE, W · TILE, 3], or N strings.
+    """
+    draw = render_rgb if mode == "rgb_array" else render_ansi
+    return tuple(draw(world, row) for row in rows)
+
+
+def render_rgb(world: World, row: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """Picture uint8[H · TILE, W · TILE, 3] of one row int16[S]; the agent is a smaller square upon its cell."""
+    planes = world.observe(row[None])["planes"][0].astype(bool)
+    cells = np.empty((*world.grid, 3), np.uint8)
+    cells[:] = _FLOOR_COLOUR
+    cells[planes[-1]] = _WALL_COLOUR
+    for index, plane in enumerate(planes[1:-1]):
+        cells[plane] = _COLOURS[index % len(_COLOURS)]
+    picture = cells.repeat(TILE, axis=0).repeat(TILE, axis=1)
+    inside = slice(TILE // 4, TILE - TILE // 4)
+    for y, x in np.argwhere(planes[0]):
+        picture[y * TILE : (y + 1) * TILE, x * TILE : (x + 1) * TILE][inside, inside] = _AGENT_COLOUR
+    return picture
+
+
+def render_ansi(world: World, row: npt.NDArray[np.int16]) -> str:
+    """Text of one row int16[S]: `#` wall, `.` floor, `@` agent, `0`.. objects; then what is shown and the context."""
+    observation = world.observe(row[None])
+    planes, vector = observation["planes"][0].astype(bool), observation["vector"][0]
+    letters = np.full(world.grid, ".")
+    letters[planes[-1]] = "#"
+    for index, plane in enumerate(planes[1:-1]):
+        letters[plane] = str(index)
+    letters[planes[0]] = "@"
+    shown = ", ".join(name for name, value in zip(world.vector_names, vector, strict=True) if value) or "nothing"
+    context = int(world.context_of(row[None])[0])
+    true_context = world.context_names[context] if context >= 0 else "none"
+    return "\n".join(["".join(line) for line in letters]) + f"\nshown: {shown}; context: {true_context}\n"

@@ -1,0 +1,254 @@
+"""GridVectorEnv, a native batch of envs of one world, and GridEnv, its view for one env.
+
+Streams of chance are those of `envs.streams`. The engine truncates at the world's time limit; an episode that
+terminates in its last step is terminated and not truncated.
+
+Shape key: N envs, P planes, H, W grid, V vector, C components.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from envs import kernels
+from envs.errors import UserError, require_choice, require_integer
+from envs.render import render_frames
+from envs.rows import EnvState, Levels, Observations, World
+from envs.step_buffers import StepBuffers, env_infos, observation_space, single_info, with_finals
+from envs.streams import Seed, next_streams, reset_mask, start_streams
+
+RENDER_MODES = ("rgb_array", "ansi")
+_MODE_NUMBERS = {
+    AutoresetMode.NEXT_STEP: kernels.NEXT_STEP,
+    AutoresetMode.SAME_STEP: kernels.SAME_STEP,
+    AutoresetMode.DISABLED: kernels.DISABLED,
+}
+
+
+class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]]):
+    """N envs of one world stepped by one kernel, with the three autoreset modes of Gymnasium's SyncVectorEnv.
+
+    Infos hold, for every env: components float64[N, C], event int64[N], performance float64[N] of the step, level
+    int64[N] and context int64[N] of the episode shown, each with its mask under "_" + name; in SAME_STEP also final_obs
+    and final_info. Performance is for the experimenter: no learner may read it.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        num_envs: int,
+        *,
+        levels: Levels | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        first_env: int = 0,
+    ) -> None:
+        """Build the batch; nothing is drawn before `reset`.
+
+        Args:
+            world: The world.
+            num_envs: N, at least 1.
+            levels: Levels to draw episodes from; the training levels of the world unless given.
+            autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED.
+            render_mode: None, "rgb_array" or "ansi".
+            first_env: Index of the first env in the streams of one seed.
+        """
+        require_integer("num_envs", num_envs, low=1, high=2**24)
+        require_integer("first_env", first_env, low=0, high=2**31)
+        if render_mode is not None:
+            require_choice("render_mode", render_mode, choices=RENDER_MODES)
+        if not isinstance(autoreset_mode, AutoresetMode):
+            require_choice("autoreset_mode", autoreset_mode, choices=[mode.value for mode in AutoresetMode])
+        self.world, self.num_envs, self.first_env, self.render_mode = world, num_envs, first_env, render_mode
+        self.levels = levels if levels is not None else world.levels("train")
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {"render_modes": list(RENDER_MODES), "render_fps": 4, "autoreset_mode": self.autoreset_mode}
+        self.single_observation_space = observation_space(world)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.single_action_space = gymnasium.spaces.Discrete(world.num_actions)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._started = False
+        self._state = EnvState.empty(num_envs, world.row_size)
+        self._state_arrays = kernels.StateArrays(*(getattr(self._state, n) for n in kernels.StateArrays._fields))
+        self.buffers = StepBuffers.empty(world, num_envs)
+        self._settings = self._kernel_settings()
+
+    def _kernel_settings(self) -> kernels.Settings:
+        world = self.world
+        return kernels.Settings(
+            config=world.kernel_config,
+            background=world.background.reshape(-1),
+            reward_weights=world.reward_weights,
+            performance_weights=world.performance_weights,
+            draws=np.zeros(max(world.num_channels, 1)),
+            num_channels=world.num_channels,
+            num_starts=world.num_starts,
+            num_actions=world.num_actions,
+            time_limit=world.time_limit,
+            first_level=self.levels.first,
+            num_levels=self.levels.count,
+            autoreset=_MODE_NUMBERS[self.autoreset_mode],
+        )
+
+    def reset(self, *, seed: Seed = None, options: dict[str, Any] | None = None) -> tuple[Observations, dict[str, Any]]:
+        """Begin new episodes.
+
+        Args:
+            seed: None (the next episode of each stream; fresh entropy the first time), an integer, or one per env.
+            options: {"reset_mask": bool[N]} restricts the reset to these envs.
+
+        Returns:
+            Observations of all envs, and infos of the envs that were reset.
+        """
+        mask = reset_mask(options, self.num_envs)
+        if not self._started:
+            if not mask.all():
+                raise ResetNeeded("The first reset must reset all envs; call reset() without a reset_mask first.")
+            start_streams(self._state, first_env=self.first_env)
+        next_streams(self._state, mask, seed=seed, first_env=self.first_env)
+        super().reset(seed=int(seed) if isinstance(seed, (int, np.integer)) else None)
+        self._started = True
+        self.world.kernels.reset_envs(self._settings, self._state_arrays, mask, self.buffers.arrays)
+        return self._observations(), env_infos(self.buffers, mask)
+
+    def step(
+        self, actions: npt.ArrayLike
+    ) -> tuple[Observations, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
+        """Step all envs; everything returned is a copy.
+
+        Args:
+            actions: Integers [N] in [0, A).
+
+        Returns:
+            Observations, reward float64[N], terminated bool[N], truncated bool[N], infos.
+        """
+        out = self.buffers
+        self.step_into(actions, out)
+        infos = env_infos(out, np.ones(self.num_envs, np.bool_))
+        ended = out.terminated | out.truncated
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and ended.any():
+            infos = with_finals(infos, out, ended)
+        return self._observations(), out.reward.copy(), out.terminated.copy(), out.truncated.copy(), infos
+
+    def step_into(self, actions: npt.ArrayLike, buffers: StepBuffers) -> None:
+        """Step all envs and write the results into `buffers`, without a copy.
+
+        Args:
+            actions: Integers [N] in [0, A); ignored for envs that are reset in this step.
+            buffers: Arrays of this env's shapes.
+
+        Raises:
+            ResetNeeded: Before the first reset; in DISABLED mode also if an ended env has not been reset.
+            UserError: If an action is not an integer in range; then no env is stepped.
+        """
+        if not self._started:
+            raise ResetNeeded("The env has no episode yet; call reset() first.")
+        if self.autoreset_mode == AutoresetMode.DISABLED and self._state.pending.any():
+            ended = int(np.flatnonzero(self._state.pending)[0])
+            raise ResetNeeded(f"The episode of env {ended} has ended; reset it, with a reset_mask in the options.")
+        if buffers is not self.buffers:
+            buffers.require_like(self.buffers)
+        actions = self._checked_actions(actions)
+        failed = self.world.kernels.step_envs(self._settings, self._state_arrays, actions, buffers.arrays)
+        if failed >= 0:
+            allowed = f"0 to {self.world.num_actions - 1}"
+            raise UserError(f"The action of env {failed} is {actions[failed]}, allowed is {allowed}; no env moved.")
+
+    def _checked_actions(self, actions: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        array = np.asarray(actions)
+        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
+            raise UserError(
+                f"actions are {array.dtype} of shape {array.shape}, allowed are integers of shape ({self.num_envs},)."
+            )
+        return np.ascontiguousarray(array, np.int64)
+
+    def _observations(self) -> Observations:
+        return {"planes": self.buffers.planes.copy(), "vector": self.buffers.vector.copy()}
+
+    def get_state(self) -> EnvState:
+        """A copy of everything that the next steps depend on."""
+        if not self._started:
+            raise ResetNeeded("The env has no state yet; call reset() first.")
+        return self._state.copy()
+
+    def set_state(self, state: EnvState) -> Observations:
+        """Go on from a state that `get_state` returned; returns its observations."""
+        names = [field.name for field in dataclasses.fields(EnvState)]
+        for name in names:
+            shape, own = getattr(state, name).shape, getattr(self._state, name).shape
+            if shape != own:
+                raise UserError(f"EnvState.{name} has shape {shape}, allowed is {own} for this env.")
+        for name in names:
+            getattr(self._state, name)[...] = getattr(state, name)
+        self._started = True
+        nobody = np.zeros(self.num_envs, np.bool_)
+        self.world.kernels.reset_envs(self._settings, self._state_arrays, nobody, self.buffers.arrays)
+        return self._observations()
+
+    def render(self) -> tuple[Any, ...] | None:
+        """One frame per env: uint8[height, width, 3] for "rgb_array", text for "ansi"; None without a render mode."""
+        if self.render_mode is None:
+            return None
+        return render_frames(self.world, self._state.rows, mode=self.render_mode)
+
+
+class GridEnv(gymnasium.Env[Observations, np.int64]):
+    """One env of a world; reset(seed=s) gives it the stream of env `first_env` of seed s."""
+
+    def __init__(
+        self, world: World, *, levels: Levels | None = None, render_mode: str | None = None, first_env: int = 0
+    ) -> None:
+        """Build the env; the arguments are those of `GridVectorEnv`."""
+        self._batch = GridVectorEnv(
+            world,
+            1,
+            levels=levels,
+            autoreset_mode=AutoresetMode.DISABLED,
+            render_mode=render_mode,
+            first_env=first_env,
+        )
+        self._buffers = self._batch.buffers
+        self.world, self.levels, self.render_mode = world, self._batch.levels, render_mode
+        self.metadata = {"render_modes": list(RENDER_MODES), "render_fps": 4}
+        self.observation_space = self._batch.single_observation_space
+        self.action_space = self._batch.single_action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Begin an episode: the first of seed's stream, or the next one; there are no options."""
+        super().reset(seed=seed)
+        self._batch.reset(seed=seed)
+        return self._observation(), single_info(self._buffers)
+
+    def step(self, action: np.int64 | int) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
+        """One step; raises `ResetNeeded` after the end of an episode."""
+        out = self._buffers
+        self._batch.step_into(np.array([action]), out)
+        ended = bool(out.terminated[0]), bool(out.truncated[0])
+        return self._observation(), float(out.reward[0]), *ended, single_info(out)
+
+    def _observation(self) -> Observations:
+        return {"planes": self._buffers.planes[0].copy(), "vector": self._buffers.vector[0].copy()}
+
+    def get_state(self) -> EnvState:
+        """A copy of the state, with N = 1."""
+        return self._batch.get_state()
+
+    def set_state(self, state: EnvState) -> Observations:
+        """Go on from a state with N = 1; returns its observation."""
+        self._batch.set_state(state)
+        return self._observation()
+
+    def render(self) -> Any:
+        """The frame of the current state, or None without a render mode."""
+        frames = self._batch.render()
+        return None if frames is None else frames[0]

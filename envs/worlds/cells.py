@@ -1,0 +1,82 @@
+"""Cells of a walled square room, packed so that no division stands in a kernel.
+
+The interior has size × size cells. The cell at grid row y and grid column x, both counted from the wall's 0, is the
+number 64 · y + x; interior cells have 1 ≤ y, x ≤ size. The rank of an interior cell counts row by row from 0.
+"""
+
+# mypy: disable-error-code="call-arg, type-var, operator, return-value"
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+ACTION_NAMES = ("up", "right", "down", "left")
+MAX_SIZE = 62
+_SHIFT, _MASK = 6, 63
+ROW_STRIDE = 1 << _SHIFT
+"""A cell is ROW_STRIDE * y + x."""
+
+
+@njit
+def cell_of_rank(rank: int, size: int) -> int:
+    """Cell of the rank-th interior cell, rank in [0, size²)."""
+    return ((rank // size + 1) << _SHIFT) + rank % size + 1
+
+
+@njit
+def rank_of_cell(cell: int, size: int) -> int:
+    """Rank of an interior cell."""
+    return ((cell >> _SHIFT) - 1) * size + (cell & _MASK) - 1
+
+
+@njit
+def move(cell: int, action: int, size: int) -> int:
+    """Cell after one action (0 up, 1 right, 2 down, 3 left); a move into the wall stays."""
+    y, x = cell >> _SHIFT, cell & _MASK
+    y += int(action == 2) * int(y < size) - int(action == 0) * int(y > 1)
+    x += int(action == 1) * int(x < size) - int(action == 3) * int(x > 1)
+    return (y << _SHIFT) + x
+
+
+@njit
+def shift_right(cell: int, size: int) -> int:
+    """The next cell to the right, from the last column back to the first."""
+    return cell + 1 if (cell & _MASK) < size else cell - size + 1
+
+
+@njit
+def distance(first: int, second: int) -> int:
+    """Path length between two cells, which in an open room is the Manhattan distance."""
+    return abs((first >> _SHIFT) - (second >> _SHIFT)) + abs((first & _MASK) - (second & _MASK))
+
+
+@njit
+def free_cell(taken: npt.NDArray[np.int16], rank: int, size: int) -> int:
+    """The rank-th interior cell that is not in `taken`.
+
+    Its rank among all cells is the least r with r = rank + #{taken ranks ≤ r}; iterating from r = rank climbs to it.
+    """
+    found = rank
+    while True:
+        climbed = rank
+        for other in taken:
+            if rank_of_cell(other, size) <= found:
+                climbed += 1
+        if climbed == found:
+            return cell_of_rank(found, size)
+        found = climbed
+
+
+@njit
+def draw_cell(planes: npt.NDArray[np.uint8], plane: int, cell: int) -> None:
+    """Mark a cell in one plane."""
+    planes[plane, cell >> _SHIFT, cell & _MASK] = 1
+
+
+def room_background(size: int, *, num_planes: int) -> npt.NDArray[np.uint8]:
+    """Background uint8[num_planes, size + 2, size + 2] whose last plane holds the walls and whose others are empty."""
+    planes = np.zeros((num_planes, size + 2, size + 2), np.uint8)
+    planes[-1] = 1
+    planes[-1, 1:-1, 1:-1] = 0
+    return planes

@@ -1,0 +1,222 @@
+"""CrossedHistory: K objects worth the same under K cues, while training shows each cue with its own object.
+
+A level draws the agent's start, the objects' cells and a cue that is constant and shown; reaching any object gives
+component object_o = 1, event o, and ends the episode. So V* = γ^(distance to the nearest object − 1) has no interaction
+of cue and object by construction; what a learned V has of it, it has from its history.
+
+Layouts:
+- "train": one object; pairing[cue], or with probability `dose` one of the other objects, uniformly.
+- "crossed": level i shows cue i mod K and object (i div K) mod K at the cells of layout i div K², so every layout
+  appears under every pairing with the same cells.
+- "choice": level i shows cue i mod K and two objects at equal path distance, at the cells of layout i div K.
+Here i counts from 0 in either split, and the layouts of the splits are disjoint.
+
+Row: [agent, object_0 .. object_{K-1}, cue]; an absent object is at -1.
+"""
+
+# mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator"
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from envs.errors import UserError, require_choice, require_integer, require_number
+from envs.noise import integer, level_key, uniform
+from envs.rows import FIRST_TEST_LEVEL, World
+from envs.worlds.cells import (
+    ACTION_NAMES,
+    MAX_SIZE,
+    cell_of_rank,
+    distance,
+    draw_cell,
+    free_cell,
+    move,
+    room_background,
+)
+
+LAYOUTS = ("train", "crossed", "choice")
+_TRAIN, _CROSSED, _CHOICE = 0, 1, 2
+_CUE_DRAW, _DOSE_DRAW, _OBJECT_DRAW, _AGENT_DRAW, _CELL_DRAW = 0, 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class CrossedHistoryConfig:
+    """Options of CrossedHistory.
+
+    Attributes:
+        size: Interior cells per side, 2 to 62.
+        num_cues: K, cues and objects, 2 to 8, fewer than the cells.
+        pairing: Permutation of 0..K-1, the object that training shows with each cue; () stands for the identity.
+        dose: Probability that a training level shows another object, 0 to 0.5.
+        layout: "train", "crossed" or "choice".
+        num_levels: Levels of each split, at least 1.
+        discount: γ, 0 to 1.
+        time_limit: Steps until truncation, at least 1.
+    """
+
+    size: int = 7
+    num_cues: int = 2
+    pairing: tuple[int, ...] = ()
+    dose: float = 0.0
+    layout: str = "train"
+    num_levels: int = 1000
+    discount: float = 0.95
+    time_limit: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, and a pairing that is no permutation."""
+        require_integer("size", self.size, low=2, high=MAX_SIZE)
+        require_integer("num_cues", self.num_cues, low=2, high=min(8, self.size**2 - 1))
+        require_number("dose", self.dose, low=0.0, high=0.5)
+        require_choice("layout", self.layout, choices=LAYOUTS)
+        require_integer("num_levels", self.num_levels, low=1, high=2**31)
+        require_number("discount", self.discount, low=0.0, high=1.0)
+        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
+        object.__setattr__(self, "pairing", self._checked_pairing())
+
+    def _checked_pairing(self) -> tuple[int, ...]:
+        identity = tuple(range(self.num_cues))
+        pairing = tuple(self.pairing) or identity if isinstance(self.pairing, (tuple, list)) else (None,)
+        whole = all(isinstance(item, (int, np.integer)) and not isinstance(item, bool) for item in pairing)
+        if not whole or tuple(sorted(pairing)) != identity:
+            raise UserError(
+                f"pairing is {self.pairing!r}, allowed is a permutation of {identity}; name each object once, by cue."
+            )
+        return tuple(int(item) for item in pairing)
+
+
+class Numbers(NamedTuple):
+    """What the numba functions read; digit c of `pairing`, to base K, is the object of cue c."""
+
+    size: int
+    num_cues: int
+    pairing: int
+    dose: float
+    layout: int
+
+
+@njit
+def begin(config, row, level, start):
+    """Draw cue, objects and cells from the level."""
+    k = config.num_cues
+    first = FIRST_TEST_LEVEL if level >= FIRST_TEST_LEVEL else 0
+    index = level - first
+    for i in range(1, k + 1):
+        row[i] = -1
+    if config.layout == _TRAIN:
+        key = level_key(level)
+        row[k + 1] = integer(key, _CUE_DRAW, k)
+        _place_one(config, row, key, _trained_object(config, row[k + 1], key))
+    elif config.layout == _CROSSED:
+        row[k + 1] = index % k
+        _place_one(config, row, level_key(first + index // (k * k)), index // k % k)
+    else:
+        row[k + 1] = index % k
+        _place_two(config, row, level_key(first + index // k))
+
+
+@njit
+def _trained_object(config, cue, key):
+    paired = config.pairing // config.num_cues**cue % config.num_cues
+    if uniform(key, _DOSE_DRAW, 0) >= config.dose:
+        return paired
+    return (paired + 1 + integer(key, _OBJECT_DRAW, config.num_cues - 1)) % config.num_cues
+
+
+@njit
+def _place_one(config, row, key, object_index):
+    num_cells = config.size**2
+    row[0] = cell_of_rank(integer(key, _AGENT_DRAW, num_cells), config.size)
+    row[1 + object_index] = free_cell(row[:1], integer(key, _CELL_DRAW, num_cells - 1), config.size)
+
+
+@njit
+def _place_two(config, row, key):
+    """Two objects, drawn uniformly from all ordered pairs of cells at equal distance from the agent."""
+    k = config.num_cues
+    row[0] = cell_of_rank(integer(key, _AGENT_DRAW, config.size**2), config.size)
+    first = integer(key, _OBJECT_DRAW, k)
+    second = (first + 1 + integer(key, _DOSE_DRAW, k - 1)) % k
+    num_pairs, _, _ = _equal_pair(row[0], config.size, -1)
+    _, row[1 + first], row[1 + second] = _equal_pair(row[0], config.size, integer(key, _CELL_DRAW, num_pairs))
+
+
+@njit
+def _equal_pair(agent, size, rank):
+    """(rank, first, second) for the rank-th ordered pair of cells at equal distance; rank -1 gives their number."""
+    count = 0
+    for i in range(size * size):
+        first = cell_of_rank(i, size)
+        length = distance(agent, first)
+        for j in range(size * size):
+            second = cell_of_rank(j, size)
+            if length > 0 and i != j and distance(agent, second) == length:
+                if count == rank:
+                    return count, first, second
+                count += 1
+    return count, -1, -1
+
+
+@njit
+def transition(config, row, action, draws, components):
+    """The agent moves; any object pays 1 and ends the episode."""
+    row[0] = move(row[0], action, config.size)
+    for i in range(config.num_cues):
+        if row[1 + i] == row[0]:
+            components[i] = 1.0
+            return i, True
+    return -1, False
+
+
+@njit
+def observe(config, row, planes, vector):
+    """Agent and present objects in their planes, the cue one-hot."""
+    for i in range(config.num_cues + 1):
+        if row[i] >= 0:
+            draw_cell(planes, i, row[i])
+    vector[row[config.num_cues + 1]] = 1.0
+
+
+@njit
+def breakpoints(config, row, action, channel, cuts):
+    """No chance inside an episode."""
+    return 0
+
+
+@njit
+def context(config, row):
+    """The cue."""
+    return row[config.num_cues + 1]
+
+
+def world(config: CrossedHistoryConfig) -> World:
+    """The world with the given options; components and events are the objects."""
+    k = config.num_cues
+    cues, objects = (tuple(f"{word}_{i}" for i in range(k)) for word in ("cue", "object"))
+    pairing = sum(item * k**cue for cue, item in enumerate(config.pairing))
+    return World(
+        name="CrossedHistory",
+        module=__name__,
+        config=config,
+        kernel_config=Numbers(config.size, k, pairing, float(config.dose), LAYOUTS.index(config.layout)),
+        row_size=k + 2,
+        num_channels=0,
+        num_starts=1,
+        num_levels=config.num_levels,
+        plane_names=("agent", *objects, "wall"),
+        grid=(config.size + 2, config.size + 2),
+        vector_names=cues,
+        component_names=objects,
+        event_names=objects,
+        action_names=ACTION_NAMES,
+        context_names=cues,
+        reward_weights=np.ones(k),
+        performance_weights=np.ones(k),
+        discount=config.discount,
+        time_limit=config.time_limit,
+        max_outcomes=1,
+        background=room_background(config.size, num_planes=k + 2),
+    )

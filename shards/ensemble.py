@@ -1,0 +1,96 @@
+"""Several parts side by side, a gate that calls for them, and a mixer that adds them up.
+
+Shape key: B batch, D features, K parts, H units of each hidden layer of a part, U = K·H.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shards.gates import Gate
+from shards.mixers import Mixer, mix
+from shards.value_head import CreditRule, ValueEstimate, ValueHead, draw_normal
+
+
+class StackedParts(nn.Module):
+    """K multilayer perceptrons of one shape that share their input and no weight, run together.
+
+        hidden_1 = relu(W_1 features + b_1),  hidden_l = relu(W_l hidden_{l-1} + b_l),  part_value = w · hidden_L,
+
+    each for every part. The first layer reads the same features in every part and is therefore one matrix product for
+    all of them; deeper layers are one batched product. The output weights stand in a block-diagonal matrix [U, K], so
+    that the last step, too, is one product: its zeros cost less than a batched product of thin matrices. There is no
+    output bias: the head's one bias stands outside.
+    """
+
+    block: Tensor
+
+    def __init__(self, num_features: int, *, num_parts: int, hidden_size: int, num_layers: int) -> None:
+        """Make the weights of every part, NaN until they are given."""
+        super().__init__()
+        self.input_weight = nn.Parameter(torch.full((num_parts, hidden_size, num_features), torch.nan))
+        self.input_bias = nn.Parameter(torch.full((num_parts, hidden_size), torch.nan))
+        square = (num_parts, hidden_size, hidden_size)
+        deeper = range(num_layers - 1)
+        self.deeper_weight = nn.ParameterList([nn.Parameter(torch.full(square, torch.nan)) for _ in deeper])
+        self.deeper_bias = nn.ParameterList([nn.Parameter(torch.full(square[:2], torch.nan)) for _ in deeper])
+        self.output_weight = nn.Parameter(torch.full((num_parts, hidden_size), torch.nan))
+        unit_part = torch.arange(num_parts).repeat_interleave(hidden_size)
+        self.register_buffer("block", functional.one_hot(unit_part, num_parts).float(), persistent=False)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return part_values, float[B, K], and hidden_L, float[B, K, H], for features float[B, D]."""
+        flat = functional.linear(features, self.input_weight.flatten(0, 1), self.input_bias.flatten()).relu_()
+        hidden = flat.view(features.shape[0], *self.output_weight.shape)
+        if self.deeper_weight:
+            hidden = self._deeper(hidden)
+        return hidden.flatten(1) @ (self.output_weight.reshape(-1, 1) * self.block), hidden
+
+    def _deeper(self, hidden: Tensor) -> Tensor:
+        by_part = hidden.transpose(0, 1)
+        for weight, bias in zip(self.deeper_weight, self.deeper_bias, strict=True):
+            by_part = torch.baddbmm(bias.unsqueeze(1), by_part, weight.transpose(1, 2)).relu_()
+        return by_part.transpose(0, 1)
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw hidden weights from N(0, 2/fan_in), output weights from N(0, 1/H); biases 0 (He et al. 2015).
+
+        The spread depends on the fan-in alone, so that a unit starts alike in a wide monolith and in a narrow part.
+        """
+        for weight in (self.input_weight, *self.deeper_weight):
+            draw_normal(weight, (2.0 / weight.shape[2]) ** 0.5, generator)
+        draw_normal(self.output_weight, self.output_weight.shape[1] ** -0.5, generator)
+        for bias in (self.input_bias, *self.deeper_bias):
+            nn.init.zeros_(bias)
+
+
+class Ensemble(ValueHead):
+    """value = Σ_k weights_k · part_values_k + bias, with weights from a gate and a mixer."""
+
+    def __init__(
+        self, parts: StackedParts, gate: Gate, mixer: Mixer, *, credit_rule: CreditRule, train_bias: bool = True
+    ) -> None:
+        """Put parts, gate and mixer together; the head's credit is `credit_rule`."""
+        num_parts, hidden_size, num_features = parts.input_weight.shape
+        unit_part = torch.arange(num_parts).repeat_interleave(hidden_size)
+        super().__init__(num_features, unit_part, credit_rule, train_bias=train_bias)
+        self.parts = parts
+        self.gate = gate
+        self.mixer = mixer
+        self.needs_context = gate.needs_context
+
+    def forward(self, features: Tensor, context: Tensor | None = None) -> ValueEstimate:
+        """Estimate values (see `ValueHead.forward`)."""
+        features = self.enter(features)
+        part_values, hidden = self.parts(features)
+        weights = self.mixer(self.gate(features, context), part_values)
+        value = mix(part_values, weights, self.bias)
+        return ValueEstimate(value, part_values, weights, hidden, self.parts.output_weight)
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw the parts' weights anew; the gate prefers no part; the bias is 0."""
+        self.parts.reset_parameters(generator)
+        self.gate.reset_parameters()
+        nn.init.zeros_(self.bias)

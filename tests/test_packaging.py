@@ -1,0 +1,70 @@
+"""The wheel holds exactly the four packages, and the command line starts fast."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_exactly_the_four_packages(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("valuelab-*.whl")
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"envs", "shards", "agents", "analysis"}
+
+
+def test_the_project_is_private_and_names_itself() -> None:
+    project = PROJECT["project"]
+    assert project["name"] == "valuelab"
+    assert "Private :: Do Not Upload" in project["classifiers"]
+    assert project["scripts"] == {"valuelab": "analysis.cli:main"}
+    assert PROJECT["tool"]["setuptools"]["package-dir"] == {"": "."}
+
+
+def test_every_dependency_is_pinned() -> None:
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().split()
+              if "==" in line}
+    extras = [name for group in PROJECT["project"]["optional-dependencies"].values() for name in group]
+    wanted = {re.split(r"[<>=\[ ]", name)[0].lower() for name in PROJECT["project"]["dependencies"] + extras}
+    assert wanted - pinned <= {"setuptools"}
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text()
+
+
+def test_every_dependency_is_used() -> None:
+    source = "\n".join(path.read_text() for package in ("envs", "shards", "agents", "analysis")
+                       for path in (ROOT / package).rglob("*.py"))
+    modules = {"scikit-learn": "sklearn", "stable-baselines3": "stable_baselines3"}
+    for requirement in PROJECT["project"]["dependencies"]:
+        name = re.split(r"[<>=]", requirement)[0]
+        assert re.search(rf"(import|from) {modules.get(name, name)}\b|['\"]{name}['\"]", source), f"{name} is not used"
+
+
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, runpy\n"
+        "sys.argv = ['valuelab', '--help']\n"
+        "try:\n    from analysis.cli import main; main()\n"
+        "except SystemExit as stop:\n    assert not stop.code\n"
+        "heavy = {'torch', 'numba', 'sklearn', 'matplotlib', 'polars', 'gymnasium'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+        seconds.append(time.perf_counter() - start)
+        assert run.returncode == 0, run.stderr
+        assert "train" in run.stdout
+    assert min(seconds) < 0.5

@@ -1,0 +1,158 @@
+"""Figures say what they show, equal data give equal bytes, and nothing global is touched."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from analysis.plots import (
+    LearningCurve,
+    ProbeBar,
+    SeedScores,
+    arms_dots,
+    learning_curves,
+    policy_field,
+    predictor_bars,
+    probe_bars,
+    save_figure,
+    value_scatter,
+)
+from envs.errors import UserError
+
+MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))
+
+
+def scores(name: str, mean: float, note: str = "") -> SeedScores:
+    values = mean + 0.1 * np.random.default_rng(0).normal(size=20)
+    return SeedScores(name, values, (mean - 0.05, mean + 0.05), note)
+
+
+def curves() -> Figure:
+    steps = np.linspace(0, 1e5, 20)
+    rng = np.random.default_rng(0)
+    return learning_curves(
+        [LearningCurve(name, steps, steps / 1e5 + rng.normal(0, 0.05, (4, 20))) for name in ("MONO", "MOE")],
+        title="Return while learning",
+        references={"exact optimum": 0.97},
+    )
+
+
+def scatter() -> Figure:
+    x = np.linspace(0.5, 1.0, 30)
+    return value_scatter({"cue 0": {"matched": (x, x), "crossed": (x, 0.5 * x)}}, title="V against V*")
+
+
+def field() -> Figure:
+    probs = np.full((4, 4, 4), 0.25)
+    walls = np.eye(4, dtype=bool)
+    return policy_field(
+        probs, MOVES, title="D", walls=walls, objects={"0": (0, 1)}, values=np.arange(16.0).reshape(4, 4)
+    )
+
+
+def arms() -> Figure:
+    lines = [scores("MONO", 0.1, "inconclusive"), scores("POS", 0.8)]
+    bands = {"NEG-F": (0.0, 0.1), "POS": (0.7, 0.9)}
+    return arms_dots(
+        lines, title="T3", x_label="locality (0..1)", bands=bands, null=0.0, margin=0.1, subtitle="20 seeds"
+    )
+
+
+def probes() -> Figure:
+    bars = [ProbeBar("E of V", 0.9, (0.85, 0.95), 0.6), ProbeBar("raw", 1.0, (1.0, 1.0), 0.5, is_baseline=True)]
+    return probe_bars(bars, chance=0.5, title="Context")
+
+
+def predictors() -> Figure:
+    return predictor_bars([scores("(a) V*", 1.0), scores("(c) shard law", 1.2)], title="T0", ceiling=("(e)", 1.9))
+
+
+FIGURES = {build.__name__: build for build in (curves, scatter, field, arms, probes, predictors)}
+
+
+def words(figure: Figure) -> str:
+    return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_data_give_equal_bytes(name: str, tmp_path: Path) -> None:
+    first = save_figure(FIGURES[name](), tmp_path / "first.png").read_bytes()
+    assert first == save_figure(FIGURES[name](), tmp_path / "second.png").read_bytes()
+    assert first.startswith(b"\x89PNG")
+    assert b"Matplotlib" not in first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.png", "second.png"]
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        (curves, ["Return while learning", "environment steps", "return per episode", "exact optimum", "4 seeds"]),
+        (scatter, ["V against V*", "slope 1.00", "slope 0.50", "V* (discounted reward)"]),
+        (field, ["D", "arrow", "V (discounted reward)"]),
+        (arms, ["T3", "locality (0..1)", "NEG-F band", "POS band", "inconclusive", "margin ±0.1", "one seed"]),
+        (probes, ["Context", "control task", "chance (0.50)", "control 0.60"]),
+        (predictors, ["T0", "nats per state", "(e)", "(c) shard law"]),
+    ],
+)
+def test_figures_name_quantities_units_and_nulls(build: Callable[[], Figure], expected: list[str]) -> None:
+    shown = words(build())
+    assert [phrase for phrase in expected if phrase not in shown] == []
+
+
+def test_every_seed_is_a_dot() -> None:
+    dots = [line for line in arms().axes[0].lines if len(line.get_xdata()) == 20]
+    assert len(dots) == 2
+    assert sorted(dots[0].get_xdata()) == sorted(scores("MONO", 0.1).scores)
+
+
+def test_arrows_point_where_the_policy_goes() -> None:
+    probs = np.zeros((3, 3, 4))
+    probs[..., 2] = 1.0
+    (quiver,) = policy_field(probs, MOVES, title="down").axes[0].findobj(matplotlib.quiver.Quiver)
+    assert np.all(quiver.U == 0)
+    # Rows count downwards and the axis is inverted, so an arrow down the page has a negative second component.
+    assert np.all(quiver.V == -1)
+    assert quiver.N == 9
+
+
+def test_walls_objects_and_unknown_cells_have_no_arrow() -> None:
+    probs = np.full((3, 3, 4), 0.25)
+    probs[2, 2] = np.nan
+    walls = np.zeros((3, 3), dtype=bool)
+    walls[0] = True
+    figure = policy_field(probs, MOVES, title="D", walls=walls, objects={"0": (1, 1)})
+    (quiver,) = figure.axes[0].findobj(matplotlib.quiver.Quiver)
+    assert quiver.N == 9 - 3 - 1 - 1
+    assert not walls[1:].any()
+
+
+def test_slope_is_undefined_where_v_star_does_not_vary() -> None:
+    assert "slope undefined" in words(value_scatter({"": {"a": (np.ones(4), np.arange(4.0))}}, title="t"))
+
+
+def test_global_state_of_matplotlib_is_left_alone() -> None:
+    code = (
+        "import sys, matplotlib; before = matplotlib.rcParams.copy(); import analysis.plots; "
+        "assert before == matplotlib.rcParams.copy(); assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"written as \.png, but the file is named 'a\.svg'"):
+        save_figure(arms(), tmp_path / "a.svg")
+    with pytest.raises(UserError, match="nothing to draw"):
+        arms_dots([], title="", x_label="")
+    with pytest.raises(UserError, match="7 curves in one figure"):
+        learning_curves([LearningCurve(str(i), np.arange(2.0), np.ones((1, 2))) for i in range(7)], title="")
+    with pytest.raises(UserError, match=r"scores must be \[seeds, steps\]"):
+        learning_curves([LearningCurve("a", np.arange(3.0), np.ones((1, 2)))], title="")
+    with pytest.raises(UserError, match="4 actions, but 3 directions"):
+        policy_field(np.ones((2, 2, 4)), MOVES[:3], title="")

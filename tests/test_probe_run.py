@@ -1,0 +1,248 @@
+"""The probe of a run, end to end: a V fitted to V*, its untrained twin, worlds without context, refusals."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import minigrid  # noqa: F401 (registers the MiniGrid ids)
+import numpy as np
+import pytest
+import torch
+
+from agents.agent import AlphaAgent, build_agent
+from agents.checkpoint import save_agent
+from agents.config import AgentConfig
+from agents.environments import make_vector
+from agents.recorder import record_episodes
+from analysis.instruments.probes import ProbeSettings
+from analysis.probe import ProbeBudget, probe_agent, probe_run
+from analysis.probe_measures import context_table, outcomes_of
+from analysis.probe_report import ProbeReport, write_report
+from analysis.probe_states import levels_of_states, values_along, values_of, visited_states
+from envs.episodes import Episodes
+from envs.errors import UserError
+from envs.registry import make_world
+from envs.rows import Levels
+from envs.tabular import enumerate_world, value_iteration
+
+MULTI, CROSSED = "ValueLab/MultiNeed-v0", "ValueLab/CrossedHistory-v0"
+SMALL = {"size": 4, "num_objects": 2}
+QUICK = ProbeBudget(
+    num_episodes=60,
+    num_rows=500,
+    num_levels=24,
+    probe=ProbeSettings(num_folds=3, num_inner_folds=2, penalties=(1.0,), num_resamples=200),
+)
+
+
+def new_agent(
+    env_id: str, options: dict, *, encoder: str = "mlp", head: str = "MONO", sample: bool = False
+) -> AlphaAgent:
+    env = make_vector(env_id, 1, options=options)
+    config = AgentConfig(
+        encoder=encoder, encoder_sizes=(32,), memory_size=16, hidden_size=24, head=head, num_contexts=2, num_events=2
+    )
+    seen = env.reset(seed=[0])[0] if sample else None
+    return build_agent(env.single_observation_space, int(env.single_action_space.n), config, seed=0, sample=seen)
+
+
+def fitted_agent(env_id: str, options: dict, *, num_updates: int = 1200) -> AlphaAgent:
+    """V regressed on V* of the very levels that are probed (what is planted must be there); D is left untrained."""
+    agent, world = new_agent(env_id, options), make_world(env_id, **options)
+    mdp = enumerate_world(world, Levels(world.levels("test").first, QUICK.num_levels))
+    targets = torch.from_numpy(value_iteration(mdp).values).float()
+    encoded = agent.encode(world.observe(mdp.rows))
+    optimizer = torch.optim.Adam([*agent.value_encoder.parameters(), *agent.value_head.parameters()], lr=0.01)
+    picks = torch.Generator().manual_seed(0)
+    for _ in range(num_updates):
+        rows = torch.randint(len(targets), (256,), generator=picks)
+        loss = ((agent.value(encoded[rows]).value - targets[rows]) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return agent
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    save_agent(folder / "checkpoint", fitted_agent(MULTI, SMALL), extra={"env_id": MULTI, "options": SMALL})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(run: Path) -> ProbeReport:
+    return probe_run(run, seed=5, budget=QUICK)
+
+
+def swap(report: ProbeReport, function: str, weighting: str = "all states alike"):
+    (found,) = [s for s in report.swaps if (s.function, s.weighting) == (function, weighting)]
+    return found
+
+
+def test_v_fitted_to_v_star_moves_as_v_star_and_the_untrained_v_does_not(report: ProbeReport) -> None:
+    for weighting in ("all states alike", "visits of D"):
+        trained, untrained = (swap(report, f"V, {kind}", weighting) for kind in ("trained", "untrained"))
+        assert trained.effect.slope > 0.7
+        assert abs(untrained.effect.slope) < 0.25
+        assert swap(report, "V* itself (planted positive)", weighting).effect.slope == pytest.approx(1.0)
+        assert swap(report, "V* without its context (planted null)", weighting).effect.slope == pytest.approx(0.0)
+        assert trained.anova_optimal.interaction > 0.5
+        assert trained.anova.interaction == pytest.approx(trained.anova_optimal.interaction, abs=0.15)
+
+
+def test_every_report_carries_all_baselines(report: ProbeReport) -> None:
+    found = {(probe.layer, probe.kind) for probe in report.probes if probe.source.startswith("visited")}
+    trained = {(layer, "trained") for layer in ("E of D", "E of V", "V's hidden layer")}
+    untrained = {(layer, "untrained") for layer in ("E of D and V", "V's hidden layer")}
+    assert found == trained | untrained | {("raw observation", "raw")}
+    assert {probe.source.split()[0] for probe in report.probes} == {"visited", "drawn"}
+    for probe in report.probes:
+        assert (probe.result is None) == bool(probe.refusal)
+        if probe.result is not None:
+            assert probe.result.accuracy > 0.6
+            assert 0.0 <= probe.result.control_accuracy <= 1.0
+
+
+def test_words_name_nulls_and_limits(report: ProbeReport) -> None:
+    text = report.text()
+    for phrase in ("by chance", "control task", "before training", "raw observation", "blind to the context"):
+        assert phrase in text
+    assert "not over training seeds" in text
+    assert "does not show that the network uses what it reads" in text
+    assert "/work" not in text
+    assert "nan" not in text.lower().replace("finance", "")
+
+
+def test_same_seed_same_report(run: Path, report: ProbeReport) -> None:
+    torch.manual_seed(123)
+    again = probe_run(run, seed=5, budget=QUICK)
+    assert again.rows() == report.rows()
+    assert again.text() == report.text()
+
+
+def test_written_report_is_whole(report: ProbeReport, tmp_path: Path) -> None:
+    paths = write_report(report, tmp_path / "probe")
+    assert {path.name for path in paths} == {path.name for path in (tmp_path / "probe").iterdir()}
+    names = {
+        "layers_visited.png",
+        "layers_all.png",
+        "values.png",
+        "swaps.png",
+        "policy_need_0.png",
+        "policy_need_1.png",
+    }
+    assert names <= {path.name for path in paths}
+    summary = json.loads((tmp_path / "probe" / "probe.json").read_text())
+    assert summary["status"] == "measured"
+    assert len(summary["rows"]) == len(report.probes) + len(report.swaps) + 1
+    assert (tmp_path / "probe" / "probe.md").read_text() == report.text()
+
+
+def test_where_v_star_is_blind_the_report_gives_sizes_and_no_slope() -> None:
+    options = {"size": 4, "num_levels": 400}
+    report = probe_agent(new_agent(CROSSED, options), CROSSED, seed=0, options=options, budget=QUICK)
+    effect = swap(report, "V, untrained").effect
+    assert math.isnan(effect.slope)
+    assert effect.rms > 0.0
+    assert effect.rms_optimal == pytest.approx(0.0, abs=1e-9)
+    assert "V* does not depend on the context here, so a slope is not defined" in report.text()
+    assert "swaps" not in report.figures
+    assert any(row["table"] == "swaps" and row["slope"] is None for row in report.rows())
+
+
+def test_hidden_context_is_read_at_chance_and_moves_nothing() -> None:
+    options = SMALL | {"context": "hidden"}
+    report = probe_agent(new_agent(MULTI, options), MULTI, seed=0, options=options, budget=QUICK)
+    (hidden,) = [p for p in report.probes if p.name == "V's hidden layer, trained" and p.source.startswith("drawn")]
+    assert abs(hidden.result.accuracy - 0.5) < 0.1
+    assert swap(report, "V, trained").effect.rms == 0.0
+    assert swap(report, "V, trained").effect.slope == 0.0
+    assert "does not show the context" in report.text()
+
+
+@pytest.mark.parametrize(("encoder", "head"), [("gru", "MONO"), ("mlp", "POS")])
+def test_memory_and_oracle_heads_are_probed(encoder: str, head: str) -> None:
+    agent = new_agent(MULTI, SMALL, encoder=encoder, head=head)
+    report = probe_agent(agent, MULTI, seed=0, options=SMALL, budget=QUICK)
+    assert report.status == "measured"
+    assert ("empty memory" in report.text()) == (encoder == "gru")
+    assert any(probe.source.startswith("drawn") for probe in report.probes) == (encoder != "gru")
+
+
+def test_worlds_without_context_get_a_readable_report(tmp_path: Path) -> None:
+    env_id = "MiniGrid-Empty-5x5-v0"
+    save_agent(tmp_path / "checkpoint", new_agent(env_id, {}, sample=True), extra={"env_id": env_id})
+    report = probe_run(tmp_path, seed=0, budget=ProbeBudget(num_episodes=16))
+    assert report.status == "not applicable"
+    assert (report.probes, report.swaps) == ((), ())
+    assert "names no context" in report.text()
+    assert "of the variance of the discounted reward that followed" in report.text()
+    assert "values" in report.figures
+
+
+def test_too_few_states_are_refused_with_the_cure(run: Path) -> None:
+    budget = ProbeBudget(num_episodes=40, num_rows=100, probe=QUICK.probe)
+    with pytest.raises(UserError, match=r"E of D: .* distinct states for .* features.*are needed"):
+        probe_run(run, seed=0, budget=budget)
+
+
+def test_runs_that_do_not_name_their_env_are_refused(tmp_path: Path) -> None:
+    save_agent(tmp_path, new_agent(MULTI, SMALL))
+    with pytest.raises(UserError, match="does not say which environment"):
+        probe_run(tmp_path, seed=0)
+    with pytest.raises(UserError, match="MultiNeed"):
+        probe_run(tmp_path, seed=0, env_id="ValueLab/MultiNeeed-v0")
+    with pytest.raises(UserError):
+        probe_run(tmp_path / "nowhere", seed=0)
+
+
+def test_outcomes_discount_within_episodes_and_skip_truncated_ones() -> None:
+    zeros = np.zeros(5, dtype=np.int64)
+    episodes = Episodes(
+        observations={"x": np.zeros((5, 1))},
+        final_observations={"x": np.zeros((2, 1))},
+        actions=zeros,
+        rewards=np.array([0.0, 0.0, 1.0, 5.0, 7.0]),
+        events=zeros - 1,
+        contexts=zeros - 1,
+        terminated=np.array([True, False]),
+        truncated=np.array([False, True]),
+        offsets=np.array([0, 3, 5]),
+        levels=np.zeros(2, dtype=np.int64),
+        discount=0.5,
+        env_id="none",
+    )
+    following, known = outcomes_of(episodes)
+    assert following[:3].tolist() == [0.25, 0.5, 1.0]
+    assert known.tolist() == [True, True, True, False, False]
+
+
+def test_levels_of_states_follow_from_the_transitions() -> None:
+    world = make_world(MULTI, **SMALL)
+    mdp = enumerate_world(world, [0, 1, 2])
+    levels = levels_of_states(mdp, num_starts=world.num_starts)
+    objects = np.unique(mdp.rows[:, 1:3], axis=0, return_inverse=True)[1].reshape(-1)
+    # In MultiNeed a level is known by where its objects lie.
+    assert len(np.unique(levels)) == 3
+    assert len(np.unique(np.stack([levels, objects]), axis=1).T) == 3
+
+
+def test_values_do_not_depend_on_how_rows_are_batched() -> None:
+    table = context_table(make_world(MULTI, **SMALL), num_levels=3, max_states=10_000)
+    agent = new_agent(MULTI, SMALL)
+    rows = table.mdp.rows[table.index[:, 0]]
+    alone = [values_of(agent, table.world.observe(rows[i : i + 1]), np.zeros(1, dtype=np.int64))[0] for i in range(3)]
+    np.testing.assert_allclose(table.values_of(agent)[:3, 0], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_memory_starts_anew_with_every_episode() -> None:
+    agent = new_agent(MULTI, SMALL, encoder="gru")
+    episodes = record_episodes(agent, MULTI, num_episodes=5, seed=0, options=SMALL, split="test")
+    states = visited_states(episodes, agent, world=make_world(MULTI, **SMALL))
+    assert states.starts.sum() == 5
+    along, alone = values_along(agent, states), values_of(agent, states.observations, states.contexts)
+    np.testing.assert_allclose(along[states.starts], alone[states.starts], rtol=1e-5, atol=1e-6)
+    assert np.abs(along - alone)[~states.starts].max() > 1e-4
