@@ -31,6 +31,8 @@ class AgentConfig:
         num_parts: K, for heads that leave it open; None takes the number of events, else of contexts, else 4.
         num_contexts: contexts that oracle heads are told (0: none).
         num_events: kinds of reinforcement events that routed heads are told (0: none).
+        route_gate: routed heads also route the gate's gradient.
+        route_encoder: what reaches E from routed heads: ``routed``, ``global`` or ``stopped`` (`shards.credit`).
         value_encoder: V's E: ``scratch`` (its own, started as D's was), ``imitated`` (a frozen copy of D's) or
             ``shared`` (the same object as D's).
     """
@@ -45,6 +47,8 @@ class AgentConfig:
     num_parts: int | None = None
     num_contexts: int = 0
     num_events: int = 0
+    route_gate: bool = False
+    route_encoder: Literal["routed", "global", "stopped"] = "routed"
     value_encoder: ValueEncoder = "scratch"
 
     def __post_init__(self) -> None:

@@ -39,6 +39,8 @@ def imitate(
 ) -> tuple[AlphaAgent, Record]:
     """Train D∘E by cross-entropy on the actions of episodes; V∘E keeps its weights unless it shares E.
 
+    The learning rate falls linearly to 0.
+
     Args:
         agent: left as it is.
         data: demonstrations with observations; recorded actions are imitated, whatever they earned.

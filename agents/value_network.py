@@ -5,6 +5,7 @@ from __future__ import annotations
 from agents.config import AgentConfig
 from agents.seeding import torch_generator
 from envs.errors import UserError
+from shards.credit import RoutedCredit
 from shards.matching import match_hidden_size
 from shards.registry import build_head, head_entry
 from shards.value_head import ValueHead
@@ -40,6 +41,7 @@ def build_value_head(config: AgentConfig, *, num_features: int, seed: int) -> Va
             num_contexts=config.num_contexts,
             num_events=config.num_events,
             num_layers=config.head_layers,
+            routing=_routing(config),
             generator=torch_generator(seed, "value head"),
         )
     except ValueError as error:
@@ -49,6 +51,13 @@ def build_value_head(config: AgentConfig, *, num_features: int, seed: int) -> Va
 def num_features_of(config: AgentConfig) -> int:
     """Return D, the number of features of the encoder that ``config`` describes."""
     return config.memory_size if config.encoder == "gru" else config.encoder_sizes[-1]
+
+
+def _routing(config: AgentConfig) -> RoutedCredit | None:
+    """Return what routed credit routes, None for heads without it."""
+    if head_entry(config.head).credit != "routed":
+        return None
+    return RoutedCredit(gate_routed=config.route_gate, encoder=config.route_encoder)
 
 
 def _num_parts(config: AgentConfig) -> int | None:

@@ -1,4 +1,5 @@
-"""The command line: every command is a frozen dataclass, parsed by tyro and run by `analysis.commands`.
+"""The command line: every command is a frozen dataclass, checked by `analysis.arguments`, parsed by tyro and run by
+`analysis.commands`.
 
 This module imports nothing heavy, so that `valuelab --help` answers at once.
 Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input (one line on stderr), 130 interrupted.
@@ -8,80 +9,102 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import io
-import re
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
+from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, ValueEncoder
+from analysis.arguments import one_line, problem_with
+
+DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
+EXIT_CODES = "Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input, 130 interrupted."
 Device = Literal["auto", "cpu", "cuda"]
 Preset = Literal["quick", "first"]
-Import = Annotated[tuple[str, ...], tyro.conf.arg(name="import")]
+Import = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="import", metavar="PACKAGE")]
+Options = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="option", metavar="NAME=VALUE")]
+EnvId = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
+Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+File = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
 
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """The main job: train on MiniGrid, probe, compare value heads on CrossedHistory, and say what was found."""
+    """The main job: train and probe on MiniGrid, compare value heads on CrossedHistory, and say what was found."""
 
     out: Path = Path("runs/demo")
     """Folder for everything that is written. Finished parts are not repeated."""
     seed: int = 0
     """Seed of the MiniGrid run (the comparison uses seeds 0, 1 and 2)."""
+    workers: int = 2
+    """Worker processes of the comparison; the numbers do not depend on it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Train:
     """Train an agent in AlphaGo's order: imitate, reinforce, value."""
 
-    env_id: tyro.conf.Positional[str]
+    env_id: EnvId
     """A registered Gymnasium id, such as ValueLab/MultiNeed-v0 or MiniGrid-Empty-8x8-v0."""
     value_head: str = "MONO"
     """How V is built: MONO, MOE, ROUTE, POS or NEG-F."""
+    value_encoder: ValueEncoder = "scratch"
+    """V's encoder: its own (scratch), a frozen copy of D's (imitated), or D's itself (shared)."""
     encoder: str = "mlp"
     """How E is built: mlp, conv or gru."""
-    stages: tuple[Literal["imitate", "reinforce", "value"], ...] = ("imitate", "reinforce", "value")
-    """The stages to run, in this order."""
+    stages: tuple[Stage, ...] = ("imitate", "reinforce", "value")
+    """The stages to run; their order is fixed."""
     demonstrations: Path | None = None
     """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had."""
+    num_demonstrations: int = 500
+    """Episodes of the expert."""
     seed: int = 0
     """Run seed; the same seed gives the same weights."""
     out: Path | None = None
-    """Run folder (default: runs/ENV-HEAD-SEED)."""
+    """Run folder (default: runs/ENV-HEAD-seedN)."""
     device: Device = "auto"
     """Where the networks run."""
     tensorboard: bool = False
     """Also write the curve for TensorBoard (needs the extra `tensorboard`)."""
+    options: Options = ()
+    """An option of the environment, such as size=5 (`valuelab envs` lists ours); may be given several times."""
     imports: Import = ()
-    """Packages to import first, so that they can register their environments."""
+    """A package to import first, so that it can register its environments; may be given several times."""
+    imitation: ImitationConfig = ImitationConfig()
+    """Settings of the stage imitate."""
+    reinforce: ReinforceConfig = ReinforceConfig()
+    """Settings of the stage reinforce."""
+    value: ValueConfig = ValueConfig()
+    """Settings of the stage value."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Play a trained agent on training and held-out levels."""
+    """Play a trained agent on training and on held-out levels."""
 
-    run: tyro.conf.Positional[Path]
+    run: Run
     """A folder written by `valuelab train`."""
     actor: Literal["D", "V1", "both"] = "both"
-    """D: the policy head; V1: argmax_a E[r + discount * V(s')] with the world's own kernel."""
-    episodes: int = 200
+    """D: the policy head's best action; V1: argmax_a E[r + discount * V(s')] with the world's own kernel."""
+    episodes: int = 256
     """Episodes per actor and split."""
     seed: int = 1000
     """Evaluation seed, apart from the run's."""
     device: Device = "auto"
     """Where the networks run."""
     imports: Import = ()
-    """Packages to import first."""
+    """A package to import first; may be given several times."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
     """Ask a trained value head for its context: is it readable, and does V use it?"""
 
-    run: tyro.conf.Positional[Path]
+    run: Run
     """A folder written by `valuelab train`, or an agent saved from Stable-Baselines3."""
     episodes: int = 400
     """Held-out episodes to collect."""
@@ -90,7 +113,7 @@ class Probe:
     out: Path | None = None
     """Folder for table and figures (default: RUN/probe)."""
     imports: Import = ()
-    """Packages to import first."""
+    """A package to import first; may be given several times."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +140,8 @@ class Compare:
 class Preregister:
     """Freeze a comparison's tests, margins, seeds, arms and rules by hash before it runs."""
 
-    file: tyro.conf.Positional[Path]
-    """The file to write; it is never overwritten."""
+    file: File
+    """The file to write; a frozen plan is never overwritten by another."""
     preset: Preset = "first"
     """The preset to freeze."""
     seeds: int | None = None
@@ -131,54 +154,38 @@ class Preregister:
 
 @dataclasses.dataclass(frozen=True)
 class Envs:
-    """List the worlds with their ids, sizes and options."""
+    """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
 
 
 Command = Demo | Train | Evaluate | Probe | Compare | Preregister | Envs
 
 
-def names_of(command: type[Command]) -> set[str]:
-    """The long options of a command, as they are typed."""
-    fields = {field.name for field in dataclasses.fields(command) if "Positional" not in str(field.type)}
-    renamed = {"import" if name == "imports" else name.replace("_", "-") for name in fields}
-    return {f"--{name}" for name in renamed} | {"--no-tensorboard", "--help"}
+def commands() -> dict[str, type[Any]]:
+    """The commands by the word that calls them."""
+    return {command.__name__.lower(): command for command in get_args(Command)}
 
 
-def misspelling(words: Sequence[str]) -> str | None:
-    """One line about the first unknown command or option among `words`; None if all are known."""
-    commands = {command.__name__.lower(): command for command in get_args(Command)}
-    if not words or words[0] in ("-h", "--help"):
-        return None
-    if words[0] not in commands:
-        return f"unknown command {words[0]!r}; there are {', '.join(commands)}.{_nearest(words[0], commands)}"
-    options = names_of(commands[words[0]])
-    for word in words[1:]:
-        name = word.split("=")[0].replace("_", "-")
-        if name.startswith("--") and name not in options:
-            allowed = ", ".join(sorted(options - {"--no-tensorboard", "--help"}))
-            return f"{words[0]} has no option {name!r}; it has {allowed}.{_nearest(name, options)}"
-    return None
-
-
-def _nearest(name: str, names: Sequence[str] | dict[str, object] | set[str]) -> str:
-    match = difflib.get_close_matches(name, list(names), n=1)
-    return f" Did you mean {match[0]!r}?" if match else ""
-
-
-def one_line(box: str) -> str:
-    """The words inside tyro's box, on one line."""
-    lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in box.splitlines()]
-    return " ".join(" ".join(line for line in lines if line).split())
+def overview() -> str:
+    """What `valuelab --help` prints."""
+    lines = [f"  {name:13}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
+    usage = "usage: valuelab COMMAND [OPTIONS]; valuelab COMMAND --help lists a command's options."
+    return "\n".join((DESCRIPTION, "", usage, "", "commands:", *lines, "", EXIT_CODES))
 
 
 def parse(words: Sequence[str]) -> Command:
-    """The command that `words` name; exits 2 with one line on stderr when they do not fit."""
-    problem = misspelling(words)
+    """The command that `words` name; exits 2 with one line on stderr when they do not fit, 0 after printing help."""
+    if list(words[:1]) in (["-h"], ["--help"]):
+        print(overview())
+        raise SystemExit(0)
+    problem = problem_with(words, commands())
     if problem is None:
         errors = io.StringIO()
         try:
             with contextlib.redirect_stderr(errors):
-                return tyro.cli(Command, prog="valuelab", args=list(words), description=__doc__.split("\n")[0])  # type: ignore[return-value, arg-type, union-attr, call-overload, no-any-return]
+                parsed: Command = tyro.cli(
+                    commands()[words[0]], prog=f"valuelab {words[0]}", args=list(words[1:]), add_help=True
+                )
+                return parsed
         except SystemExit as stop:
             if not stop.code:
                 raise
@@ -188,8 +195,16 @@ def parse(words: Sequence[str]) -> Command:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Entry point of the `valuelab` command."""
-    command = parse(sys.argv[1:] if words is None else words)
-    from analysis.commands import run_command
+    """Entry point of the `valuelab` command; always ends in SystemExit."""
+    try:
+        command = parse(sys.argv[1:] if words is None else words)
+        from analysis.commands import run_command
 
-    raise SystemExit(run_command(command))
+        raise SystemExit(run_command(command))
+    except KeyboardInterrupt:
+        print("valuelab: interrupted before anything was written.", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The reader (such as `head`) has gone; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None

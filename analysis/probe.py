@@ -24,7 +24,15 @@ from agents.seeding import derive_seed
 from analysis import probe_figures, probe_words
 from analysis.instruments.probes import ProbeSettings
 from analysis.plots import value_scatter
-from analysis.probe_measures import ContextTable, context_table, layer_probes, outcome_fit, outcomes_of, swaps_of
+from analysis.probe_measures import (
+    ContextTable,
+    context_table,
+    exact_policy,
+    layer_probes,
+    outcome_fit,
+    outcomes_of,
+    swaps_of,
+)
 from analysis.probe_report import ContextSwap, ProbeReport
 from analysis.probe_states import ProbedStates, reachable_states, untrained_twin, values_along, visited_states
 from envs.episodes import Episodes
@@ -190,7 +198,10 @@ def _measured(
             probes += new
         tell(0.9, "swapping contexts")
         values = {"V, trained": table.values_of(agent), "V, untrained": table.values_of(twin)}
-        swaps = swaps_of(values, table, agent, seed=seed)
+        visits = None
+        if not agent.policy_encoder.memory_size:
+            values["value of D, exact"], visits = exact_policy(table, agent)
+        swaps = swaps_of(values, table, visits=visits, seed=seed)
         figures["values"] = probe_figures.context_figure(values, table.optimal, table.context_names)
         figures["swaps"] = probe_figures.swap_figure(values, table.optimal)
         figures |= probe_figures.policy_figures(agent, table.world, level=table.world.levels("test").first)

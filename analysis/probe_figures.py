@@ -39,10 +39,10 @@ def layer_figure(probes: Sequence[LayerProbe]) -> Figure | None:
 
 
 def context_figure(tables: dict[str, Floats], optimal: Floats, context_names: Sequence[str]) -> Figure:
-    """V against V* of every situation, one panel per value function and one colour per context."""
-    shown = range(min(optimal.shape[1], 6))
+    """Value functions against V* of every situation, one panel per context (four at most)."""
     panels = {
-        function: {context_names[c]: (optimal[:, c], table[:, c]) for c in shown} for function, table in tables.items()
+        name: {function: (optimal[:, c], table[:, c]) for function, table in tables.items()}
+        for c, name in enumerate(context_names[:4])
     }
     return value_scatter(
         panels,

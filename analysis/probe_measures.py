@@ -31,7 +31,7 @@ from analysis.probe_states import (
 from envs.episodes import Episodes
 from envs.errors import UserError
 from envs.rows import Levels, World
-from envs.tabular import TabularMDP, enumerate_world, occupancy, value_iteration
+from envs.tabular import TabularMDP, enumerate_world, occupancy, policy_evaluation, value_iteration
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -154,17 +154,18 @@ def context_table(world: World, *, num_levels: int, max_states: int) -> ContextT
 
 
 def swaps_of(
-    values: dict[str, Floats], table: ContextTable, agent: AlphaAgent, *, seed: int
+    values: dict[str, Floats], table: ContextTable, *, visits: Floats | None, seed: int
 ) -> tuple[ContextSwap, ...]:
-    """Swap effects and shares of each value function, and of two planted controls, uniformly and under D's visits.
+    """Swap effects and shares of each value function, uniformly and under D's visits where they are known.
 
-    The planted positive is V* itself (slope 1), the planted null V* averaged over contexts (slope 0).
+    Where V* depends on the context, two planted controls stand beside them: V* itself (slope 1), and V* averaged over
+    contexts (slope 0).
     """
-    blind = np.repeat(table.optimal.mean(axis=1, keepdims=True), table.optimal.shape[1], axis=1)
-    functions = values | {"V* itself (planted positive)": table.optimal, "V* without its context (planted null)": blind}
-    weightings: dict[str, Floats | None] = {"all states alike": None}
-    if not agent.policy_encoder.memory_size:
-        weightings["visits of D"] = _visits(table, agent)
+    functions = dict(values)
+    if np.ptp(table.optimal, axis=1).max() > 1e-9:
+        blind = np.repeat(table.optimal.mean(axis=1, keepdims=True), table.optimal.shape[1], axis=1)
+        functions |= {"V* itself (planted positive)": table.optimal, "V* without its context (planted null)": blind}
+    weightings = {"all states alike": None} | ({} if visits is None else {"visits of D": visits})
     return tuple(
         ContextSwap(
             function=name,
@@ -179,14 +180,20 @@ def swaps_of(
 
 
 @torch.no_grad()
-def _visits(table: ContextTable, agent: AlphaAgent) -> Floats:
-    """Expected visits of D (sampled) to each situation, averaged over its contexts, float64[M]."""
+def exact_policy(table: ContextTable, agent: AlphaAgent) -> tuple[Floats, Floats]:
+    """D (sampled) as it is on every state of the table; for agents whose D has no memory.
+
+    Returns:
+        Its exact value of each situation under each context, float64[M, C], which is what V is trained to be (but for
+        the uniform share of actions in its data); and its expected visits of each situation, averaged over contexts,
+        float64[M].
+    """
     logits = []
     for start in range(0, table.mdp.num_states, CHUNK):
         logits.append(agent.policy_logits(table.world.observe(table.mdp.rows[start : start + CHUNK])))
     probs = torch.softmax(torch.cat(logits).double(), dim=1).cpu().numpy()
     visits = occupancy(table.mdp, probs, horizon=table.world.time_limit)
-    return np.asarray(visits[table.index].mean(axis=1))
+    return policy_evaluation(table.mdp, probs)[table.index], np.asarray(visits[table.index].mean(axis=1))
 
 
 def outcomes_of(episodes: Episodes) -> tuple[Floats, NDArray[np.bool_]]:

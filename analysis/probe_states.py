@@ -107,7 +107,7 @@ def levels_of_states(mdp: TabularMDP, *, num_starts: int) -> Ints:
 
 def untrained_twin(agent: AlphaAgent) -> AlphaAgent:
     """The same architecture with the weights that this agent had before training."""
-    return build_agent(agent.spec, agent.num_actions, agent.config, seed=agent.seed).eval()
+    return build_agent(agent.spec, agent.num_actions, agent.config, seed=agent.seed).to(agent.device).eval()
 
 
 @torch.no_grad()
@@ -117,7 +117,7 @@ def layer_features(agent: AlphaAgent, states: ProbedStates) -> dict[str, Floats]
     A contribution is output weight x activation x weight of the part. For one part it is the activation up to scale,
     which standardisation removes; where a gate weighs the parts, what the gate says is in it too.
     """
-    starts = torch.from_numpy(states.starts)[:, None]
+    starts = torch.from_numpy(states.starts)[:, None].to(agent.device)
     of_policy = agent.unroll_policy(agent.encode(states.observations)[:, None], None, starts).features[:, 0]
     of_value, estimate = _unrolled_value(agent, states)
     layers = {"E of D": of_policy, "E of V": of_value, "V's hidden layer": estimate.unit_contributions}
@@ -134,9 +134,9 @@ def values_along(agent: AlphaAgent, states: ProbedStates) -> Floats:
 
 def _unrolled_value(agent: AlphaAgent, states: ProbedStates) -> tuple[Tensor, ValueEstimate]:
     """Features [n, D] that V reads, and its estimate."""
-    starts = torch.from_numpy(states.starts)[:, None]
+    starts = torch.from_numpy(states.starts)[:, None].to(agent.device)
     features = agent.unroll_features_of_value(agent.encode(states.observations)[:, None], None, starts)[0][:, 0]
-    contexts = torch.from_numpy(states.contexts) if agent.value_head.needs_context else None
+    contexts = torch.from_numpy(states.contexts).to(agent.device) if agent.value_head.needs_context else None
     return features, agent.value_head(features, contexts)
 
 
@@ -147,7 +147,7 @@ def values_of(agent: AlphaAgent, observations: dict[str, NDArray[Any]], contexts
     parts: list[Tensor] = []
     for start in range(0, num_rows, CHUNK):
         rows = slice(start, start + CHUNK)
-        context = torch.from_numpy(contexts[rows]) if agent.value_head.needs_context else None
+        context = torch.from_numpy(contexts[rows]).to(agent.device) if agent.value_head.needs_context else None
         chunk = {name: array[rows] for name, array in observations.items()}
         parts.append(agent.value(chunk, context=context).value)
     return np.asarray(torch.cat(parts).double().cpu().numpy())

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from analysis.instruments.probes import ProbeResult
 from analysis.probe_report import ContextSwap, LayerProbe, OutcomeFit, interval_text, number
 
+REFERENCES = {"V, untrained": "before training", "value of D, exact": "for the exact value of D"}
+
 
 def readability_sentences(probes: Sequence[LayerProbe]) -> list[str]:
-    """One sentence per trained layer and kind of states, then what they mean together."""
-    sentences = [_layer_sentence(probe, probes) for probe in probes if probe.kind == "trained" and probe.result]
+    """One sentence per trained layer on visited states, one for all other states, then what they mean together."""
+    trained = [probe for probe in probes if probe.kind == "trained" and probe.result]
+    main = [probe for probe in trained if probe.source == probes[0].source]
+    sentences = [_layer_sentence(probe, probes) for probe in main]
+    if rest := [probe for probe in trained if probe not in main]:
+        sentences.append(_brief_sentence(rest, probes))
     raw = [probe.result for probe in probes if probe.kind == "raw" and probe.result]
     if raw and raw[0].accuracy > raw[0].chance + 0.9 * (1.0 - raw[0].chance):
         sentences.append(
@@ -21,6 +27,17 @@ def readability_sentences(probes: Sequence[LayerProbe]) -> list[str]:
     elif raw and raw[0].interval[0] <= raw[0].chance:
         sentences.append("The observation of a single step does not show the context; only memory could carry it.")
     return sentences
+
+
+def _brief_sentence(rest: Sequence[LayerProbe], probes: Sequence[LayerProbe]) -> str:
+    """Trained layers on the other states, each with its untrained twin."""
+    others = [probe for probe in probes if probe.source == rest[0].source]
+    parts = []
+    for probe in rest:
+        twin = _twin(probe, others)
+        before = "" if twin is None else f" ({twin.accuracy:.2f} before training)"
+        parts.append(f"{probe.layer} {probe.result.accuracy:.2f}{before}" if probe.result else probe.layer)
+    return f"On states {rest[0].source}, held out by level: {', '.join(parts)}."
 
 
 def _layer_sentence(probe: LayerProbe, probes: Sequence[LayerProbe]) -> str:
@@ -69,49 +86,47 @@ def swap_sentences(swaps: Sequence[ContextSwap]) -> list[str]:
         if swap.function != "V, trained":
             continue
         same = {other.function: other for other in swaps if other.weighting == swap.weighting}
-        untrained = same.get("V, untrained")
-        sentences.append(
-            _blind_optimum_sentence(swap, untrained)
-            if math.isnan(swap.effect.slope)
-            else _slope_sentence(swap, untrained)
-        )
-        sentences.append(_share_sentence(swap, untrained))
+        references = {words: same[function] for function, words in REFERENCES.items() if function in same}
+        is_blind = math.isnan(swap.effect.slope)
+        sentences.append(_blind_optimum_sentence(swap, references) if is_blind else _slope_sentence(swap, references))
+        if swap.weighting == swaps[0].weighting:
+            sentences.append(_share_sentence(swap, references))
     return sentences
 
 
-def _slope_sentence(swap: ContextSwap, untrained: ContextSwap | None) -> str:
+def _slope_sentence(swap: ContextSwap, references: Mapping[str, ContextSwap]) -> str:
     """V's change on V*'s."""
     effect = swap.effect
-    before = "" if untrained is None else f", {number(untrained.effect.slope)} before training"
+    beside = "".join(f", {number(other.effect.slope)} {words}" for words, other in references.items())
     return (
         f"When nothing but the context changes ({effect.num_situations} situations under {effect.num_contexts} "
         f"contexts, weighting {swap.weighting}), V changes by {effect.rms:.3f} (root mean square) and V* by "
         f"{effect.rms_optimal:.3f}; slope of V's change on V*'s {effect.slope:.2f} "
         f"{interval_text(effect.slope_interval)}, correlation {number(effect.correlation)}, "
-        f"{number(effect.explained)} of V*'s change explained. Nulls: slope 0 for a V that is blind to the "
-        f"context{before}; 1 for V* itself."
+        f"{number(effect.explained)} of V*'s change explained. Beside it: slope 0 for a V that is blind to the "
+        f"context{beside}; 1 for V* itself."
     )
 
 
-def _blind_optimum_sentence(swap: ContextSwap, untrained: ContextSwap | None) -> str:
+def _blind_optimum_sentence(swap: ContextSwap, references: Mapping[str, ContextSwap]) -> str:
     """V's change where V* has none."""
     effect = swap.effect
     scale = effect.spread_optimal if effect.spread_optimal > 0 else math.nan
-    before = "" if untrained is None else f", {number(untrained.effect.rms / scale)} before training"
+    beside = "".join(f", {number(other.effect.rms / scale)} {words}" for words, other in references.items())
     return (
         f"V* does not depend on the context here, so a slope is not defined. Weighting {swap.weighting}, V changes by "
         f"{effect.rms:.3f} all the same when nothing but the context changes ({effect.num_situations} situations under "
-        f"{effect.num_contexts} contexts): {number(effect.rms / scale)} of sd(V*). Nulls: 0 for V*{before}."
+        f"{effect.num_contexts} contexts): {number(effect.rms / scale)} of sd(V*). Beside it: 0 for V*{beside}."
     )
 
 
-def _share_sentence(swap: ContextSwap, untrained: ContextSwap | None) -> str:
+def _share_sentence(swap: ContextSwap, references: Mapping[str, ContextSwap]) -> str:
     """V's interaction share against V*'s."""
     own, optimal = swap.anova.interaction, swap.anova_optimal.interaction
-    before = "" if untrained is None else f"; before training {number(untrained.anova.interaction)}"
+    beside = "".join(f"; own share {number(other.anova.interaction)} {words}" for words, other in references.items())
     return (
         f"Interaction of situation and context is {number(own)} of V's variance and {number(optimal)} of V*'s "
-        f"(weighting {swap.weighting}): an excess of {number(own - optimal)}{before}. V*'s share is the null, not 0."
+        f"(weighting {swap.weighting}): an excess of {number(own - optimal)}{beside}. V*'s share is the null, not 0."
     )
 
 

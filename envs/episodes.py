@@ -147,7 +147,10 @@ def save_episodes(path: str | Path, episodes: Episodes) -> None:
     """
     arrays = _arrays(episodes)
     observed = {name: array for name, array in arrays.items() if name.startswith(_OBSERVED)}
-    rebuilt = _observe(episodes, arrays)
+    try:
+        rebuilt = _observe(episodes)
+    except ValueError:  # Options or rows of some other world: then nothing follows from the rows.
+        rebuilt = {}
     follows = bool(rebuilt) and (not observed or digest(observed) == digest(rebuilt))
     if follows:
         arrays = {name: array for name, array in arrays.items() if name not in observed}
@@ -195,13 +198,13 @@ def _rebuilt(arrays: Arrays, header: dict[str, Any]) -> Episodes:
     bare = _from_arrays(arrays, **known)
     if header["observations"] == "stored":
         return bare
-    observed = _observe(bare, arrays)
+    observed = _observe(bare)
     if digest(observed) != header["observations_sha256"]:
         raise UserError(f"{bare.env_id} no longer gives the observations that were recorded; use the older valuelab")
     return _from_arrays({**arrays, **observed}, **known)
 
 
-def _observe(episodes: Episodes, arrays: Arrays) -> Arrays:
+def _observe(episodes: Episodes) -> Arrays:
     """Observations of the rows in this package's world, named as in the file; {} where there is no world or no rows."""
     if episodes.rows is None or episodes.final_rows is None or episodes.env_id not in map(world_id, WORLDS):
         return {}

@@ -117,7 +117,8 @@ def _advance_envs(settings, state, actions, out):
         pending[n] = terminated or out.truncated[n]
 
 
-def _show_rows(config, background, rows, planes, vector):
+def observe_rows(config, background, rows, planes, vector):
+    """Write the observation of each row: the background, then what the world draws upon it."""
     flat = planes.reshape(rows.shape[0], background.size)
     for n in range(rows.shape[0]):
         for i in range(background.size):
@@ -127,14 +128,15 @@ def _show_rows(config, background, rows, planes, vector):
         observe(config, rows[n], planes[n], vector[n])
 
 
-def _context_rows(config, rows, contexts):
+def context_rows(config, rows, contexts):
+    """Write the context of each row."""
     for n in range(rows.shape[0]):
         contexts[n] = context(config, rows[n])
 
 
 def _show_envs(settings, state, out):
-    _show_rows(settings.config, settings.background, state.rows, out.planes, out.vector)
-    _context_rows(settings.config, state.rows, out.context)
+    observe_rows(settings.config, settings.background, state.rows, out.planes, out.vector)
+    context_rows(settings.config, state.rows, out.context)
     for n in range(out.level.size):
         out.level[n] = state.level[n]
 
@@ -145,7 +147,7 @@ def _keep_finals(settings, state, out):
     for n in range(rows.shape[0]):
         if state.pending[n]:
             one = slice(n, n + 1)
-            _show_rows(config, background, rows[one], out.final_planes[one], out.final_vector[one])
+            observe_rows(config, background, rows[one], out.final_planes[one], out.final_vector[one])
             out.final_context[n] = context(config, rows[n])
             out.final_level[n] = state.level[n]
 
@@ -183,16 +185,6 @@ def begin_rows(config, levels, starts, rows):
     """Write the first row of each (level, start)."""
     for n in range(levels.size):
         begin(config, rows[n], levels[n], starts[n])
-
-
-def observe_rows(config, background, rows, planes, vector):
-    """Write the observation of each row."""
-    _show_rows(config, background, rows, planes, vector)
-
-
-def context_rows(config, rows, contexts):
-    """Write the context of each row."""
-    _context_rows(config, rows, contexts)
 
 
 def _cut_channels(config, row, action, cuts, counts):
@@ -241,8 +233,8 @@ PARTS = (
     _begin_episodes,
     _clear_outputs,
     _advance_envs,
-    _show_rows,
-    _context_rows,
+    observe_rows,
+    context_rows,
     _show_envs,
     _keep_finals,
     _cut_channels,

@@ -77,11 +77,18 @@ class Planner:
         """
         key = self.key(env)
         if key not in self._optimal:
-            if key not in self._moves and key not in self._unexpanded:
-                self._unexpanded[key] = copy_env(env)
-                write_attributes(self._unexpanded[key], self._clocks)
+            self._make_known(env, key)
             self._rate(self._search(key))
         return self._optimal[key]
+
+    def _make_known(self, env: Env, key: bytes) -> None:
+        """Keep a copy of the environment for a new state; what fills the memory is forgotten, optimal moves are not."""
+        if len(self._moves) + len(self._unexpanded) > 2 * self._max_nodes:
+            self._moves.clear()
+            self._unexpanded.clear()
+        if key not in self._moves and key not in self._unexpanded:
+            self._unexpanded[key] = copy_env(env)
+            write_attributes(self._unexpanded[key], self._clocks)
 
     def _search(self, root: bytes) -> list[list[bytes]]:
         """States by their distance from the root, up to the first distance at which a move reaches a goal."""

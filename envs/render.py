@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from envs.rows import Rows, World
 
+RENDER_MODES = ("rgb_array", "ansi")
 TILE = 16
 _FLOOR_COLOUR, _WALL_COLOUR, _AGENT_COLOUR = (245, 245, 240), (70, 70, 70), (20, 20, 20)
 _COLOURS = (

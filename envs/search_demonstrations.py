@@ -43,8 +43,9 @@ def search_demonstrations(
 ) -> Episodes:
     """Record optimal episodes of a small deterministic environment that is registered in Gymnasium.
 
-    Among optimal actions each step chooses uniformly, by a stream of its own. The optimal return of an episode is what
-    `episode_returns` gives for it.
+    The goal is a termination with positive reward, and the shortest plan counts as optimal, as it is where the reward
+    falls with the steps taken. Among optimal actions each step chooses uniformly, by a stream of its own. The optimal
+    return of an episode is what `episode_returns` gives for it.
 
     Args:
         env_id: Gymnasium id; the package that registers it must have been imported.

@@ -20,17 +20,10 @@ from gymnasium.vector.utils import batch_space
 
 from envs import kernels
 from envs.errors import UserError, require_choice, require_integer
-from envs.render import render_frames
+from envs.render import RENDER_MODES, render_frames
 from envs.rows import EnvState, Levels, Observations, World
 from envs.step_buffers import StepBuffers, env_infos, observation_space, single_info, with_finals
 from envs.streams import Seed, next_streams, reset_mask, start_streams
-
-RENDER_MODES = ("rgb_array", "ansi")
-_MODE_NUMBERS = {
-    AutoresetMode.NEXT_STEP: kernels.NEXT_STEP,
-    AutoresetMode.SAME_STEP: kernels.SAME_STEP,
-    AutoresetMode.DISABLED: kernels.DISABLED,
-}
 
 
 class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]]):
@@ -95,7 +88,7 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
             time_limit=world.time_limit,
             first_level=self.levels.first,
             num_levels=self.levels.count,
-            autoreset=_MODE_NUMBERS[self.autoreset_mode],
+            autoreset=getattr(kernels, self.autoreset_mode.name),
         )
 
     def reset(self, *, seed: Seed = None, options: dict[str, Any] | None = None) -> tuple[Observations, dict[str, Any]]:

@@ -9,6 +9,7 @@ Shape key: B batch, K parts, U units, C contexts, E events.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from torch.nn import functional
 
 from shards.mixers import mix
 from shards.value_head import ValueEstimate, ValueTargets
+
+RoutedEncoder = Literal["routed", "global", "stopped"]
 
 
 def squared_error(value: Tensor, targets: ValueTargets) -> Tensor:
@@ -48,6 +51,7 @@ class GlobalCredit:
     """
 
     reaches_features: bool = True
+    splits_features: bool = False
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar."""
@@ -67,17 +71,31 @@ class RoutedCredit:
 
     Attributes:
         gate_routed: apply the share to the gate's gradient, too; otherwise the gate has global credit.
-        encoder_routed: let this gradient through to the features; otherwise it stops there, and an encoder before this
-            head learns nothing from it.
+        encoder: what reaches the features: "routed", this gradient; "global", the gradient of global credit, so that
+            only the parts are routed; "stopped", none, and an encoder before this head learns nothing from it.
+            "routed" is not the gradient of any loss in the encoder, and on a task whose features all parts share it can
+            fail to fit.
     """
 
     gate_routed: bool = False
-    encoder_routed: bool = True
+    encoder: RoutedEncoder = "routed"
+
+    def __post_init__(self) -> None:
+        """Refuse another word for the encoder."""
+        if self.encoder not in get_args(RoutedEncoder):
+            raise ValueError(f"encoder is {self.encoder!r}, but must be one of {', '.join(get_args(RoutedEncoder))}")
+        if self.gate_routed and self.encoder == "global":
+            raise ValueError("gate_routed is True, but encoder is 'global': the features read the gate; choose one of them")
 
     @property
     def reaches_features(self) -> bool:
         """Whether the gradient of the loss passes on to the features."""
-        return self.encoder_routed
+        return self.encoder != "stopped"
+
+    @property
+    def splits_features(self) -> bool:
+        """Whether the features need a path of their own."""
+        return self.encoder == "global"
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar.
@@ -91,6 +109,10 @@ class RoutedCredit:
             value = _scale_gradient(estimate.contributions, share).sum(dim=1) + bias
         else:
             value = mix(_scale_gradient(estimate.part_values, share), estimate.weights, bias)
+        if estimate.feature_values is not None:
+            # The difference is 0; its gradient is that of global credit to the features.
+            unscaled = estimate.feature_values - estimate.feature_values.detach()
+            value = value + (estimate.weights * unscaled).sum(dim=1)
         return squared_error(value, targets)
 
 
@@ -118,6 +140,7 @@ class FlatCredit:
     num_contexts: int
     penalty_weight: float = 0.02
     reaches_features: bool = True
+    splits_features: bool = False
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar.
@@ -133,12 +156,9 @@ class FlatCredit:
 
 def target_variance(targets: ValueTargets) -> Tensor:
     """Variance of total over valid samples (divisor: their number), a scalar; 1 where totals do not vary."""
-    valid = torch.ones_like(targets.total, dtype=torch.bool) if targets.valid is None else targets.valid
-    total = torch.where(valid, targets.total, 0.0)
-    count = valid.sum().clamp(min=1)
-    mean = total.sum() / count
-    variance = torch.where(valid, total - mean, 0.0).square().sum() / count
-    # Rounding of the mean leaves equal totals with a variance of about 1e-14 of their square.
+    total = targets.total if targets.valid is None else targets.total[targets.valid]
+    variance, mean = torch.var_mean(total, correction=0)
+    # Rounding may leave equal totals with a variance of about 1e-14 of their square. No sample at all has variance NaN.
     return torch.where(variance > 1e-10 * mean.square(), variance, 1.0)
 
 
@@ -154,15 +174,15 @@ def context_penalty(estimate: ValueEstimate, targets: ValueTargets, *, num_conte
     share = size / unit_size.clamp(min=1e-12)
     omega = (unit_size / unit_size.sum().clamp(min=1e-12)).detach()
     num_present = (count > 0.0).sum().clamp(min=1).to(count.dtype)
-    return (omega * (share.square().sum(dim=0) - 1.0 / num_present)).sum()
+    return omega.dot(share.square().sum(dim=0) - 1.0 / num_present)
 
 
 def _mean_size(estimate: ValueEstimate, average: Tensor) -> Tensor:
     # m_jc = Σ_b average_cb |u_bj|, float[C, U]. Hidden units are rectified: |u| = |weight| |output weight| hidden, and
     # no array as large as the hidden layer need be formed.
-    weighted = average.unsqueeze(2) * estimate.weights.abs()
-    size = torch.einsum("cbk,bkh->ckh", weighted, estimate.hidden)
-    return (size * estimate.output_weight.abs()).flatten(1)
+    by_part = average * estimate.weights.abs().t().unsqueeze(1)
+    size = torch.bmm(by_part, estimate.hidden.transpose(0, 1)) * estimate.output_weight.abs().unsqueeze(1)
+    return size.transpose(0, 1).flatten(1)
 
 
 def _scale_gradient(part: Tensor, share: Tensor) -> Tensor:

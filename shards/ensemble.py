@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from shards.gates import Gate
@@ -48,6 +49,12 @@ class StackedParts(nn.Module):
             hidden = self._deeper(hidden)
         return hidden.flatten(1) @ (self.output_weight.reshape(-1, 1) * self.block), hidden
 
+    def values_without_weights(self, features: Tensor) -> Tensor:
+        """Return part_values, float[B, K], with a gradient to the features and none to the weights."""
+        fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        values: Tensor = functional_call(self, fixed, (features,))[0]
+        return values
+
     def _deeper(self, hidden: Tensor) -> Tensor:
         by_part = hidden.transpose(0, 1)
         for weight, bias in zip(self.deeper_weight, self.deeper_bias, strict=True):
@@ -84,10 +91,12 @@ class Ensemble(ValueHead):
     def forward(self, features: Tensor, context: Tensor | None = None) -> ValueEstimate:
         """Estimate values (see `ValueHead.forward`)."""
         features = self.enter(features)
-        part_values, hidden = self.parts(features)
+        splits = self.credit_rule.splits_features and torch.is_grad_enabled()
+        part_values, hidden = self.parts(features.detach() if splits else features)
         weights = self.mixer(self.gate(features, context), part_values)
         value = mix(part_values, weights, self.bias)
-        return ValueEstimate(value, part_values, weights, hidden, self.parts.output_weight)
+        feature_values = self.parts.values_without_weights(features) if splits else None
+        return ValueEstimate(value, part_values, weights, hidden, self.parts.output_weight, feature_values)
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw the parts' weights anew; the gate prefers no part; the bias is 0."""

@@ -28,6 +28,8 @@ class ValueEstimate:
         weights: float[B, K], how much each part counts; all 1 for one part.
         hidden: float[B, K, H], activations of the last hidden layer of each part, rectified and hence ≥ 0.
         output_weight: float[K, H], from the hidden layer to the part's value.
+        feature_values: part_values again with a gradient to the features alone, where `CreditRule.splits_features`
+            asks for it; then part_values has a gradient to the weights alone.
     """
 
     value: Tensor
@@ -35,6 +37,7 @@ class ValueEstimate:
     weights: Tensor
     hidden: Tensor
     output_weight: Tensor
+    feature_values: Tensor | None = None
 
     @property
     def contributions(self) -> Tensor:
@@ -78,6 +81,10 @@ class CreditRule(Protocol):
     @property
     def reaches_features(self) -> bool:
         """Whether the gradient of the loss passes on to the features."""
+
+    @property
+    def splits_features(self) -> bool:
+        """Whether features and weights get gradients of their own (see `ValueEstimate.feature_values`)."""
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar."""

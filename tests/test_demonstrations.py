@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -220,9 +221,11 @@ class Line(EzPickle, gymnasium.Env):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def registered_line() -> None:
+def registered_line() -> Iterator[None]:
     gymnasium.register("Test/Line-v0", entry_point=Line)
     gymnasium.register("Test/ShortLine-v0", entry_point=Line, max_episode_steps=5)
+    yield
+    del gymnasium.registry["Test/Line-v0"], gymnasium.registry["Test/ShortLine-v0"]
 
 
 def test_copies_keep_the_state_where_copy_hooks_lose_it() -> None:

@@ -219,3 +219,11 @@ def test_a_reward_that_is_no_number_is_named(foreign: Episodes) -> None:
     rewards[3] = np.nan
     with pytest.raises(NonFiniteError, match="Episodes.rewards is not finite, step 3"):
         dataclasses.replace(foreign, rewards=rewards)
+
+
+def test_what_no_world_explains_is_stored(native: Episodes, tmp_path: Path) -> None:
+    rows = np.zeros((native.num_steps, 1), np.int16)
+    for change in ({"options": {"size": 4, "colour": "red"}}, {"rows": rows}):
+        odd = dataclasses.replace(native, **change)
+        save_episodes(tmp_path / "e.npz", odd)
+        assert_equal(load_episodes(tmp_path / "e.npz"), odd)

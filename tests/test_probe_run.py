@@ -90,6 +90,8 @@ def test_v_fitted_to_v_star_moves_as_v_star_and_the_untrained_v_does_not(report:
         assert swap(report, "V* itself (planted positive)", weighting).effect.slope == pytest.approx(1.0)
         assert swap(report, "V* without its context (planted null)", weighting).effect.slope == pytest.approx(0.0)
         assert trained.anova_optimal.interaction > 0.5
+        # Even an aimless walk comes to the needed object sooner when that is the nearer one.
+        assert swap(report, "value of D, exact", weighting).effect.correlation > 0.5
         assert trained.anova.interaction == pytest.approx(trained.anova_optimal.interaction, abs=0.15)
 
 

@@ -15,7 +15,7 @@ from shards.registry import build_head
 from shards.value_head import ValueEstimate, ValueHead, ValueTargets
 
 NUM_FEATURES, NUM_EVENTS, BATCH = 6, 3, 10
-FLAGS = [(gate, encoder) for gate in (False, True) for encoder in (False, True)]
+FLAGS = [(False, "routed"), (True, "routed"), (False, "stopped"), (True, "stopped"), (False, "global")]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -79,24 +79,31 @@ def literal_loss(head: ValueHead, inputs: Tensor, given_targets: ValueTargets, *
 
 class TestRouted:
     @pytest.mark.parametrize(("gate", "encoder"), FLAGS)
-    def test_loss_is_that_of_global_credit_bitwise(self, gate: bool, encoder: bool) -> None:
+    def test_loss_is_that_of_global_credit_bitwise(self, gate: bool, encoder: str) -> None:
         given_targets = targets(random_share())
-        route = mixture("ROUTE", routing=RoutedCredit(gate_routed=gate, encoder_routed=encoder))
+        route = mixture("ROUTE", routing=RoutedCredit(gate_routed=gate, encoder=encoder))
         moe = mixture("MOE")
         assert torch.equal(route.credit(route(features()), given_targets), moe.credit(moe(features()), given_targets))
 
     @pytest.mark.parametrize(("gate", "encoder"), FLAGS)
-    def test_gradients_are_those_of_the_definition(self, gate: bool, encoder: bool) -> None:
-        head = mixture("ROUTE", routing=RoutedCredit(gate_routed=gate, encoder_routed=encoder))
+    def test_gradients_are_those_of_the_definition(self, gate: bool, encoder: str) -> None:
+        head = mixture("ROUTE", routing=RoutedCredit(gate_routed=gate, encoder=encoder))
         found = gradients(head, targets(random_share()))
         inputs = features().requires_grad_()
         head.zero_grad()
-        head.credit_rule = RoutedCredit(encoder_routed=True)
+        head.credit_rule = RoutedCredit(encoder="routed")
         literal_loss(head, inputs, targets(random_share()), gate_routed=gate).backward()
         for name, parameter in head.named_parameters():
             torch.testing.assert_close(found[name], parameter.grad, rtol=0, atol=1e-12)
-        expected = inputs.grad if encoder else torch.zeros_like(inputs)
+        ordinary = gradients(mixture("MOE"), targets(None))["features"]
+        expected = {"routed": inputs.grad, "stopped": torch.zeros_like(inputs), "global": ordinary}[encoder]
         torch.testing.assert_close(found["features"], expected, rtol=0, atol=1e-12)
+
+    def test_an_unknown_or_undefined_reading_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="'sideways'"):
+            RoutedCredit(encoder="sideways")
+        with pytest.raises(ValueError, match="gate_routed"):
+            RoutedCredit(encoder="global", gate_routed=True)
 
     @pytest.mark.parametrize("shares", [(0.25, 0.75, 0.0), (1.0, 0.0, 0.0), (0.5, 0.125, 0.375)])
     def test_part_gradients_are_exactly_scaled(self, shares: tuple[float, ...]) -> None:

@@ -293,7 +293,8 @@ def test_runs_where_there_is_no_data(name: str) -> None:
         given.total.to("meta"),
         event_share=given.event_share.to("meta"),
         context=given.context.to("meta"),
-        valid=given.valid.to("meta"),
+        # The variance of valid targets is taken from a selection, whose size depends on data.
+        valid=None if name == "NEG-F" else given.valid.to("meta"),
     )
     loss = head.credit(head(make_features().to("meta")), targets)
     assert loss.device.type == "meta"

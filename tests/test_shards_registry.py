@@ -67,10 +67,10 @@ def test_refused(name: str, counts: dict, message: str) -> None:
 
 
 def test_routing_is_kept() -> None:
-    routing = RoutedCredit(gate_routed=True, encoder_routed=False)
+    routing = RoutedCredit(gate_routed=True, encoder="stopped")
     head = build_head("ROUTE", num_features=4, hidden_size=3, num_events=2, routing=routing)
     assert head.credit_rule == routing
-    assert build_head("ROUTE", num_features=4, hidden_size=3, num_events=2).credit_rule == RoutedCredit(False, True)
+    assert build_head("ROUTE", num_features=4, hidden_size=3, num_events=2).credit_rule == RoutedCredit()
 
 
 def test_sizes_by_hand() -> None:

@@ -83,7 +83,7 @@ def value_scatter(
 
 def _draw_series(axes: Axes, optimal: Floats, values: Floats, *, label: str, index: int) -> None:
     """Points of one series, faint where they are many, their means where V* has few values, and the slope."""
-    alpha = float(np.clip(60.0 / max(len(values), 1), 0.08, 0.8))
+    alpha = float(np.clip(60.0 / max(len(values), 1), 0.03, 0.8))
     centred = optimal - optimal.mean()
     slope = f"{(centred @ values) / (centred @ centred):.2f}" if float(centred @ centred) > 1e-18 else "undefined"
     marker, color = MARKERS[index], SERIES[index]

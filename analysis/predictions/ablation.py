@@ -78,7 +78,7 @@ def diagonal_dominance(shares: NDArray[np.float64]) -> float:
     num_contexts = shares.shape[1]
     rows, columns = linear_sum_assignment(-shares)
     matched = float(shares[rows, columns].mean())
-    return (matched - 1.0 / num_contexts) / (1.0 - 1.0 / num_contexts)
+    return float((matched - 1.0 / num_contexts) / (1.0 - 1.0 / num_contexts))
 
 
 def ablation(contributions: Floats, parts: Ints, contexts: Ints) -> Ablation:

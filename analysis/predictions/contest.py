@@ -14,8 +14,8 @@ held-out agent, on pairings that it never trained:
     choices:  P(object of lower index) = sigmoid(w.x), L2-logistic, no intercept: x are differences between two objects
               in an order that knows nothing of the pairing, so an intercept could only smuggle it in.
     gain = LL(abcd) - LL(abd)   in nats per state;   ceiling = LL(abde) - LL(abd);   gain/ceiling if ceiling > 0.01.
-Fitting on never-trained pairings alone would make the gain 0 by algebra: there the law is a multiple of V*. For the same
-reason the law's tau < inf is not identified (all finite tau span the same columns), and tau = inf is V*.
+Fitting on never-trained pairings alone would make the gain 0 by algebra: there the law is a multiple of V*. For the
+same reason the law's tau < inf is not identified (all finite tau span the same columns), and tau = inf is V*.
 """
 
 from __future__ import annotations

@@ -96,4 +96,4 @@ def crossing(values: Floats, optimum: Floats, pairing: Ints) -> Crossing:
 
 def matched_mask(pairing: Ints) -> NDArray[np.bool_]:
     """bool[K cues, K objects]: True where the cue was trained with the object."""
-    return np.asarray(pairing)[:, None] == np.arange(len(pairing))[None, :]
+    return np.equal.outer(np.asarray(pairing), np.arange(len(pairing)))

@@ -27,7 +27,7 @@ def live_units(contributions: Floats, *, tolerance: float = 1e-9) -> NDArray[np.
         bool[U].
     """
     deviation = contributions.std(axis=0)
-    return deviation > tolerance * max(float(deviation.max()), np.finfo(float).tiny)
+    return np.asarray(deviation > tolerance * max(float(deviation.max()), np.finfo(float).tiny))
 
 
 def find_parts(contributions: Floats, num_parts: int, *, seed: int, num_starts: int = 10) -> Ints:
@@ -67,4 +67,4 @@ def random_parts(parts: Ints, *, seed: int) -> Ints:
 def part_contributions(contributions: Floats, parts: Ints, num_parts: int) -> Floats:
     """Sum the units of each part: float[N, C]."""
     indicator = parts[:, None] == np.arange(num_parts)[None, :]
-    return contributions @ indicator.astype(np.float64)
+    return np.asarray(contributions @ indicator.astype(np.float64))

@@ -54,7 +54,7 @@ def proximity(distances: Floats, discount: float) -> Floats:
 
 def optimum(states: States, discount: float) -> Floats:
     """(a) V* = max_o discount^(dist(o) - 1), float[M]."""
-    return proximity(states.distances, discount).max(axis=1)
+    return np.asarray(proximity(states.distances, discount).max(axis=1))
 
 
 def fit_utilities(log: Log, discount: float) -> Floats:
@@ -72,7 +72,7 @@ def fit_utilities(log: Log, discount: float) -> Floats:
 
 def utility_values(states: States, utilities: Floats, discount: float) -> Floats:
     """(b) max_o u_o discount^(dist(o) - 1), float[M]."""
-    return (utilities[None, :] * proximity(states.distances, discount)).max(axis=1)
+    return np.asarray((utilities[None, :] * proximity(states.distances, discount)).max(axis=1))
 
 
 def bids(log: Log, num_cues: int, tau: float) -> Floats:
@@ -91,7 +91,7 @@ def bids(log: Log, num_cues: int, tau: float) -> Floats:
 
 def shard_values(states: States, bid: Floats, discount: float) -> Floats:
     """(c) max_o b_o(cue) discount^(dist(o) - 1), float[M]."""
-    return (bid[states.cues] * proximity(states.distances, discount)).max(axis=1)
+    return np.asarray((bid[states.cues] * proximity(states.distances, discount)).max(axis=1))
 
 
 class KernelPredictor:

@@ -100,7 +100,7 @@ def _states(rows: Rows) -> predictors.States:
 
 
 def action_values(world: World, rows: Rows, value: ValueFunction) -> Floats:
-    """r + discount * V(s') per action of a deterministic world, V = 0 after the end: float[N, A]."""
+    """R + discount * V(s') per action of a deterministic world, V = 0 after the end: float[N, A]."""
     outcome = world.expand(rows)
     ahead = outcome.next_rows[:, :, 0]
     values = value(ahead.reshape(-1, ahead.shape[-1])).reshape(ahead.shape[:2])
@@ -170,7 +170,9 @@ def subjects_of(
     """One seed's agent before the contest: its V on test states, and its choices."""
     world, (rows, crossed), choices = world_of_run(config), test_rows(config), test_choices(config)
     values = {letter: columns[f"values/{letter}"] for letter in LETTERS} | {"e": sister(rows)}
-    preferences = {letter: columns[f"choices/{letter}"] for letter in LETTERS} | {"e": preference(world, choices, sister)}
+    preferences = {letter: columns[f"choices/{letter}"] for letter in LETTERS} | {
+        "e": preference(world, choices, sister)
+    }
     reached = first_reached(world, choices, value)
     lower = np.isfinite(object_distances(choices)).argmax(axis=1)
     arrived = reached >= 0
@@ -183,10 +185,16 @@ def subjects_of(
 @cell_function(CONTEST, version=1, seconds=25.0)
 def contest(context: CellContext) -> list[Row]:
     """The contest over all seeds of one arm (or plant); rows carry one seed each."""
-    config, seeds = context.config, context.config["seeds"]
+    seeds = context.config["seeds"]
     pairs = [_of_seed(context, seed) for seed in seeds]
-    gains = {"values": gain_of([v for v, _ in pairs], kind="values"), "choices": gain_of([c for _, c in pairs], kind="choices")}
-    return [_row(gains[kind], kind, index, seed) | _facts(pairs[index]) for kind in gains for index, seed in enumerate(seeds)]
+    by_kind = {"values": [values for values, _ in pairs], "choices": [choices for _, choices in pairs]}
+    gains = {kind: gain_of(subjects, kind=kind) for kind, subjects in by_kind.items()}
+    made = [len(choices.target) / NUM_CHOICES for choices in by_kind["choices"]]
+    return [
+        {"kind": kind, "seed": seed, "made": made[index], **_numbers(gains[kind], index)}
+        for kind in gains
+        for index, seed in enumerate(seeds)
+    ]
 
 
 def _of_seed(context: CellContext, seed: int) -> tuple[Subject, Subject]:
@@ -213,16 +221,20 @@ def _plant(config: Mapping[str, Any], name: str) -> ValueFunction:
     pairing = np.array(world.config.pairing)
     bids = np.full((len(pairing), len(pairing)), np.exp(-1.0 / TAU) if config["arm"] == "SHARD-LAW" else 1.0)
     bids[np.arange(len(pairing)), pairing] = 1.0
-    return lambda rows: predictors.shard_values(_states(rows), bids, world.discount) + PLANT_NOISE * rng.normal(size=len(rows))
+
+    def value(rows: Rows) -> Floats:
+        noise = PLANT_NOISE * rng.normal(size=len(rows))
+        return predictors.shard_values(_states(rows), bids, world.discount) + noise
+
+    return value
 
 
-def _row(gain: Gain, kind: str, index: int, seed: int) -> Row:
-    nats = {f"nats_{letters}": float(score[index]) for letters, score in gain.log_likelihood.items()}
-    return {
-        "kind": kind, "seed": seed, "gain": float(gain.gain[index]), "ceiling": float(gain.ceiling[index]),
-        "gain_over_sister": float(gain.gain_over_sister[index]), **nats,
-    }  # fmt: skip
+def _numbers(gain: Gain, index: int) -> Row:
+    numbers = {"gain": gain.gain, "ceiling": gain.ceiling, "gain_over_sister": gain.gain_over_sister}
+    numbers |= {f"nats_{letters}": score for letters, score in gain.log_likelihood.items()}
+    return {name: _number(scores[index]) for name, scores in numbers.items()}
 
 
-def _facts(pair: tuple[Subject, Subject]) -> Row:
-    return {"choices_made": len(pair[1].target), "choices_offered": NUM_CHOICES}
+def _number(value: float) -> float | None:
+    """None for a seed whose agent reached no object: records hold no NaN."""
+    return float(value) if np.isfinite(value) else None

@@ -33,8 +33,9 @@ def cross(context: CellContext) -> list[Row]:
 def value_lines(values: Floats, optimum: Floats, pairing: Ints) -> list[Row]:
     """Mean V at each level of V*, for trained and never-trained pairings."""
     matched = np.broadcast_to(matched_mask(pairing), values.shape)
+    masks = {"matched": matched, "mismatched": ~matched}
     return [
-        {"kind": "value", "pairing": name, "optimum": float(level), "value": float(values[mask & (optimum == level)].mean())}
-        for name, mask in (("matched", matched), ("mismatched", ~matched))
-        for level in np.unique(optimum)
+        {"kind": "value", "pairing": name, "optimum": level, "value": float(values[mask & (optimum == level)].mean())}
+        for name, mask in masks.items()
+        for level in np.unique(optimum).tolist()
     ]

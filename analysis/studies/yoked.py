@@ -17,12 +17,12 @@ import numpy as np
 
 from agents.agent import AlphaAgent, build_agent, restart_value
 from agents.checkpoint import load_agent, save_agent
-from agents.environments import make_vector, open_stream
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, ValueConfig
+from agents.environments import make_vector, open_stream
 from agents.exact import policy_table, value_table
 from agents.imitation import imitate
 from agents.learner import reinforce
-from agents.losses import r_squared
+from agents.losses import relative_error
 from agents.recorder import record_episodes
 from agents.seeding import derive_seed, numpy_generator
 from agents.values import fit_values
@@ -32,7 +32,7 @@ from envs.demonstrations import demonstrate
 from envs.episodes import Episodes, episode_returns, load_episodes, save_episodes
 from envs.registry import make_world
 from envs.rows import Levels, World
-from envs.tabular import enumerate_world, policy_evaluation
+from envs.tabular import enumerate_world, occupancy, policy_evaluation
 from shards.registry import head_entry
 from shards.value_head import ValueHead
 
@@ -40,7 +40,7 @@ RECORD, FIT = "comparison.record", "comparison.fit"
 EPISODES = "episodes.npz"
 AGENT = "agent"
 NUM_LEVELS = 100_000
-"""Levels of each split: nearly every recorded episode has a level of its own, so that V cannot learn levels by heart."""
+"""Levels of each split: nearly every recorded episode has its own, so that V cannot learn levels by heart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Setup:
         value_updates: Gradient steps of V.
         batch_size: Steps in a minibatch of V.
         learning_rate: Adam's for V at the start; it falls linearly to 0.
+        route_encoder: What reaches E from routed heads: "routed", "global" or "stopped".
         num_checked_levels: Held-out levels on which V is compared with the exact V^pi.
     """
 
@@ -71,6 +72,7 @@ class Setup:
     value_updates: int = 2000
     batch_size: int = 256
     learning_rate: float = 5e-3
+    route_encoder: str = "routed"
     num_checked_levels: int = 40
 
 
@@ -103,6 +105,7 @@ def agent_config(world: World, setup: Setup, *, head: str, regime: str) -> Agent
     return AgentConfig(
         encoder="mlp", encoder_sizes=setup.encoder_sizes, head=head, hidden_size=setup.hidden_size,
         num_parts=len(world.event_names), num_contexts=len(world.context_names), num_events=len(world.event_names),
+        route_encoder=setup.route_encoder,  # type: ignore[arg-type]
         value_encoder=regime,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -164,9 +167,7 @@ def fit(context: CellContext) -> list[dict[str, Any]]:
     return [facts | curve[-1], *({"kind": "curve"} | row for row in curve)]
 
 
-def arm_agent(
-    player: AlphaAgent, arm: Arm, world: World, *, setup: Setup, regime: str, replica: int
-) -> AlphaAgent:
+def arm_agent(player: AlphaAgent, arm: Arm, world: World, *, setup: Setup, regime: str, replica: int) -> AlphaAgent:
     """The recording's agent with the arm's V, freshly drawn; replica 1 is the sister with other initial weights.
 
     MONO's head, and the common start of E under `scratch`, depend on seed and replica alone.
@@ -192,10 +193,11 @@ def arm_episodes(episodes: Episodes, arm: Arm, *, seed: int) -> Episodes:
 
 @dataclasses.dataclass(frozen=True)
 class CheckedStates:
-    """Held-out states with the exact value of the recorded policy: rows int16[N, S], exact float64[N]."""
+    """Held-out states: rows int16[N, S], exact V^pi of the recorded policy and its visits per episode, float64[N]."""
 
     rows: Any
     exact: Any
+    visits: Any
 
 
 def checked_states(player: AlphaAgent, world: World, setup: Setup) -> CheckedStates:
@@ -203,13 +205,14 @@ def checked_states(player: AlphaAgent, world: World, setup: Setup) -> CheckedSta
     levels = Levels(world.levels("test").first, min(setup.num_checked_levels, world.num_levels))
     mdp = enumerate_world(world, levels)
     policy = policy_table(player, world, mdp.rows, uniform_share=setup.uniform_share)
-    return CheckedStates(mdp.rows, policy_evaluation(mdp, policy))
+    return CheckedStates(mdp.rows, policy_evaluation(mdp, policy), occupancy(mdp, policy, horizon=world.time_limit))
 
 
 def _follow(checked: CheckedStates, world: World, curve: list[dict[str, Any]]) -> Any:
     def inspect(agent: AlphaAgent, row: dict[str, Any]) -> bool:
         values = value_table(agent, world, checked.rows)
-        curve.append({"step": row["step"], "loss": row["loss"], "r_squared": r_squared(values, checked.exact)})
+        error = relative_error(values, checked.exact, weight=checked.visits)
+        curve.append({"step": row["step"], "loss": row["loss"], "relative_error": error, "r_squared": 1.0 - error**2})
         return False
 
     return inspect

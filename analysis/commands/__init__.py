@@ -1,0 +1,74 @@
+"""The commands of the command line: this module runs a parsed one, and turns what a user can cause into one line.
+
+Each command has a file of its own with `run`, imported when it is called for.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train
+from envs.errors import NonFiniteError, UserError
+
+
+def run_command(command: Command) -> int:
+    """Run a command.
+
+    Returns:
+        The exit code: 0 all well, 1 a study holds failed cells, 2 bad input or a value that is not finite (one line on
+        stderr says which), 130 interrupted (one line says what is kept). Any other exception is a fault of the program
+        or of somebody's environment, and keeps its traceback.
+    """
+    try:
+        return _run(command)
+    except (UserError, NonFiniteError) as error:
+        print(f"valuelab: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"valuelab: interrupted; {_kept(command)}", file=sys.stderr)
+        return 130
+
+
+def _run(command: Command) -> int:
+    """Call the command's own file."""
+    # Imported here, because each needs other libraries and some take seconds.
+    match command:
+        case Train():
+            from analysis.commands import train
+
+            return train.run(command)
+        case Evaluate():
+            from analysis.commands import evaluate
+
+            return evaluate.run(command)
+        case Probe():
+            from analysis.commands import probe
+
+            return probe.run(command)
+        case Compare():
+            from analysis.commands import compare
+
+            return compare.run(command)
+        case Preregister():
+            from analysis.commands import preregister
+
+            return preregister.run(command)
+        case Demo():
+            from analysis.commands import demo
+
+            return demo.run(command)
+        case Envs():
+            from analysis.commands import envs
+
+            return envs.run()
+
+
+def _kept(command: Command) -> str:
+    """What an interrupted command leaves behind."""
+    match command:
+        case Compare() | Demo():
+            return "what was finished is kept, and the same command goes on from there."
+        case Train():
+            return "files that were written are whole, and no older one was harmed."
+        case _:
+            return "the run is as it was."

@@ -1,0 +1,55 @@
+"""`valuelab compare`: arms x worlds x seeds, as a study that goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from analysis.cli import Compare
+from analysis.commands.printing import say, table_of
+from analysis.progress import Display, showing
+from analysis.studies.comparison import ComparisonResult, make_plan, run_comparison
+from analysis.study_result import Progress
+from envs.errors import UserError, require_integer
+
+
+def run(command: Compare) -> int:
+    """Run or go on with a comparison; 1 where cells failed, else 0."""
+    require_integer("--workers", command.workers, low=0, high=1024)
+    plan = make_plan(command.preset, arms=command.arms, tests=command.tests, num_seeds=command.seeds)
+    if command.preregistration is not None and not command.preregistration.is_file():
+        raise UserError(
+            f"--preregistration is '{command.preregistration}', which is no file; `valuelab preregister` writes one, "
+            "before the study runs."
+        )
+    folder = command.out or Path("runs") / f"compare-{command.preset}"
+    with showing("compare") as display:
+        result = run_comparison(
+            plan, folder, workers=command.workers, progress=follow(display), preregistration=command.preregistration
+        )
+    show(result)
+    return result.study.exit_code
+
+
+def follow(display: Display) -> Callable[[Progress], None]:
+    """Show a study's progress, and each failure as a line when it happens."""
+
+    def tell(progress: Progress) -> None:
+        ended = progress.num_finished + progress.num_failed
+        failed = f", {progress.num_failed} failed" if progress.num_failed else ""
+        text = f"{progress.num_finished} of {progress.num_cells} cells{failed}"
+        if progress.error is not None:
+            display.print(f"failed: {progress.cell}: {progress.error['error_type']}: {progress.error['error_message']}")
+        display.show(ended / progress.num_cells, text, remaining=progress.remaining)
+
+    return tell
+
+
+def show(result: ComparisonResult) -> None:
+    """Print what was found, the table, and where everything lies."""
+    if result.table:
+        table_of(result.table, title="Scores by arm")
+    say("", result.words, "", str(result.study))
+    say(*(f"Warning: {warning}" for warning in result.study.warnings))
+    say(*(f"Failed: {failed}" for failed in result.study.failed))
+    say(*(f"Figure: {figure}" for figure in result.figures), f"Everything lies in {result.folder}.")

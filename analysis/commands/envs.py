@@ -1,0 +1,71 @@
+"""`valuelab envs`: our worlds, and how to use anybody else's."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from typing import Any
+
+from analysis.commands.printing import say, table
+from envs.registry import WORLDS, make_world, world_id
+from envs.rows import World
+
+FOREIGN = """\
+Any other Gymnasium environment with Box, Dict or Discrete observations and Discrete actions works as well; text in a
+Dict is dropped. MiniGrid comes with valuelab:
+  valuelab train MiniGrid-Empty-8x8-v0
+For others, name the package that registers them (an installed one, or a module in the current folder):
+  valuelab train THEIR-ID --import their_package
+They have no kernel, so actor V1 and the swaps of `valuelab probe` are refused or left out; a plan found by search stands
+in for the exact optimum where the environment is small and deterministic."""
+
+
+def run() -> int:
+    """Print a table for each world, and the words on foreign environments."""
+    for name in WORLDS:
+        _show(name)
+    say("Options are given as --option NAME=VALUE, such as --option size=5.", "", FOREIGN)
+    return 0
+
+
+def _show(name: str) -> None:
+    config_class, world = WORLDS[name][0], make_world(name)
+    meanings = _meanings(config_class)
+    rows = [
+        (field.name, _default(field, world), meanings.get(field.name, "")) for field in dataclasses.fields(config_class)
+    ]
+    table(("option", "default", "meaning"), rows, title=f"{world_id(name)}: {_first_sentence(world)}")
+    say(*(f"  {label + ':':15}{text}" for label, text in _facts(world)), "")
+
+
+def _facts(world: World) -> list[tuple[str, str]]:
+    contexts = ", ".join(world.context_names) or "none"
+    height, width = world.grid
+    return [
+        ("contexts", f"{contexts} (in info['context']; what `valuelab probe` looks for)"),
+        ("planes", f"{', '.join(world.plane_names)} on {height} x {width} cells"),
+        ("vector", ", ".join(world.vector_names)),
+        ("actions", ", ".join(world.action_names)),
+        ("components", f"{', '.join(world.component_names)} (reward is their weighted sum)"),
+        ("events", ", ".join(world.event_names)),
+        ("time limit", f"{world.time_limit} steps, discount {world.discount}"),
+    ]
+
+
+def _default(field: dataclasses.Field[Any], world: World) -> str:
+    """The default as the world understands it: an empty pairing stands for the identity."""
+    return str(getattr(world.config, field.name))
+
+
+def _first_sentence(world: World) -> str:
+    """What the world's module says of it in its first sentence."""
+    text = " ".join((inspect.getdoc(inspect.getmodule(type(world.config))) or "").split())
+    return text.partition(": ")[2].partition(".")[0] + "."
+
+
+def _meanings(config_class: type[Any]) -> dict[str, str]:
+    """The Attributes section of a config's docstring, by option."""
+    text = inspect.getdoc(config_class) or ""
+    found = re.findall(r"^ +(\w+): (.+(?:\n {6,}.+)*)", text.partition("Attributes:")[2], flags=re.MULTILINE)
+    return {name: " ".join(meaning.split()) for name, meaning in found}

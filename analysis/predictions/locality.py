@@ -1,0 +1,155 @@
+"""T5, credit locality: when one context's outcomes are turned round, how much does V move in the others?
+
+Shapes: n steps of context A, N states, E events, D inputs or features.
+
+After training, V goes on learning from the recorded states of one context A alone, with its own values there times -1
+as targets, until the error on A falls to 0.1 sd of the target or 5,000 steps are over (then the score is marked).
+    I = RMS over states of other contexts of dV / RMS over states of A of dV,      score = 1 - min(I, 1),
+dV being the change of V over the phase, on all states of some held-out levels. The centred I replaces both RMS by the
+standard deviation over states, which a common shift of V does not move.
+
+Targets are V's own values, not outcomes: with E frozen, a head cannot come within 0.1 sd of noisy outcomes or of V^pi
+(its own error of fit is larger), so a rule on those would mark every arm.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agents.agent import AlphaAgent
+from agents.optimization import FlatAdam
+from agents.seeding import torch_generator
+from analysis.predictions.parts import Floats, Ints
+from analysis.predictions.prediction import Prediction
+from shards.credit import FlatCredit
+from shards.value_head import ValueTargets
+
+PREDICTION = Prediction(
+    key="T5",
+    question="Does learning in one context leave V alone in the others?",
+    world="ValueLab/MultiNeed-v0",
+    actor="none",
+    metric="1 - min(I, 1), I = RMS dV in other contexts / RMS dV in the context turned round; E frozen",
+    margin=0.1,
+    family="confirmatory",
+    positive="POS: disjoint experts behind an oracle gate (holds by construction: calibration)",
+    null="NEG-F: the same function, every unit serves all contexts alike; RAND: an untrained net in the same phase",
+    rule="primary contrasts of arms, Holm: distinguishable if the adjusted interval excludes 0 and |mean| > margin; "
+    "equivalent if the 90 % interval lies inside the margin; else inconclusive. Read only if POS - NEG-F has a lower "
+    "90 % bound of at least 0.5 and RAND - NEG-F lies within 0.1",
+    does_not_show="that parts exist: a gate, or features that separate contexts, also keep credit local. With E frozen "
+    "it says nothing of interference through the encoder; the free reading stands beside it",
+)
+MAX_STEPS = 5000
+TOLERANCE = 0.1
+CHECK_EVERY = 25
+LEARNING_RATE = 1e-2
+HALVING = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """What the phase learns from: inputs float32[n, D] of context A, contexts int64[n], event shares [n, E] or None."""
+
+    inputs: Tensor
+    contexts: Tensor
+    shares: Tensor | None
+
+
+def turn_round(
+    agent: AlphaAgent, phase: Phase, *, free: bool, batch_size: int, seed: int, targets: Tensor | None = None
+) -> tuple[AlphaAgent, dict[str, Any]]:
+    """Train V of a copy on -V over the phase's inputs.
+
+    Args:
+        agent: V∘E after training; left as it is.
+        phase: Recorded states of one context.
+        free: Train E as well; otherwise its features are computed once.
+        batch_size: States in a minibatch.
+        seed: Of the minibatches.
+        targets: float32[n] instead of -V, for a network that was never trained.
+
+    Returns:
+        The copy, and steps taken, RMS error on A in sd of the target, and whether it fell to 0.1.
+    """
+    agent = copy.deepcopy(agent)
+    head, encoder = agent.value_head, agent.value_encoder.requires_grad_(free)
+    if isinstance(head.credit_rule, FlatCredit):
+        head.credit_rule = dataclasses.replace(head.credit_rule, penalty_weight=0.0)
+    with torch.no_grad():
+        features = encoder(phase.inputs)[0]
+        targets = -head(features, phase.contexts).value if targets is None else targets
+    tolerance = TOLERANCE * float(targets.std(unbiased=False))
+    modules = [*head.parameters(), *(encoder.parameters() if free else ())]
+    optimizer = FlatAdam(modules, max_grad_norm=1.0)
+    generator = torch_generator(seed, "comparison", "flip")
+    checked = torch.randperm(len(targets), generator=generator)[:2048]
+    error, step = float("inf"), 0
+    while step < MAX_STEPS and error > tolerance:
+        for _ in range(CHECK_EVERY):
+            batch = torch.randint(len(targets), (batch_size,), generator=generator)
+            loss = _loss(agent, phase, features, batch=batch, targets=targets, free=free)
+            optimizer.step(loss, learning_rate=LEARNING_RATE / (1 + step / HALVING), site="T5")
+            step += 1
+        error = _error(agent, phase, features, index=checked, targets=targets, free=free)
+    optimizer.release()
+    return agent, {"steps": step, "error": error / tolerance * TOLERANCE, "reached": error <= tolerance}
+
+
+def interference(before: Floats, after: Floats, other: NDArray[np.bool_]) -> tuple[float, float]:
+    """I and the centred I.
+
+    Args:
+        before: V before the phase, float[N].
+        after: V after it, float[N].
+        other: bool[N], states of the contexts that were not trained; both kinds must be present.
+
+    Returns:
+        RMS and standard-deviation ratios of the change, other over trained.
+
+    Raises:
+        ValueError: One kind of state is missing, or V did not change where it was trained.
+    """
+    change = after - before
+    if not other.any() or other.all():
+        raise ValueError(f"{int(other.sum())} of {len(other)} states are of other contexts; both kinds are needed.")
+    trained = float(np.sqrt((change[~other] ** 2).mean()))
+    if trained == 0.0:
+        raise ValueError("V did not change in the context that was trained; the phase took no effect.")
+    centred = float(change[other].std() / max(change[~other].std(), np.finfo(float).tiny))
+    return float(np.sqrt((change[other] ** 2).mean())) / trained, centred
+
+
+def score_of(ratio: float) -> float:
+    """1 - min(I, 1), 0..1."""
+    return 1.0 - min(ratio, 1.0)
+
+
+def _features(agent: AlphaAgent, phase: Phase, features: Tensor, *, index: Tensor, free: bool) -> Tensor:
+    return agent.value_encoder(phase.inputs[index])[0] if free else features[index]
+
+
+def _loss(agent: AlphaAgent, phase: Phase, features: Tensor, *, batch: Tensor, targets: Tensor, free: bool) -> Tensor:
+    estimate = agent.value_head(_features(agent, phase, features, index=batch, free=free), phase.contexts[batch])
+    shares = None if phase.shares is None else phase.shares[batch]
+    told = ValueTargets(total=targets[batch], context=phase.contexts[batch], event_share=shares)
+    return agent.value_head.credit(estimate, told)
+
+
+@torch.no_grad()
+def _error(agent: AlphaAgent, phase: Phase, features: Tensor, *, index: Tensor, targets: Tensor, free: bool) -> float:
+    values = agent.value_head(_features(agent, phase, features, index=index, free=free), phase.contexts[index]).value
+    return float((values - targets[index]).square().mean().sqrt())
+
+
+def indices_of(contexts: Ints, flipped: int, *, limit: int, rng: np.random.Generator) -> Ints:
+    """At most `limit` steps of context A, without replacement."""
+    steps = np.flatnonzero(contexts == flipped)
+    return steps if len(steps) <= limit else rng.choice(steps, size=limit, replace=False)

@@ -1,0 +1,111 @@
+"""Cells that test fitted values on MultiNeed: T3 (ablation locality) and T5 (credit locality).
+
+Shapes: N states, U units, C contexts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from agents.agent import AlphaAgent, restart_value
+from agents.checkpoint import load_agent
+from agents.config import ValueConfig
+from agents.exact import value_table
+from agents.seeding import derive_seed, numpy_generator
+from agents.values import outcomes_of
+from analysis.arms import ARMS
+from analysis.cells import CellContext, Row, cell_function
+from analysis.predictions.ablation import ablation, locality_of
+from analysis.predictions.locality import Phase, indices_of, interference, score_of, turn_round
+from analysis.predictions.parts import Floats, Ints
+from analysis.studies.yoked import AGENT, EPISODES, FIT, RECORD, arm_episodes, world_of_run
+from envs.episodes import load_episodes
+from envs.rows import Levels, World
+from envs.tabular import enumerate_world
+
+ABLATE, FLIP = "comparison.ablation", "comparison.credit"
+NUM_STATES = 4096
+NUM_LEVELS = 40
+NUM_PHASE_STEPS = 16_384
+BATCH = 256
+
+
+def held_out_states(world: World, *, seed: int) -> tuple[np.ndarray, Ints]:
+    """4,096 states drawn from all states of some held-out levels: rows int16[N, S] and contexts int64[N]."""
+    rows = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS)).rows
+    rng = numpy_generator(seed, "comparison", "held-out states")
+    rows = rows[rng.choice(len(rows), size=min(NUM_STATES, len(rows)), replace=False)]
+    return rows, world.context_of(rows)
+
+
+@torch.no_grad()
+def unit_contributions(agent: AlphaAgent, world: World, rows: np.ndarray) -> Floats:
+    """u_j(s) of every unit of V's last hidden layer, float[N, U]; their sum plus the bias is V."""
+    context = torch.from_numpy(world.context_of(rows))
+    return agent.value(world.observe(rows), context=context).unit_contributions.double().numpy()
+
+
+@cell_function(ABLATE, version=1, seconds=1.0)
+def ablate(context: CellContext) -> list[Row]:
+    """T3 of one fitted V and of the same network before training; declared parts beside the found ones."""
+    config, world = context.config, world_of_run(context.config)
+    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+    rows, contexts = held_out_states(world, seed=config["seed"])
+    seed = derive_seed(config["seed"], "comparison", "clusters", bits=31)
+    units = unit_contributions(agent, world, rows)
+    untrained = unit_contributions(restart_value(agent), world, rows)
+    declared = agent.value_head.unit_part.numpy()
+    several = agent.value_head.num_parts > 1
+    return [{
+        **locality_of(units, contexts, seed=seed),
+        "untrained": locality_of(untrained, contexts, seed=seed)["locality"],
+        "declared": ablation(units, declared, contexts).locality if several else None,
+    }]  # fmt: skip
+
+
+@cell_function(FLIP, version=1, seconds=3.0)
+def flip(context: CellContext) -> list[Row]:
+    """T5 of one fitted V: E frozen, E free, and for MONO an untrained network in the same phase."""
+    config, world = context.config, world_of_run(context.config)
+    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+    flipped = config["seed"] % len(world.context_names)
+    phase = phase_of(context, agent, flipped=flipped)
+    rows = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS)).rows
+    other = world.context_of(rows) != flipped
+    scores = []
+    for reading in ("frozen", "free", *(["untrained"] if config["arm"] == "MONO" else [])):
+        subject = restart_value(agent) if reading == "untrained" else agent
+        targets = _turned(agent, phase) if reading == "untrained" else None
+        after, facts = turn_round(
+            subject, phase, free=reading == "free", batch_size=BATCH, seed=config["seed"], targets=targets
+        )
+        ratio, centred = interference(value_table(subject, world, rows), value_table(after, world, rows), other)
+        scores.append({
+            "reading": reading, "flipped": world.context_names[flipped], "interference": ratio,
+            "interference_centred": centred, "score": score_of(ratio), **facts,
+        })  # fmt: skip
+    return scores
+
+
+def phase_of(context: CellContext, agent: AlphaAgent, *, flipped: int) -> Phase:
+    """Recorded steps of the flipped context, with the event labels that the arm is told."""
+    config = context.config
+    episodes = load_episodes(context.parent(RECORD).folder / EPISODES)
+    episodes = arm_episodes(episodes, ARMS[config["arm"]], seed=config["seed"])
+    rng = numpy_generator(config["seed"], "comparison", "phase")
+    steps = indices_of(episodes.contexts, flipped, limit=NUM_PHASE_STEPS, rng=rng)
+    shares = outcomes_of(agent, episodes, ValueConfig()).shares
+    seen = {name: array[steps] for name, array in episodes.observations.items()}
+    return Phase(
+        inputs=agent.encode(seen).matrix,
+        contexts=torch.full((len(steps),), flipped),
+        shares=None if shares is None else shares[torch.from_numpy(steps)],
+    )
+
+
+@torch.no_grad()
+def _turned(agent: AlphaAgent, phase: Phase) -> torch.Tensor:
+    """-V of a trained agent on the phase's inputs, as targets for one that was never trained."""
+    value: torch.Tensor = agent.value_head(agent.value_encoder(phase.inputs)[0], phase.contexts).value
+    return -value

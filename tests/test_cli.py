@@ -1,0 +1,160 @@
+"""The command line before anything heavy is imported: help, parsing, and one line for words that do not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from analysis import progress
+from analysis.arguments import one_line, problem_with
+from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train, commands, main, parse
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["demo"], Demo()),
+        (["envs"], Envs()),
+        (["train", "X-v0", "--seed", "3"], Train("X-v0", seed=3)),
+        (["train", "--seed=3", "X-v0"], Train("X-v0", seed=3)),
+        (["train", "--import", "a", "--import", "b", "X-v0"], Train("X-v0", imports=("a", "b"))),
+        (["train", "X-v0", "--option", "size=5", "--option", "dose=.1"], Train("X-v0", options=("size=5", "dose=.1"))),
+        (["train", "X-v0", "--stages", "imitate", "value"], Train("X-v0", stages=("imitate", "value"))),
+        (["train", "X-v0", "--value-head", "MOE", "--out", "r"], Train("X-v0", value_head="MOE", out=Path("r"))),
+        (["train", "X-v0", "--value_head", "MOE", "--no-tensorboard"], Train("X-v0", value_head="MOE")),
+        (["evaluate", "run", "--actor", "V1"], Evaluate(Path("run"), actor="V1")),
+        (["probe", "run", "--out", "there"], Probe(Path("run"), out=Path("there"))),
+        (["compare", "--arms", "MONO", "MOE", "--seeds", "5"], Compare(arms=("MONO", "MOE"), seeds=5)),
+        (["preregister", "file.json", "--preset", "quick"], Preregister(Path("file.json"), preset="quick")),
+    ],
+)
+def test_words_become_commands(words: list[str], command: Command) -> None:
+    assert parse(words) == command
+
+
+def test_settings_of_stages_are_options() -> None:
+    command = parse(["train", "X-v0", "--reinforce.num-steps", "10", "--value.no-anneal", "--value.discount", "0.9"])
+    assert isinstance(command, Train)
+    assert (command.reinforce.num_steps, command.value.anneal, command.value.discount) == (10, False, 0.9)
+    assert command.imitation == Train("X-v0").imitation
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ([], ["no command", "train", "compare", "--help"]),
+        (["trian"], ["'trian'", "demo, train", "Did you mean 'train'?"]),
+        (["train"], ["needs ENV_ID"]),
+        (["train", "--seed", "1"], ["needs ENV_ID"]),
+        (["train", "A-v0", "B-v0"], ["'B-v0'", "ENV_ID"]),
+        (["train", "A-v0", "--sede", "1"], ["'--sede'", "--value-head", "Did you mean '--seed'?"]),
+        (["train", "A-v0", "--reinforce.num-step", "1"], ["Did you mean '--reinforce.num-steps'?"]),
+        (["train", "A-v0", "--seed", "one"], ["--seed", "'one'", "whole number"]),
+        (["train", "A-v0", "--seed", "1.5"], ["--seed", "'1.5'", "whole number"]),
+        (["train", "A-v0", "--seed"], ["--seed needs a value"]),
+        (["train", "A-v0", "--stages"], ["--stages needs a value", "imitate"]),
+        (["train", "A-v0", "--stages", "imitat"], ["'imitat'", "imitate, reinforce, value", "Did you mean 'imitate'?"]),
+        (["train", "A-v0", "--device", "cudo"], ["'cudo'", "auto, cpu, cuda", "Did you mean 'cuda'?"]),
+        (["train", "A-v0", "--value.target", "monte"], ["'monte'", "monte_carlo, td_lambda"]),
+        (["train", "A-v0", "--imitation.learning-rate", "fast"], ["'fast'", "a number"]),
+        (["train", "A-v0", "--reinforce.num-steps", "-3"], ["num_steps", "-3", "from 0"]),
+        (["train", "A-v0", "--value.uniform-share", "1.5"], ["uniform_share", "1.5", "from 0 to 1"]),
+        (["train", "A-v0", "--value.discount", "nan"], ["discount", "nan", "from 0 to 1"]),
+        (["evaluate", "run", "--actor", "V2"], ["'V2'", "D, V1, both", "Did you mean 'V1'?"]),
+        (["compare", "--preset", "frist"], ["'frist'", "quick, first", "Did you mean 'first'?"]),
+        (["compare", "--seeds", "three"], ["--seeds", "'three'", "whole number"]),
+        (["compare", "MONO"], ["'MONO'", "options start with --"]),
+        (["preregister"], ["needs FILE"]),
+        (["envs", "--all"], ["'--all'", "it has none"]),
+    ],
+)
+def test_words_that_do_not_fit_are_refused_in_one_line(
+    words: list[str], parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2
+    assert not out
+    assert err.startswith("valuelab: ") and err.count("\n") == 1 and err.endswith("\n")
+    for part in parts:
+        assert part in err
+
+
+def test_what_only_tyro_finds_is_one_line_too() -> None:
+    box = (
+        "╭─ Value error ───────────────╮\n│ Error parsing value: field is 3;      │\n│ it must be 4.   │\n"
+        "│ ─────────────── │\n│ For full helptext, see valuelab train --help │\n╰───────╯\n"
+    )
+    assert one_line(box) == "field is 3; it must be 4."
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], *([name, "--help"] for name in commands())])
+def test_help_names_every_option(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    out, err = capsys.readouterr()
+    assert not stop.value.code and not err
+    if len(words) == 1:
+        assert set(commands()) <= set(re.findall(r"^  (\w+)", out, flags=re.MULTILINE))
+        return
+    for field in dataclasses.fields(commands()[words[0]]):
+        shown = {"imports": "import", "options": "option", "env_id": "ENV_ID", "run": "RUN", "file": "FILE"}
+        assert shown.get(field.name, field.name).replace("_", "-").lower() in out.replace("_", "-").lower()
+
+
+def test_help_wins_over_a_fault() -> None:
+    assert problem_with(["train", "--seed", "x", "--help"], commands()) is None
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_plain_progress_is_a_line_every_few_seconds() -> None:
+    stream, clock = io.StringIO(), FakeClock()
+    display = progress.Display("train", stream, clock=clock)
+    for step in range(101):
+        clock.now = step * 0.25
+        display.tell(step / 100, f"step {step}")
+    lines = stream.getvalue().splitlines()
+    assert lines == [f"train: {share}%, 0:{left:02d} left, step {share}" for share, left in
+                     ((20, 20), (40, 15), (60, 10), (80, 5), (100, 0))]  # fmt: skip
+
+
+def test_plain_progress_says_nothing_of_short_work() -> None:
+    stream = io.StringIO()
+    with progress.showing("probe", stream=stream) as display:
+        display.tell(0.0, "starting")
+        display.tell(1.0, "ended")
+    assert stream.getvalue() == ""
+
+
+def test_progress_on_a_terminal_is_a_bar_with_the_remaining_time() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    with progress.showing("compare [x]", stream=stream) as display:
+        display.show(0.5, "cell [seed=1]", remaining=61.2)
+        display.bar[0].refresh()
+        display.print("a line [of its own]")
+    shown = stream.getvalue()
+    assert "1:02 left" in shown and "50%" in shown
+    assert "compare [x]" in shown and "cell [seed=1]" in shown and "a line [of its own]" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (0.1, "0:01"), (59.2, "1:00"), (61, "1:01"), (3600, "1:00:00"), (-3, "0:00")]
+)
+def test_clock_time(seconds: float, text: str) -> None:
+    assert progress.clock_time(seconds) == text
