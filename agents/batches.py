@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.encoded import EncodedEpisodes
+from agents.input_table import InputTable
 from agents.networks import Encoder
 from agents.streams import Indices
 from shards.value_head import ValueHead
@@ -65,10 +66,10 @@ def features_of(
         sequence_length: gradients flow back this many steps through a memory, and no farther.
     """
     if encoder is None or batch.episodes is None:
-        inputs = data.inputs.index_select(0, data.step_input.index_select(0, batch.steps))
-        return inputs if encoder is None else encoder(inputs)[0]
+        index = data.step_input.index_select(0, batch.steps)
+        return data.inputs.rows(index) if encoder is None else data.inputs.features(encoder, index)
     grid, lengths = padded_inputs(data, batch.episodes, with_final=False)
-    unrolled = unroll_padded(encoder, data.inputs[grid], sequence_length=sequence_length)
+    unrolled = unroll_padded(encoder, data.inputs.rows(grid), sequence_length=sequence_length)
     return unrolled.transpose(0, 1)[_within(lengths, len(grid), unrolled.device)]
 
 
@@ -110,19 +111,19 @@ def frozen_features(encoder: Encoder, data: EncodedEpisodes) -> EncodedEpisodes:
         data: the episodes.
     """
     if encoder.memory_size == 0:
-        parts = [encoder(inputs)[0] for inputs in torch.split(data.inputs, 8192)]
-        return dataclasses.replace(data, inputs=torch.cat(parts))
+        parts = [data.inputs.features(encoder, index) for index in data.inputs.chunks()]
+        return dataclasses.replace(data, inputs=InputTable(torch.cat(parts)))
     num_steps, num_episodes = data.num_steps, len(data.final_input)
-    features = data.inputs.new_empty(num_steps + num_episodes, encoder.num_features)
+    features = torch.empty(num_steps + num_episodes, encoder.num_features, device=data.step_input.device)
     for episodes in np.array_split(np.arange(num_episodes), -(-num_episodes // 512)):
         grid, lengths = padded_inputs(data, episodes, with_final=True)
-        unrolled = unroll_padded(encoder, data.inputs[grid], sequence_length=len(grid)).transpose(0, 1)
+        unrolled = unroll_padded(encoder, data.inputs.rows(grid), sequence_length=len(grid)).transpose(0, 1)
         steps = slice(data.offsets[episodes[0]], data.offsets[episodes[-1] + 1])
         features[steps] = unrolled[_within(lengths - 1, len(grid), unrolled.device)]
         features[num_steps + episodes] = unrolled[np.arange(len(episodes)), lengths - 1]
     number = torch.arange(num_steps + num_episodes, device=features.device)
     contexts = data.contexts[torch.cat([data.step_input, data.final_input])]
-    return EncodedEpisodes(features, contexts, number[:num_steps], number[num_steps:], data.offsets)
+    return EncodedEpisodes(InputTable(features), contexts, number[:num_steps], number[num_steps:], data.offsets)
 
 
 @torch.no_grad()
@@ -137,8 +138,8 @@ def all_values(
         encoder: E, or None where the data hold features.
     """
     features = data if encoder is None else frozen_features(encoder, data)
-    parts = zip(torch.split(features.inputs, 8192), torch.split(features.contexts, 8192), strict=True)
-    values = torch.cat([head(rows, contexts).value for rows, contexts in parts]).double()
+    parts = [head(features.inputs.rows(index), features.contexts[index]).value for index in features.inputs.chunks()]
+    values = torch.cat(parts).double()
     return values[features.step_input].cpu().numpy(), values[features.final_input].cpu().numpy()
 
 

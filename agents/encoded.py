@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.agent import AlphaAgent
+from agents.input_table import InputTable, build_table
 from agents.streams import Indices
 from envs.episodes import Episodes
 from envs.row_index import RowIndex
@@ -25,14 +26,14 @@ class EncodedEpisodes:
     """Episodes whose distinct inputs stand in one matrix; equal inputs with different contexts are distinct.
 
     Attributes:
-        inputs: float32[Q, I].
+        inputs: Q rows.
         contexts: int64[Q], −1 unknown.
         step_input: int64[n], the input of each step.
         final_input: int64[E], the input after each episode's last step.
         offsets: int64[E + 1], numpy.
     """
 
-    inputs: Tensor
+    inputs: InputTable
     contexts: Tensor
     step_input: Tensor
     final_input: Tensor
@@ -69,7 +70,7 @@ def encode_episodes(agent: AlphaAgent, episodes: Episodes) -> EncodedEpisodes:
     shown = {name: _pick(array, episodes.final_observations[name], first)
              for name, array in agent.spec.select(episodes.observations).items()}  # fmt: skip
     return EncodedEpisodes(
-        inputs=agent.encode(shown).matrix, contexts=torch.from_numpy(contexts[first]).to(device),
+        inputs=build_table(agent, shown, len(first)), contexts=torch.from_numpy(contexts[first]).to(device),
         step_input=torch.from_numpy(number[:num_steps]).to(device),
         final_input=torch.from_numpy(number[num_steps:]).to(device), offsets=episodes.offsets,
     )  # fmt: skip

@@ -110,6 +110,6 @@ def _accuracy(agent: AlphaAgent, data: EncodedEpisodes, actions: Indices, *, cho
     """Share of the chosen episodes' steps whose most probable action is the recorded one."""
     encoded, steps = select_episodes(data, chosen)
     features = frozen_features(agent.policy_encoder, encoded)
-    everything = Minibatch(torch.arange(encoded.num_steps, device=features.inputs.device))
+    everything = Minibatch(torch.arange(encoded.num_steps, device=agent.device))
     best: Tensor = agent.policy_head(features_of(None, features, everything)).argmax(-1)
     return float(np.mean(best.cpu().numpy() == actions[steps]))

@@ -22,7 +22,8 @@ class FlatAdam:
 
     g is the gradient scaled to a 2-norm of at most `max_grad_norm`. β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
 
-    Source: Kingma & Ba (2015), algorithm 1, arXiv 1412.6980. Parameters that the loss does not reach get a gradient of 0.
+    Source: Kingma & Ba (2015), algorithm 1, arXiv 1412.6980. Parameters that the loss does not reach get a gradient of
+    0.
 
     Attributes:
         num_steps: steps taken.

@@ -190,7 +190,7 @@ class _Trainer:
     def _old_policy(self, data: EncodedEpisodes) -> Tensor:
         """D's probabilities [n, A] at every step before this stage, in the form of a table."""
         features = frozen_features(self.agent.policy_encoder, data)
-        probs: Tensor = self.agent.policy_head(features.inputs).softmax(-1)[features.step_input]
+        probs: Tensor = self.agent.policy_head(features.inputs.rows(features.step_input)).softmax(-1)
         return probs
 
     def values(self) -> tuple[Floats, Floats]:
@@ -201,7 +201,7 @@ class _Trainer:
         """One gradient step."""
         if step == 0 or (self.outcomes.bootstraps and step % self.config.refresh_every == 0):
             total = torch.from_numpy(self.outcomes.totals(*self.values()))
-            self.total = total.to(self.data.inputs.device, torch.float32)
+            self.total = total.to(self.agent.device, torch.float32)
         features = features_of(self.encoder, self.data, batch, sequence_length=self.config.sequence_length)
         context = self.data.contexts.index_select(0, self.data.step_input.index_select(0, batch.steps))
         shares = self.outcomes.shares

@@ -11,12 +11,13 @@ parent ends them) and end themselves within a second when the parent is gone.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self
@@ -68,6 +69,21 @@ class Executor(Protocol):
         """End all workers at once; running tasks are lost."""
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, as workers do: another number of threads adds in another order and gives other bits."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class SerialExecutor:
     """Runs each task in this process as it is submitted: for debugging, without protection from crashes."""
 
@@ -82,7 +98,8 @@ class SerialExecutor:
     def submit(self, name: str, function: Task, argument: str) -> None:
         """Run the task now; its exceptions propagate."""
         clock = time.perf_counter()
-        value = function(argument)
+        with one_thread():
+            value = function(argument)
         self._results.append(TaskResult(name, time.perf_counter() - clock, value))
 
     def wait(self) -> list[TaskResult]:

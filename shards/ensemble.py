@@ -91,7 +91,7 @@ class Ensemble(ValueHead):
     def forward(self, features: Tensor, context: Tensor | None = None) -> ValueEstimate:
         """Estimate values (see `ValueHead.forward`)."""
         features = self.enter(features)
-        splits = self.credit_rule.splits_features and torch.is_grad_enabled()
+        splits = self.credit_rule.splits_features and features.requires_grad
         part_values, hidden = self.parts(features.detach() if splits else features)
         weights = self.mixer(self.gate(features, context), part_values)
         value = mix(part_values, weights, self.bias)

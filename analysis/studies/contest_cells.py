@@ -31,6 +31,7 @@ from envs.archives import unzipped, zipped
 from envs.episodes import Episodes, load_episodes
 from envs.rows import World
 from envs.storage import write_bytes
+from envs.worlds.cells import ROW_STRIDE
 
 PREDICT, CONTEST = "comparison.predict", "comparison.contest"
 PLANTS = ("SHARD-LAW", "OPTIMUM")
@@ -109,15 +110,25 @@ def action_values(world: World, rows: Rows, value: ValueFunction) -> Floats:
 
 
 def preference(world: World, rows: Rows, value: ValueFunction) -> Floats:
-    """Best action value towards the present object of lower index minus that towards the other: float[N]."""
-    values = action_values(world, rows, value)
-    here = object_distances(rows)
-    ahead = object_distances(world.expand(rows).next_rows[:, :, 0].reshape(-1, rows.shape[1]))
-    nearer = ahead.reshape(*values.shape, -1) < here[:, None, :]
-    towards = np.where(nearer, values[:, :, None], -np.inf).max(axis=1)
-    present = np.sort(np.argsort(~np.isfinite(here), axis=1, kind="stable")[:, :2], axis=1)
+    """V beside the present object of lower index minus V beside the other, float[N]: what each is worth once near."""
+    present = np.sort(np.argsort(rows[:, 1:-1] < 0, axis=1, kind="stable")[:, :2], axis=1)
+    first, second = (
+        value(_beside(rows, present[:, which], other=present[:, 1 - which], size=world.config.size)) for which in (0, 1)
+    )
+    return np.asarray(first - second)
+
+
+def _beside(rows: Rows, target: Ints, *, other: Ints, size: int) -> Rows:
+    """The rows with the agent on the free cell beside the target that is nearest to where it stood."""
     index = np.arange(len(rows))
-    return np.asarray(towards[index, present[:, 0]] - towards[index, present[:, 1]])
+    agent, goal, taken = rows[:, 0], rows[index, 1 + target], rows[index, 1 + other]
+    y, x = (goal // ROW_STRIDE)[:, None] + [-1, 0, 0, 1], (goal % ROW_STRIDE)[:, None] + [0, -1, 1, 0]
+    length = np.abs(y - (agent // ROW_STRIDE)[:, None]) + np.abs(x - (agent % ROW_STRIDE)[:, None])
+    blocked = (y < 1) | (y > size) | (x < 1) | (x > size) | (y * ROW_STRIDE + x == taken[:, None])
+    nearest = np.where(blocked, np.iinfo(np.int64).max, length).argmin(axis=1)
+    moved = rows.copy()
+    moved[:, 0] = y[index, nearest] * ROW_STRIDE + x[index, nearest]
+    return moved
 
 
 def first_reached(world: World, rows: Rows, value: ValueFunction) -> Ints:

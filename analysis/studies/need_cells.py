@@ -28,7 +28,7 @@ ABLATE, FLIP = "comparison.ablation", "comparison.credit"
 NUM_STATES = 4096
 NUM_LEVELS = 40
 NUM_PHASE_STEPS = 16_384
-BATCH = 256
+BATCH = 128
 
 
 def held_out_states(world: World, *, seed: int) -> tuple[np.ndarray, Ints]:

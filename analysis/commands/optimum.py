@@ -1,0 +1,67 @@
+"""The best return that could be had in the episodes that an agent played: exact, or of the shortest plan.
+
+Shape key: E episodes, L levels, I starts of a level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agents.evaluation import Evaluation
+from envs.demonstrations import search_demonstrations
+from envs.episodes import episode_returns
+from envs.errors import UserError
+from envs.rows import World
+from envs.tabular import enumerate_world, value_iteration
+
+MAX_STATES = 1_000_000
+NUM_SEARCHED = 16
+MAX_NODES = 20_000
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """What an optimal agent gets on average.
+
+    Attributes:
+        discounted: Mean of Σ_t γ^t r_t, None where it is not known.
+        undiscounted: Mean of Σ_t r_t, None where it is not known.
+        words: Where the numbers come from, or why there are none.
+    """
+
+    discounted: float | None
+    undiscounted: float | None
+    words: str
+
+
+def exact_optimum(world: World, played: Evaluation) -> Optimum:
+    """Mean of V* over the starts of the levels that were played, each level counted as often as it was.
+
+    V* sees the whole state, also what observations hide, and knows no time limit.
+    """
+    levels, counts = np.unique(played.levels, return_counts=True)
+    try:
+        mdp = enumerate_world(world, levels, max_states=MAX_STATES)
+        values = value_iteration(mdp, discount=played.discount).values[mdp.start_state]
+    except UserError as error:
+        return Optimum(None, None, f"not known: {error}")
+    by_level = values.reshape(len(levels), world.num_starts).mean(axis=1)
+    mean = float(np.average(by_level, weights=counts))
+    return Optimum(mean, None, f"exact, over the starts of the {len(levels)} levels that were played")
+
+
+def search_optimum(env_id: str, options: Mapping[str, Any], *, discount: float, seed: int) -> Optimum:
+    """Mean return of shortest plans from fresh resets; see `envs.planning` for when these are optimal."""
+    try:
+        plans = search_demonstrations(
+            env_id, num_episodes=NUM_SEARCHED, seed=seed, max_nodes=MAX_NODES, discount=discount, options=options
+        )
+    except UserError as error:
+        return Optimum(None, None, f"not known: {error}")
+    words = f"shortest plans found by search, {NUM_SEARCHED} fresh resets"
+    discounted = float(episode_returns(plans, discount=discount).mean())
+    return Optimum(discounted, float(episode_returns(plans).mean()), words)

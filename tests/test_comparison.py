@@ -1,0 +1,189 @@
+"""The comparison end to end with tiny networks: cells, scores, words, figures, and that workers do not matter."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.agent import build_agent
+from analysis.arms import ARMS, contrasts_among, find_arms
+from analysis.cells import CellContext
+from analysis.predictions.crossed_states import object_distances
+from analysis.preregistration import check, preregister
+from analysis.studies import comparison, yoked
+from analysis.studies.comparison import cells_of, frozen, make_plan, run_comparison
+from analysis.studies.contest_cells import first_reached, outcomes, preference
+from analysis.studies.crossing_cells import CROSS
+from analysis.study import digest
+from envs.demonstrations import demonstrate
+from envs.episodes import episode_returns
+from envs.errors import UserError
+from envs.registry import make_world
+
+TINY = yoked.Setup(
+    num_demonstrations=60, imitation_updates=20, reinforce_steps=0, num_episodes=120, encoder_sizes=(16, 16),
+    hidden_size=48, value_updates=20, batch_size=32, num_checked_levels=2,
+)  # fmt: skip
+SMALL = {"CrossedHistory": TINY, "MultiNeed": dataclasses.replace(TINY, route_encoder="global")}
+
+
+def tiny_plan(**changes: object) -> comparison.ComparisonPlan:
+    chosen = {"arms": ("MONO", "POS", "NEG-F"), "tests": ("T0", "CrossedHistory"), "num_seeds": 2, "setups": SMALL}
+    return make_plan("quick", **{**chosen, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> comparison.ComparisonResult:
+    return run_comparison(tiny_plan(), tmp_path_factory.mktemp("study"), workers=0)
+
+
+class TestPlan:
+    def test_arms_differ_only_in_v(self) -> None:
+        """Every fit of a seed has the one recording as its parent, whatever the arm."""
+        cells = cells_of(tiny_plan())
+        fits = [cell for cell in cells if cell.function == yoked.FIT and cell.config["seed"] == 0]
+        assert len({cell.parent_hashes for cell in fits}) == 1
+        assert len({(c.config["arm"], c.config["regime"], c.config["replica"]) for c in fits}) == len(fits) == 8
+
+    def test_presets(self) -> None:
+        first = make_plan("first")
+        assert (len(first.seeds), len(first.arms), len(first.tests)) == (20, 6, 4)
+        assert len(make_plan("quick").seeds) == 3
+
+    def test_a_change_of_size_changes_every_cell(self) -> None:
+        other = tiny_plan(setups={**SMALL, "CrossedHistory": dataclasses.replace(TINY, value_updates=21)})
+        assert not {cell.hash for cell in cells_of(tiny_plan())} & {cell.hash for cell in cells_of(other)}
+
+    def test_contrasts_need_both_arms(self) -> None:
+        assert [first for first, _, _ in contrasts_among(["MONO", "MOE", "ROUTE"])] == ["MOE", "ROUTE"]
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"arms": ("MONO", "MEO")}, "'MEO'.*Did you mean 'MOE'"),
+            ({"arms": ("MONO", "MONO")}, "once"),
+            ({"tests": ("T55",)}, "'T55'.*Did you mean 'T5'"),
+            ({"num_seeds": 1}, "1; at least 2"),
+            ({"tests": ()}, "at least one"),
+        ],
+    )
+    def test_bad_plans_are_refused(self, changes: dict[str, object], message: str) -> None:
+        with pytest.raises(UserError, match=message):
+            tiny_plan(**changes)
+
+    def test_an_unknown_preset_is_refused(self) -> None:
+        with pytest.raises(UserError, match="'frist'.*Did you mean 'first'"):
+            make_plan("frist")
+
+
+class TestRun:
+    def test_everything_is_there(self, finished: comparison.ComparisonResult) -> None:
+        assert finished.study.exit_code == 0
+        assert all(path.stat().st_size > 10_000 for path in finished.figures)
+        assert {row["arm"] for row in finished.table if row["test"] == "T0"} == {
+            "MONO", "MONO (imitated E)", "POS", "NEG-F", "SHARD-LAW", "OPTIMUM",
+        }  # fmt: skip
+        assert (finished.folder / "summary.txt").read_text().strip() == finished.words.strip()
+
+    def test_three_seeds_give_no_verdict_in_words(self, finished: comparison.ComparisonResult) -> None:
+        assert "2 seeds are too few" in finished.words
+        assert "distinguishable (" not in finished.words
+        assert "Scope:" in finished.words
+
+    def test_the_planted_agents_come_out(self, finished: comparison.ComparisonResult) -> None:
+        lines = finished.scores.tests["T0"].lines
+        assert min(lines["SHARD-LAW"].values()) > 1.0
+        assert max(map(abs, lines["OPTIMUM"].values())) < 0.2
+
+    def test_parameters_match(self, finished: comparison.ComparisonResult) -> None:
+        counts = finished.scores.parameters["CrossedHistory"]
+        assert all(abs(count / counts["MONO"] - 1) <= 0.02 for count in counts.values())
+
+    def test_a_second_run_computes_nothing(self, finished: comparison.ComparisonResult) -> None:
+        again = run_comparison(tiny_plan(), finished.folder, workers=0)
+        assert not again.study.computed
+        assert again.table == finished.table
+
+    def test_a_preregistration_is_checked(self, finished: comparison.ComparisonResult, tmp_path: Path) -> None:
+        path = tmp_path / "plan.json"
+        preregister(frozen(tiny_plan()), path)
+        assert check(frozen(tiny_plan()), path) == []
+        assert any("seeds" in line for line in check(frozen(tiny_plan(num_seeds=3)), path))
+        late = run_comparison(tiny_plan(), finished.folder, workers=0, preregistration=path)
+        assert "DEVIATIONS" in late.words
+
+    @pytest.mark.slow
+    def test_workers_do_not_matter(self, finished: comparison.ComparisonResult, tmp_path: Path) -> None:
+        for workers in (1, 2):
+            run_comparison(tiny_plan(), tmp_path / str(workers), workers=workers)
+            assert digest(tmp_path / str(workers)) == digest(finished.folder)
+
+    @pytest.mark.slow
+    def test_multi_need_end_to_end(self, tmp_path: Path) -> None:
+        plan = tiny_plan(tests=("T3", "T5"), arms=tuple(ARMS))
+        result = run_comparison(plan, tmp_path, workers=2)
+        assert result.study.exit_code == 0
+        credit = result.scores.tests["T5"]
+        assert min(credit.lines["POS"].values()) == 1.0
+        assert credit.admission is not None and not credit.admission.admitted
+
+
+class TestYoked:
+    def test_shuffled_events_keep_frequencies_and_nothing_else_changes(self) -> None:
+        world = make_world("CrossedHistory")
+        episodes = demonstrate(world, world.levels("train"), num_episodes=200, seed=0)
+        told = yoked.arm_episodes(episodes, ARMS["ROUTE-RAND"], seed=0)
+        assert np.bincount(told.events + 1).tolist() == np.bincount(episodes.events + 1).tolist()
+        assert (told.events != episodes.events).any()
+        assert told.rewards is episodes.rewards
+        assert yoked.arm_episodes(episodes, ARMS["ROUTE"], seed=0) is episodes
+
+    def test_the_sister_differs_in_initial_weights_alone(self) -> None:
+        world = make_world("CrossedHistory")
+        player = build_agent(
+            yoked.world_space(world), 4, yoked.agent_config(world, TINY, head="MONO", regime="scratch"), seed=3
+        )
+        built = [
+            yoked.arm_agent(player, ARMS["MONO"], world, setup=TINY, regime="scratch", replica=replica)
+            for replica in (0, 0, 1)
+        ]
+        first, same, sister = ([p.detach().numpy() for p in agent.value_encoder.parameters()] for agent in built)
+        assert all((a == b).all() for a, b in zip(first, same, strict=True))
+        assert any((a != b).any() for a, b in zip(first, sister, strict=True))
+
+    def test_the_pairing_is_the_seeds_own(self) -> None:
+        pairings = {tuple(yoked.options_of("CrossedHistory", seed)["pairing"]) for seed in range(20)}
+        assert pairings == {(0, 1), (1, 0)}
+
+    def test_arms_are_found_by_name(self) -> None:
+        assert [arm.head for arm in find_arms(["ROUTE-RAND", "MONO"])] == ["ROUTE", "MONO"]
+
+
+class TestContestCells:
+    world = make_world("CrossedHistory", layout="choice", num_levels=200)
+
+    def test_outcomes_are_discounted_returns(self) -> None:
+        world = make_world("CrossedHistory")
+        episodes = demonstrate(world, world.levels("train"), num_episodes=50, seed=0, noise=0.3)
+        assert outcomes(episodes)[episodes.offsets[:-1]] == pytest.approx(episode_returns(episodes, discount=0.95))
+
+    def test_v1_on_the_optimum_reaches_an_object_and_a_planted_taste_decides_which(self) -> None:
+        rows = self.world.begin(self.world.levels("test").ids(), 0)
+
+        def taste(states: np.ndarray) -> np.ndarray:
+            return 0.95 ** object_distances(states)[:, 0]
+
+        assert (first_reached(self.world, rows, taste) == 0).mean() > 0.8
+        assert (preference(self.world, rows, taste) >= 0).all()
+        assert (preference(self.world, rows, taste) > 0).mean() > 0.7
+        assert (preference(self.world, rows, lambda states: np.ones(len(states))) == 0).all()
+
+
+def test_a_cell_needs_its_recording(tmp_path: Path) -> None:
+    config = {"world": "CrossedHistory", "seed": 0, "setup": dataclasses.asdict(TINY), "arm": "MONO"}
+    with pytest.raises(UserError, match="0 parents"):
+        yoked.fit(CellContext(config | {"regime": "scratch", "replica": 0}, {}, tmp_path))
+    assert CROSS in comparison.frozen(tiny_plan())["cells"][0] or len(comparison.frozen(tiny_plan())["cells"]) > 2
