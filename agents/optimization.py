@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from envs.errors import NonFiniteError
 
-DECAY_1, DECAY_2, EPSILON = 0.9, 0.999, 1e-8
+DECAY_1, DECAY_2, EPSILON = 0.9, 0.98, 1e-8
 
 
 class FlatAdam:
     """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − lr·(m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε).
 
-    g is the gradient scaled to a 2-norm of at most `max_grad_norm`. β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+    g is the gradient scaled to a 2-norm of at most `max_grad_norm`. β₁ = 0.9, β₂ = 0.98, ε = 1e-8.
 
     Source: Kingma & Ba (2015), algorithm 1, arXiv 1412.6980. Parameters that the loss does not reach get a gradient of
     0.

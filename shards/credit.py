@@ -85,7 +85,7 @@ class RoutedCredit:
         if self.encoder not in get_args(RoutedEncoder):
             raise ValueError(f"encoder is {self.encoder!r}, but must be one of {', '.join(get_args(RoutedEncoder))}")
         if self.gate_routed and self.encoder == "global":
-            raise ValueError("gate_routed is True, but encoder is 'global': the features read the gate; choose one of them")
+            raise ValueError("gate_routed is True, but encoder is 'global': the gate reads the features; choose one")
 
     @property
     def reaches_features(self) -> bool:

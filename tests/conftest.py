@@ -1,4 +1,4 @@
-"""What all tests share: one thread, as the project's own workers have, so that timings and bits do not depend on cores."""
+"""What all tests share: one thread, as the workers of a study have, so that bits do not depend on the cores."""
 
 from __future__ import annotations
 

@@ -12,10 +12,11 @@ from agents.agent import build_agent
 from analysis.arms import ARMS, contrasts_among, find_arms
 from analysis.cells import CellContext
 from analysis.predictions.crossed_states import object_distances
+from analysis.predictions.lookahead import first_reached, preference
 from analysis.preregistration import check, preregister
 from analysis.studies import comparison, yoked
 from analysis.studies.comparison import cells_of, frozen, make_plan, run_comparison
-from analysis.studies.contest_cells import first_reached, outcomes, preference
+from analysis.studies.contest_cells import outcomes
 from analysis.studies.crossing_cells import CROSS
 from analysis.study import digest
 from envs.demonstrations import demonstrate

@@ -100,7 +100,7 @@ def score(
     found.sort(key=lambda cell: (order.index(cell.config["arm"]), cell.line, cell.config.get("seed", -1)))
     readers = {"T0": _contest, "CrossedHistory": _crossing, "T3": _ablation, "T5": _credit}
     return Scores(
-        tests={test.key: readers[test.key](found, test, arms, seeds) for test in tests},
+        tests={test.key: readers[test.key](found, test, arms=arms, seeds=seeds) for test in tests},
         fits=_by_world(found, lambda rows: rows[0]["r_squared"]),
         parameters={world: {line: int(max(found.values())) for line, found in lines.items()}
                     for world, lines in _by_world(found, lambda rows: rows[0]["parameters"]).items()},
@@ -147,7 +147,7 @@ def _contrast_lines(lines: Lines, arms: Sequence[str]) -> Lines:
     }
 
 
-def _contest(cells: Sequence[_Cell], test: Prediction, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
+def _contest(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
     found = [cell for cell in cells if cell.function == CONTEST]
 
     def column(kind: str, name: str) -> Lines:
@@ -163,7 +163,7 @@ def _contest(cells: Sequence[_Cell], test: Prediction, arms: Sequence[str], seed
     return TestScores(test, lines, _verdicts(tested, test.margin, seeds), (), None, extra)
 
 
-def _crossing(cells: Sequence[_Cell], test: Prediction, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
+def _crossing(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
     lines = _per_seed(cells, CROSS, lambda rows: rows[0]["interaction"])
     names = ("slope_matched", "slope_mismatched", "error_matched")
     extra = {name: _per_seed(cells, CROSS, lambda rows, name=name: rows[0][name]) for name in names}  # type: ignore[misc]
@@ -172,14 +172,14 @@ def _crossing(cells: Sequence[_Cell], test: Prediction, arms: Sequence[str], see
     return TestScores(test, lines, _verdicts(lines, MARGIN_AGAINST_ZERO, seeds), contrasts, None, extra)
 
 
-def _ablation(cells: Sequence[_Cell], test: Prediction, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
+def _ablation(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
     lines = _per_seed(cells, ABLATE, lambda rows: rows[0]["locality"])
     names = ("untrained", "random_parts", "declared")
     extra = {name: _per_seed(cells, ABLATE, lambda rows, name=name: rows[0][name]) for name in names}  # type: ignore[misc]
     return TestScores(test, lines, (), (), _admission(lines, extra["untrained"].get("MONO")), extra)
 
 
-def _credit(cells: Sequence[_Cell], test: Prediction, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
+def _credit(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
     def reading(kind: str, name: str) -> Lines:
         return _per_seed(cells, FLIP, lambda rows: next((float(r[name]) for r in rows if r["reading"] == kind), None))
 

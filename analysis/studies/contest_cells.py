@@ -1,13 +1,11 @@
 """The cells of T0: what the predictors say of one seed, and the contest over all seeds of one arm.
 
 Shapes: n logged steps, N rows, M test states, A actions, S row size.
-
-A value function is anything that maps rows int16[N, S] to float[N]: a predictor, a fitted V or a planted agent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,13 +23,13 @@ from analysis.predictions.crossed_states import (
     cues,
     object_distances,
 )
+from analysis.predictions.lookahead import ValueFunction, first_reached, preference
 from analysis.predictions.parts import Floats, Ints
 from analysis.studies.yoked import AGENT, EPISODES, FIT, RECORD, world_of_run
 from envs.archives import unzipped, zipped
 from envs.episodes import Episodes, load_episodes
 from envs.rows import World
 from envs.storage import write_bytes
-from envs.worlds.cells import ROW_STRIDE
 
 PREDICT, CONTEST = "comparison.predict", "comparison.contest"
 PLANTS = ("SHARD-LAW", "OPTIMUM")
@@ -42,8 +40,6 @@ NUM_CHOICES = 600
 LOGGED_STEPS = 20_000
 LETTERS = "abcd"
 COLUMNS = "columns.npz"
-
-ValueFunction = Callable[[Rows], Floats]
 
 
 def outcomes(episodes: Episodes) -> Floats:
@@ -98,53 +94,6 @@ def predictor_functions(world: World, log: predictors.Log, *, seed: int) -> dict
 
 def _states(rows: Rows) -> predictors.States:
     return predictors.States(object_distances(rows), cues(rows))
-
-
-def action_values(world: World, rows: Rows, value: ValueFunction) -> Floats:
-    """R + discount * V(s') per action of a deterministic world, V = 0 after the end: float[N, A]."""
-    outcome = world.expand(rows)
-    ahead = outcome.next_rows[:, :, 0]
-    values = value(ahead.reshape(-1, ahead.shape[-1])).reshape(ahead.shape[:2])
-    rewards = outcome.components[:, :, 0] @ world.reward_weights
-    return np.asarray(rewards + world.discount * np.where(outcome.terminated[:, :, 0], 0.0, values))
-
-
-def preference(world: World, rows: Rows, value: ValueFunction) -> Floats:
-    """V beside the present object of lower index minus V beside the other, float[N]: what each is worth once near."""
-    present = np.sort(np.argsort(rows[:, 1:-1] < 0, axis=1, kind="stable")[:, :2], axis=1)
-    first, second = (
-        value(_beside(rows, present[:, which], other=present[:, 1 - which], size=world.config.size)) for which in (0, 1)
-    )
-    return np.asarray(first - second)
-
-
-def _beside(rows: Rows, target: Ints, *, other: Ints, size: int) -> Rows:
-    """The rows with the agent on the free cell beside the target that is nearest to where it stood."""
-    index = np.arange(len(rows))
-    agent, goal, taken = rows[:, 0], rows[index, 1 + target], rows[index, 1 + other]
-    y, x = (goal // ROW_STRIDE)[:, None] + [-1, 0, 0, 1], (goal % ROW_STRIDE)[:, None] + [0, -1, 1, 0]
-    length = np.abs(y - (agent // ROW_STRIDE)[:, None]) + np.abs(x - (agent % ROW_STRIDE)[:, None])
-    blocked = (y < 1) | (y > size) | (x < 1) | (x > size) | (y * ROW_STRIDE + x == taken[:, None])
-    nearest = np.where(blocked, np.iinfo(np.int64).max, length).argmin(axis=1)
-    moved = rows.copy()
-    moved[:, 0] = y[index, nearest] * ROW_STRIDE + x[index, nearest]
-    return moved
-
-
-def first_reached(world: World, rows: Rows, value: ValueFunction) -> Ints:
-    """The object that V1 reaches first from each row, -1 if none within the time limit: int64[N]."""
-    reached = np.full(len(rows), -1, dtype=np.int64)
-    alive, rows = np.arange(len(rows)), rows.copy()
-    for _ in range(world.time_limit):
-        if not len(alive):
-            break
-        action = action_values(world, rows[alive], value).argmax(axis=1)
-        outcome = world.expand(rows[alive])
-        index = np.arange(len(alive))
-        rows[alive] = outcome.next_rows[index, action, 0]
-        reached[alive] = outcome.event[index, action, 0]
-        alive = alive[~outcome.terminated[index, action, 0]]
-    return reached
 
 
 def test_rows(config: Mapping[str, Any]) -> tuple[Rows, Any]:

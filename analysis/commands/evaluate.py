@@ -1,0 +1,40 @@
+"""`valuelab evaluate`: a trained agent's returns on training and held-out levels, actor by actor."""
+
+from __future__ import annotations
+
+from agents.device import resolve_device
+from agents.environments import world_of
+from analysis.cli import Evaluate
+from analysis.commands.environments import import_packages
+from analysis.commands.printing import say
+from analysis.commands.returns import measure, show
+from analysis.commands.runs import Run, open_run
+from analysis.progress import showing
+from envs.errors import require_integer
+
+
+def run(command: Evaluate) -> int:
+    """Play, and print the table."""
+    require_integer("--episodes", command.episodes, low=1, high=10**7)
+    require_integer("--seed", command.seed, low=0, high=2**63 - 1)
+    import_packages(command.imports)
+    opened = open_run(command.run)
+    device, line = resolve_device(command.device)
+    say(*filter(None, (opened.note, line)))
+    with showing("evaluate") as display:
+        lines = measure(
+            opened.agent.to(device), opened.env_id, options=opened.options, actors=_actors(command.actor, opened),
+            num_episodes=command.episodes, seed=command.seed, progress=display.tell,
+        )  # fmt: skip
+    show(lines, title=f"{opened.agent.config.head} on {opened.env_id}")
+    return 0
+
+
+def _actors(asked: str, opened: Run) -> tuple[str, ...]:
+    """The actors to play; "both" leaves V1 out, and says so, where there is no kernel."""
+    if asked != "both":
+        return (asked,)
+    if world_of(opened.env_id, opened.options) is None:
+        say(f"Actor V1 is left out: it looks ahead with a world's kernel, which {opened.env_id} has not.")
+        return ("D",)
+    return ("D", "V1")

@@ -1,0 +1,25 @@
+"""Folders that commands write to, tried before the work rather than after it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from envs import storage
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written to; nothing is left behind.
+
+    Raises:
+        UserError: no right, or a file in the way.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    trial = storage.temporary_path(folder)
+    try:
+        storage.write_bytes(trial, b"")
+    finally:
+        storage.remove(trial)
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()

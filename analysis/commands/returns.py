@@ -1,0 +1,107 @@
+"""What the actors of one agent earn, as a table against the optimum; used after training and by `valuelab evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from agents.agent import AlphaAgent
+from agents.environments import world_of
+from agents.evaluation import Evaluation, evaluate
+from analysis.commands.optimum import Optimum, exact_optimum, search_optimum
+from analysis.commands.printing import cell, say, table
+
+HEADER = ("actor", "levels", "return", "discounted return", "optimum", "of optimum", "steps", "ended by the world")
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One actor on one split, beside the best that could be had there."""
+
+    played: Evaluation
+    optimum: Optimum
+
+    @property
+    def share(self) -> float | None:
+        """Mean return over the optimum's: discounted where that one is exact, else undiscounted; None without one."""
+        best, mean = self.optimum.discounted, float(np.mean(self.played.discounted_returns))
+        if self.optimum.undiscounted is not None:
+            best, mean = self.optimum.undiscounted, float(np.mean(self.played.returns))
+        return mean / best if best is not None and best > 0 else None
+
+
+def measure(
+    agent: AlphaAgent,
+    env_id: str,
+    *,
+    options: Mapping[str, Any],
+    actors: Sequence[str],
+    num_episodes: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> list[Line]:
+    """Play every actor on every split: training and held-out levels of our worlds, fresh seeds elsewhere.
+
+    Raises:
+        UserError: an unknown environment, or actor V1 where there is no kernel.
+    """
+    tell, world = progress or (lambda share, line: None), world_of(env_id, options)
+    splits = ("test",) if world is None else ("train", "test")
+    pairs = [(split, actor) for split in splits for actor in actors]
+    lines: list[Line] = []
+    for index, (split, actor) in enumerate(pairs):
+        tell(index / (len(pairs) + 1), f"{actor} plays {num_episodes} episodes")
+        played = evaluate(
+            agent, env_id, actor=actor, num_episodes=num_episodes, seed=seed, split=split, options=options
+        )
+        if lines and lines[-1].played.split == played.split:
+            # The same seed gives all actors the same levels, so one optimum serves them.
+            lines.append(Line(played, lines[-1].optimum))
+            continue
+        tell((index + 0.5) / (len(pairs) + 1), "looking for the optimum")
+        optimum = (
+            search_optimum(env_id, options, discount=played.discount, seed=seed)
+            if world is None
+            else exact_optimum(world, played)
+        )
+        lines.append(Line(played, optimum))
+    return lines
+
+
+def show(lines: Sequence[Line], *, title: str) -> None:
+    """Print the table, and what its numbers are and are not."""
+    first = lines[0].played
+    caption = (
+        f"Means over {len(first.returns)} episodes with 95 % intervals over the episodes of this one agent: they say "
+        f"nothing of other training seeds. Discount {first.discount}."
+    )
+    table(HEADER, [_row(line) for line in lines], title=title, caption=caption)
+    for words in dict.fromkeys(line.optimum.words for line in lines):
+        say(f"Optimum: {words}.".replace("..", "."))
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    played, best = line.played, line.optimum
+    actor = f"{played.actor}, greedy" if played.actor == "D" and played.greedy else played.actor
+    splits = {"train": "training", "test": "held out", "seeds": "fresh seeds"}
+    optimum = best.discounted if best.undiscounted is None else best.undiscounted
+    kind = "" if optimum is None else " discounted" if best.undiscounted is None else ""
+    return (
+        actor, splits[played.split], _interval(played.returns), _interval(played.discounted_returns),
+        cell(optimum) + kind, "–" if line.share is None else f"{line.share:.1%}", f"{played.lengths.mean():.1f}",
+        f"{played.terminated.mean():.0%}",
+    )  # fmt: skip
+
+
+def _interval(values: NDArray[np.float64]) -> str:
+    """Mean and half-width of the 95 % t interval of one number per episode."""
+    if len(values) < 2:
+        return f"{values.mean():.3f}"
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():.3f} ± {half:.3f}"

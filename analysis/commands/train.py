@@ -1,0 +1,129 @@
+"""`valuelab train`: the stages in AlphaGo's order, into a run folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from agents.config import AgentConfig, TrainConfig
+from agents.device import resolve_device
+from agents.environments import make_vector, world_of
+from agents.observations import ObservationSpec
+from agents.train import TrainResult, train
+from analysis.cli import Train
+from analysis.commands.environments import import_packages, parse_options, require_options
+from analysis.commands.folders import require_writable
+from analysis.commands.printing import say
+from analysis.commands.returns import measure, show
+from analysis.progress import Display, showing
+from envs.errors import UserError
+from envs.storage import remove
+
+OnRow = Callable[[dict[str, Any]], None]
+
+
+def run(command: Train) -> int:
+    """Refuse what cannot work, train, and print what the agent earns and what to do next."""
+    import_packages(command.imports)
+    options = parse_options(command.options)
+    require_options(command.env_id, options)
+    config, folder = config_of(command), command.out or default_folder(command)
+    say(*introduction(command.env_id, options, device=command.device))
+    with showing("train") as display:
+        result = train_into(folder, command, config, options=options, display=display)
+    say(*(note for note in result.notes if not note.startswith(("Device ", "Dropped "))))
+    finish(result, command.env_id, options, config=config)
+    return 0
+
+
+def config_of(command: Train) -> TrainConfig:
+    """The settings of a run; UserError for a wrong value."""
+    agent = AgentConfig(
+        encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
+    )
+    return TrainConfig(
+        agent=agent, imitation=command.imitation, reinforce=command.reinforce, value=command.value,
+        stages=command.stages, seed=command.seed, num_demonstrations=command.num_demonstrations,
+        demonstrations="auto" if command.demonstrations is None else str(command.demonstrations),
+        device=command.device,
+    )  # fmt: skip
+
+
+def default_folder(command: Train) -> Path:
+    """runs/ENV-HEAD-seedN, with the slashes and colons of the id as dashes."""
+    name = re.sub(r"[^\w.-]+", "-", command.env_id)
+    return Path("runs") / f"{name}-{command.value_head}-seed{command.seed}"
+
+
+def introduction(env_id: str, options: dict[str, Any], *, device: str) -> list[str]:
+    """A line on the device, and one on the text parts of observations that an agent does not see.
+
+    Raises:
+        UserError: observations or actions that no agent can take, or a device that cannot be used.
+    """
+    env = make_vector(env_id, 1, options=options)
+    spec = ObservationSpec.from_space(env.single_observation_space)
+    env.close()
+    lines = [resolve_device(device)[1]]
+    if spec.dropped:
+        lines.append(f"Dropped from the observations, because text cannot be encoded: {', '.join(spec.dropped)}.")
+    return lines
+
+
+def train_into(
+    folder: Path, command: Train, config: TrainConfig, *, options: dict[str, Any], display: Display
+) -> TrainResult:
+    """Train; where that is refused before the first row of the curve, no stub of a run is left in the folder."""
+    require_writable(folder)
+    is_new = not folder.exists()
+    try:
+        with curve_writer(folder, wanted=command.tensorboard) as on_row:
+            return train(
+                command.env_id, config, folder, options=options, progress=display.tell, on_row=on_row
+            )
+    except UserError:
+        if is_new and folder.is_dir() and {path.name for path in folder.iterdir()} <= {"config.json"}:
+            remove(folder)
+        raise
+
+
+@contextmanager
+def curve_writer(folder: Path, *, wanted: bool) -> Iterator[OnRow | None]:
+    """What writes the curve for TensorBoard while the block runs, or None.
+
+    Raises:
+        UserError: the extra is not installed.
+    """
+    if not wanted:
+        yield None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UserError(
+            "--tensorboard needs the extra `tensorboard`; install it with pip install 'valuelab[tensorboard]'."
+        ) from error
+    with SummaryWriter(folder / "tensorboard") as writer:  # type: ignore[no-untyped-call]
+
+        def write(row: dict[str, Any]) -> None:
+            for name, value in row.items():
+                if isinstance(value, int | float) and name != "step":
+                    writer.add_scalar(f"{row['stage']}/{name}", value, row["step"])  # type: ignore[no-untyped-call]
+
+        yield write
+
+
+def finish(result: TrainResult, env_id: str, options: dict[str, Any], *, config: TrainConfig) -> None:
+    """Print returns against the optimum, where files lie, and the next commands."""
+    actors = ("D",) if world_of(env_id, options) is None else ("D", "V1")
+    with showing("evaluate") as display:
+        lines = measure(
+            result.agent, env_id, options=options, actors=actors, num_episodes=config.num_evaluation_episodes,
+            seed=config.seed, progress=display.tell,
+        )  # fmt: skip
+    show(lines, title=f"{config.agent.head} on {env_id}, seed {config.seed}")
+    say(f"Settings, learning curve, metrics and checkpoint lie in {result.folder}. Next:")
+    say(f"  valuelab evaluate {result.folder}", f"  valuelab probe {result.folder}")
