@@ -1,7 +1,6 @@
 """Settings of an agent and of its training stages, as frozen dataclasses that refuse wrong values when made.
 
-Nothing here imports torch or numba, so a command line can show and check settings without waiting for them.
-Names of encoders and value heads are registry keys; they are checked where the registries are, in ``build_agent``.
+Nothing here imports torch or numba. Names of encoders and heads are registry keys, checked in ``build_agent``.
 """
 
 from __future__ import annotations
@@ -33,8 +32,7 @@ class AgentConfig:
         num_events: kinds of reinforcement events that routed heads are told (0: none).
         route_gate: routed heads also route the gate's gradient.
         route_encoder: what reaches E from routed heads: ``routed``, ``global`` or ``stopped`` (`shards.credit`).
-        value_encoder: V's E: ``scratch`` (its own, started as D's was), ``imitated`` (a frozen copy of D's) or
-            ``shared`` (the same object as D's).
+        value_encoder: V's E: ``scratch`` (own, started as D's), ``imitated`` (D's, a frozen copy) or ``shared`` (D's).
     """
 
     encoder: str = "mlp"
@@ -248,9 +246,5 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""
-        bounds = {
-            "seed": (0, 2**63 - 1),
-            "num_demonstrations": (1, 10**9),
-            "num_evaluation_episodes": (1, 10**9),
-        }
-        check_fields(self, bounds)
+        counts = dict.fromkeys(("num_demonstrations", "num_evaluation_episodes"), (1, 10**9))
+        check_fields(self, {"seed": (0, 2**63 - 1), **counts})

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from agents.agent import AlphaAgent
@@ -59,7 +59,7 @@ class InputTable:
         if self.varying is None or self.background is None or not isinstance(encoder, MlpEncoder):
             features: Tensor = encoder(self.rows(index))[0]
             return features
-        first, *others = encoder.dense.layers
+        first, *others = (layer for layer in encoder.dense.layers if isinstance(layer, nn.Linear))
         bias = torch.addmv(first.bias, first.weight, self.background)
         hidden = functional.linear(self._picked(index), first.weight.index_select(1, self.varying), bias).relu_()
         for layer in others:

@@ -43,7 +43,7 @@ class FlatAdam:
         self.max_grad_norm, self.num_steps = max_grad_norm, 0
         flat = [parameter.detach().reshape(-1) for parameter in self.parameters]
         self.vector = torch.cat(flat) if flat else torch.zeros(0)
-        views = self.vector.split([len(part) for part in flat])
+        views = torch.split(self.vector, [len(part) for part in flat])
         for parameter, view in zip(self.parameters, views, strict=True):
             parameter.data = view.view_as(parameter)
         self.first_moment, self.second_moment = torch.zeros_like(self.vector), torch.zeros_like(self.vector)

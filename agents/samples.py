@@ -80,8 +80,8 @@ def prepare(
     memory = value_memory if config.share_value else rollout.memory
     encoder = agent.value_encoder if config.share_value else agent.policy_encoder
     features, final_features = _all_features(encoder, inputs, finals, rollout=rollout, memory=memory, starts=starts)
-    values = _baseline(agent, features.flatten(0, 1), rollout.contexts.ravel(), config).reshape(rollout.starts.shape)
-    next_values = rollout.next_values(values, _baseline(agent, final_features, rollout.final_contexts, config))
+    values = _baseline(agent, features.flatten(0, 1), rollout.contexts.ravel(), config=config).reshape(rollout.starts.shape)
+    next_values = rollout.next_values(values, _baseline(agent, final_features, rollout.final_contexts, config=config))
     gains = advantages(
         rollout.rewards, values[:-1], next_values, discount_t=discounts(rollout.terminated, discount),
         continuation_t=rollout.continuation, trace=config.trace_lambda,
@@ -126,7 +126,7 @@ def _all_features(
     return features, encoder(finals, before)[0]
 
 
-def _baseline(agent: AlphaAgent, features: Tensor, contexts: np.ndarray, config: ReinforceConfig) -> Floats:
+def _baseline(agent: AlphaAgent, features: Tensor, contexts: np.ndarray, *, config: ReinforceConfig) -> Floats:
     """The baseline of features [b, D], float64[b]."""
     if not config.share_value:
         values: Tensor = agent.baseline_head(features)

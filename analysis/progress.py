@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -23,43 +23,43 @@ SECONDS_BETWEEN_LINES = 5.0
 
 @dataclass
 class Display:
-    """Shows the share that is done of one piece of work; use `showing` to open and close it.
+    """Shows how much of some work is done; use `showing` or `Journey.piece` to open and close it.
 
     Attributes:
         title: What the work is.
         stream: Where plain lines go.
         bar: On a terminal, rich's progress and the number of the task; None elsewhere.
+        first: Share of the whole that was done before this piece of it, 0 where the piece is the whole.
+        width: Share of the whole that this piece is.
         clock: Seconds.
-        started: When the work began.
-        last_line: When the last plain line was printed.
+        started: When the whole began.
     """
 
     title: str
     stream: TextIO
     bar: tuple[Progress, TaskID] | None = None
+    first: float = 0.0
+    width: float = 1.0
     clock: Callable[[], float] = time.monotonic
-    started: float = field(init=False)
-    last_line: float = field(init=False)
+    started: float = -1.0
+    _last_line: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Start the clock; the first plain line comes only when the work takes that long."""
-        self.started = self.last_line = self.clock()
+        self._last_line = self.clock()
+        self.started = self._last_line if self.started < 0 else self.started
 
     def tell(self, fraction: float, text: str) -> None:
-        """Show a share in [0, 1]; the rest is expected to take as long as the same share took before."""
-        elapsed = self.clock() - self.started
-        self.show(fraction, text, remaining=elapsed * (1.0 - fraction) / fraction if fraction > 0 else None)
-
-    def show(self, fraction: float, text: str, *, remaining: float | None) -> None:
-        """Show a share in [0, 1] and the seconds that are left, None while nothing is known."""
-        fraction = min(max(fraction, 0.0), 1.0)
-        left = "" if remaining is None else f"{clock_time(remaining)} left"
+        """Show a share of the piece, in [0, 1]; the rest of the whole is expected to go on at the same pace."""
+        share = self.first + min(max(fraction, 0.0), 1.0) * self.width
+        now = self.clock()
+        left = f"{clock_time((now - self.started) * (1.0 - share) / share)} left" if share > 0 else ""
         if self.bar is not None:
             progress, task = self.bar
-            progress.update(task, completed=fraction, left=left, text=escape(text))
-        elif self.clock() - self.last_line >= SECONDS_BETWEEN_LINES:
-            self.last_line = self.clock()
-            self.print(", ".join(part for part in (f"{self.title}: {fraction:.0%}", left, text) if part))
+            progress.update(task, completed=share, left=left, text=escape(text))
+        elif now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self.print(", ".join(part for part in (f"{self.title}: {share:.0%}", left, text) if part))
 
     def print(self, line: str) -> None:
         """Print a line of its own, above the bar where there is one."""
@@ -70,23 +70,59 @@ class Display:
 
 
 @contextlib.contextmanager
-def showing(title: str, *, stream: TextIO | None = None) -> Iterator[Display]:
+def showing(
+    title: str, *, first: float = 0.0, width: float = 1.0, started: float = -1.0, stream: TextIO | None = None
+) -> Iterator[Display]:
     """Open a display for the time of the block; the bar vanishes at its end.
 
     Args:
         title: What the work is, in a word or two.
+        first: Share of the whole that was done before.
+        width: Share of the whole that the block is.
+        started: When the whole began, by `time.monotonic`; negative for now.
         stream: stderr where left out.
     """
     stream = sys.stderr if stream is None else stream
     if not stream.isatty():
-        yield Display(title, stream)
+        yield Display(title, stream, first=first, width=width, started=started)
         return
     columns = (
         TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn(),
         TextColumn("{task.fields[left]}"), TextColumn("[dim]{task.fields[text]}"),
     )  # fmt: skip
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
-        yield Display(title, stream, bar=(progress, progress.add_task(escape(title), total=1.0, left="", text="")))
+    # Without redirection results that are printed meanwhile still reach stdout.
+    with Progress(
+        *columns, console=Console(file=stream), transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
+        task = progress.add_task(escape(title), total=1.0, left="", text="")
+        yield Display(title, stream, bar=(progress, task), first=first, width=width, started=started)
+
+
+@dataclass
+class Journey:
+    """Several pieces of work as one, so that a display tells what is left of all of them.
+
+    Attributes:
+        title: What the whole is.
+        seconds: Expected seconds of each piece that is still to be done, by name; only their ratios count.
+    """
+
+    title: str
+    seconds: Mapping[str, float]
+    _started: float = field(init=False)
+    _done: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    @contextlib.contextmanager
+    def piece(self, name: str) -> Iterator[Display]:
+        """Open a display for one piece for the time of the block."""
+        width = self.seconds[name] / sum(self.seconds.values())
+        with showing(self.title, first=self._done, width=width, started=self._started) as display:
+            yield display
+        self._done += width
 
 
 def clock_time(seconds: float) -> str:

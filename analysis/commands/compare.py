@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from analysis.cli import Compare
+from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
 from analysis.progress import Display, showing
 from analysis.studies.comparison import ComparisonResult, make_plan, run_comparison
@@ -23,6 +24,7 @@ def run(command: Compare) -> int:
             "before the study runs."
         )
     folder = command.out or Path("runs") / f"compare-{command.preset}"
+    require_writable(folder)
     with showing("compare") as display:
         result = run_comparison(
             plan, folder, workers=command.workers, progress=follow(display), preregistration=command.preregistration
@@ -32,24 +34,21 @@ def run(command: Compare) -> int:
 
 
 def follow(display: Display) -> Callable[[Progress], None]:
-    """Show a study's progress, and each failure as a line when it happens."""
+    """Show a study's progress by time, and each failure as a line when it happens."""
 
     def tell(progress: Progress) -> None:
-        ended = progress.num_finished + progress.num_failed
         failed = f", {progress.num_failed} failed" if progress.num_failed else ""
-        text = f"{progress.num_finished} of {progress.num_cells} cells{failed}"
         if progress.error is not None:
             display.print(f"failed: {progress.cell}: {progress.error['error_type']}: {progress.error['error_message']}")
-        display.show(ended / progress.num_cells, text, remaining=progress.remaining)
+        share = 0.0 if progress.remaining is None else progress.elapsed / (progress.elapsed + progress.remaining)
+        display.tell(share, f"{progress.num_finished} of {progress.num_cells} cells{failed}")
 
     return tell
 
 
 def show(result: ComparisonResult) -> None:
-    """Print what was found, the table, and where everything lies."""
+    """Print the table, what was found, and where everything lies."""
     if result.table:
-        table_of(result.table, title="Scores by arm")
-    say("", result.words, "", str(result.study))
-    say(*(f"Warning: {warning}" for warning in result.study.warnings))
-    say(*(f"Failed: {failed}" for failed in result.study.failed))
-    say(*(f"Figure: {figure}" for figure in result.figures), f"Everything lies in {result.folder}.")
+        table_of(result.table, title="Scores: means over seeds with 95 % t intervals")
+    say("", result.words, "", *(f"Figure: {figure}" for figure in result.figures))
+    say(f"Table: {result.folder / 'rows.parquet'}. These words: {result.folder / 'summary.txt'}.")

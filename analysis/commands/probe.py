@@ -22,7 +22,6 @@ def run(command: Probe) -> int:
     opened = open_run(command.run)
     folder = command.out or command.run / "probe"
     require_writable(folder)
-    say(*filter(None, (opened.note,)))
     with showing("probe") as display:
         report = probe_agent(
             opened.agent, opened.env_id, seed=command.seed, budget=ProbeBudget(num_episodes=command.episodes),

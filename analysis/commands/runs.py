@@ -1,4 +1,4 @@
-"""A run folder as a later command finds it: the newest intact agent, and the environment that it was trained on."""
+"""A run folder as a later command finds it: the agent, and the environment that it was trained on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent import AlphaAgent
-from agents.checkpoint import intact_folder, load_agent
+from agents.checkpoint import load_agent
 from analysis.commands.environments import require_options
 from envs.errors import UserError
 
@@ -21,27 +21,28 @@ class Run:
         agent: On the CPU.
         env_id: Gymnasium id.
         options: Of the environment.
-        note: Why an older checkpoint is used, "" where it is not.
     """
 
     folder: Path
     agent: AlphaAgent
     env_id: str
     options: dict[str, Any]
-    note: str
 
 
 def open_run(folder: Path) -> Run:
     """Open a folder written by `valuelab train`, or a checkpoint itself.
 
+    A damaged checkpoint is refused even where the one before it is intact: that one is of an earlier stage, and its
+    numbers would pass for the run's. The message names it.
+
     Raises:
-        UserError: there is none, no intact checkpoint in it, or the checkpoint does not say which environment it is of.
+        UserError: there is none, it is damaged, or it does not say which environment it is of.
     """
     if not folder.is_dir():
         raise UserError(f"There is no run folder '{folder}'; `valuelab train` writes one, and says where.")
     inner = folder / "checkpoint"
     has_inner = inner.exists() or inner.with_name("checkpoint.previous").exists()
-    checkpoint, note = intact_folder(inner if has_inner else folder)
+    checkpoint = inner if has_inner else folder
     agent, facts = load_agent(checkpoint)
     env_id, options = facts.get("env_id"), facts.get("options") or {}
     if not isinstance(env_id, str) or not isinstance(options, dict):
@@ -50,4 +51,4 @@ def open_run(folder: Path) -> Run:
             'extra={"env_id": ...}.'
         )
     require_options(env_id, options)
-    return Run(folder, agent, env_id, options, note)
+    return Run(folder, agent, env_id, options)

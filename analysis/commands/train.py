@@ -14,6 +14,7 @@ from agents.environments import make_vector, world_of
 from agents.observations import ObservationSpec
 from agents.train import TrainResult, train
 from analysis.cli import Train
+from analysis.commands.curve_figure import draw_curve
 from analysis.commands.environments import import_packages, parse_options, require_options
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say
@@ -125,5 +126,7 @@ def finish(result: TrainResult, env_id: str, options: dict[str, Any], *, config:
             seed=config.seed, progress=display.tell,
         )  # fmt: skip
     show(lines, title=f"{config.agent.head} on {env_id}, seed {config.seed}")
-    say(f"Settings, learning curve, metrics and checkpoint lie in {result.folder}. Next:")
+    figure = draw_curve(result.folder, title=f"{env_id}: return while reinforcing", best=lines[0].optimum.undiscounted)
+    say(f"Settings, curve, metrics and checkpoint lie in {result.folder}.")
+    say(*([f"Figure: {figure}"] if figure else []), "Next:")
     say(f"  valuelab evaluate {result.folder}", f"  valuelab probe {result.folder}")

@@ -125,7 +125,7 @@ def predict(context: CellContext) -> list[Row]:
 
 
 def subjects_of(
-    config: Mapping[str, Any], columns: Mapping[str, Floats], value: ValueFunction, sister: ValueFunction
+    config: Mapping[str, Any], columns: Mapping[str, Floats], *, value: ValueFunction, sister: ValueFunction
 ) -> tuple[Subject, Subject]:
     """One seed's agent before the contest: its V on test states, and its choices."""
     world, (rows, crossed), choices = world_of_run(config), test_rows(config), test_choices(config)
@@ -163,10 +163,10 @@ def _of_seed(context: CellContext, seed: int) -> tuple[Subject, Subject]:
     (predicted,) = (parent for parent in parents if parent.function == PREDICT)
     columns = unzipped((predicted.folder / COLUMNS).read_bytes())
     if config["arm"] in PLANTS:
-        return subjects_of(config, columns, _plant(config, "agent"), _plant(config, "sister"))
+        return subjects_of(config, columns, value=_plant(config, "agent"), sister=_plant(config, "sister"))
     fits = sorted((parent for parent in parents if parent.function == FIT), key=lambda parent: parent.config["replica"])
     value, sister = (_fitted(parent) for parent in fits)
-    return subjects_of(config, columns, value, sister)
+    return subjects_of(config, columns, value=value, sister=sister)
 
 
 def _fitted(parent: ParentResult) -> ValueFunction:

@@ -73,7 +73,7 @@ class Setup:
     batch_size: int = 256
     learning_rate: float = 5e-3
     route_encoder: str = "routed"
-    num_checked_levels: int = 40
+    num_checked_levels: int = 20
 
 
 def setup_of(config: Mapping[str, Any]) -> Setup:
@@ -161,7 +161,9 @@ def fit(context: CellContext) -> list[dict[str, Any]]:
     episodes = arm_episodes(load_episodes(recording / EPISODES), arm, seed=seed)
     checked = checked_states(player, world, setup)
     curve: list[dict[str, Any]] = []
-    agent, rows = fit_values(agent, episodes, settings, seed=seed, inspect=_follow(checked, world, curve))
+    agent, rows = fit_values(
+        agent, episodes, settings, seed=seed, num_checkpoints=5, inspect=_follow(checked, world, curve)
+    )
     save_agent(context.folder / AGENT, agent)
     facts = {"kind": "fit", "parameters": num_parameters(agent), "head_parameters": count(agent.value_head)}
     return [facts | curve[-1], *({"kind": "curve"} | row for row in curve)]

@@ -1,0 +1,194 @@
+"""The two-state check: nothing but a time limit ends an episode, so V must be (0, 10), not what a cut episode earned.
+
+A state is drawn at reset and stays; reward is 0 or 1 at every step; the limit is 10 steps and the discount 0.9. Each of
+the usual mistakes has a wrong answer of its own at λ = .95, which is reproduced here by planting the mistake.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from agents.actors import PolicyActor
+from agents.agent import AlphaAgent, build_agent
+from agents.batches import all_values
+from agents.config import AgentConfig, ReinforceConfig, ValueConfig
+from agents.encoded import encode_episodes
+from agents.environments import open_stream
+from agents.learner import reinforce
+from agents.playing import play
+from agents.recorder import episodes_from
+from agents.returns import continuation, discounts, lambda_returns
+from agents.rollout import Rollout, collect
+from agents.samples import prepare
+from agents.values import fit_values
+from envs.episodes import Episodes, load_episodes, save_episodes
+from shards.registry import HEADS
+
+MODES = list(AutoresetMode)
+TRUTH = np.array([0.0, 10.0])
+
+
+class TwoStates(gym.Env[Any, int]):
+    observation_space = gym.spaces.Box(0.0, 1.0, (2,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.state, self.clock = int(self.np_random.integers(2)), 0
+        return np.eye(2, dtype=np.float32)[self.state], {"context": self.state}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.clock += 1
+        info = {"context": self.state, "event": self.state if self.state else -1}
+        return np.eye(2, dtype=np.float32)[self.state], float(self.state), False, self.clock == 10, info
+
+
+def make_agent(head: str = "MONO", encoder: str = "mlp") -> AlphaAgent:
+    sizes = AgentConfig(
+        encoder=encoder, encoder_sizes=(8,), memory_size=8, head=head, hidden_size=64, num_contexts=2, num_events=2
+    )
+    return build_agent(TwoStates.observation_space, 2, sizes, seed=0)
+
+
+def make_env(mode: AutoresetMode, num_envs: int) -> SyncVectorEnv:
+    return SyncVectorEnv([TwoStates] * num_envs, autoreset_mode=mode)
+
+
+def recorded(mode: AutoresetMode, agent: AlphaAgent) -> Episodes:
+    stream = open_stream(make_env(mode, 16), agent.spec, seed=3, name="recorder")
+    played = play(stream, PolicyActor(agent, seed=3), episodes_per_env=2, keep_observations=True)
+    return episodes_from(played, None, env_id="TwoStates", discount=0.9)
+
+
+def rolled_out(mode: AutoresetMode, num_envs: int = 256) -> Rollout:
+    agent = make_agent()
+    stream = open_stream(make_env(mode, num_envs), agent.spec, seed=0, name="x")
+    return collect(stream, PolicyActor(agent, seed=0), num_steps=110)
+
+
+def values_of(agent: AlphaAgent, episodes: Episodes) -> np.ndarray:
+    """V of the two states, at the last step of their episodes."""
+    encoded = encode_episodes(agent, episodes)
+    values, _ = all_values(agent.value_head, encoded, encoder=agent.value_encoder)
+    state = episodes.observations["observation"].argmax(axis=1)
+    return np.array([values[state == 0].mean(), values[state == 1].mean()])
+
+
+SETTINGS = ValueConfig(
+    target="td_lambda", num_updates=600, batch_size=64, learning_rate=0.02, refresh_every=20, max_grad_norm=1e3
+)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_learns_the_truth_from_recorded_episodes(head: str, tmp_path: Any) -> None:
+    agent = make_agent(head)
+    save_episodes(tmp_path / "episodes.npz", recorded(AutoresetMode.NEXT_STEP, agent))
+    episodes = load_episodes(tmp_path / "episodes.npz")
+    trained, _ = fit_values(agent, episodes, SETTINGS, seed=0)
+    np.testing.assert_allclose(values_of(trained, episodes), TRUTH, atol=0.05)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_autoreset_mode_gives_the_truth_online(mode: AutoresetMode) -> None:
+    agent = make_agent()
+    episodes = recorded(mode, agent)
+    assert episodes.truncated.all()
+    assert not episodes.terminated.any()
+    assert (np.diff(episodes.offsets) == 10).all()
+    trained, _ = fit_values(agent, episodes, SETTINGS, seed=0)
+    np.testing.assert_allclose(values_of(trained, episodes), TRUTH, atol=0.05)
+
+
+@pytest.mark.parametrize("target", ["monte_carlo", "td_lambda"])
+def test_memory_and_monte_carlo_targets_give_the_truth(target: str) -> None:
+    agent = make_agent(encoder="gru")
+    episodes = recorded(AutoresetMode.SAME_STEP, agent)
+    settings = ValueConfig(target=target, num_updates=600, batch_size=64, learning_rate=0.02, refresh_every=20, max_grad_norm=1e3)
+    trained, _ = fit_values(agent, episodes, settings, seed=0)
+    np.testing.assert_allclose(values_of(trained, episodes), TRUTH, atol=0.3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("share_value", [False, True])
+def test_the_baseline_of_the_policy_gradient_learns_the_truth(mode: AutoresetMode, share_value: bool) -> None:
+    agent = make_agent()
+    stream = open_stream(make_env(mode, 16), agent.spec, seed=0, name="reinforce")
+    settings = ReinforceConfig(
+        num_steps=16 * 30 * 40, num_envs=16, rollout_length=30, learning_rate=0.03, batch_size=120, baseline_weight=1.0,
+        max_grad_norm=1e3, entropy_weight=0.0, normalize_advantage=False, share_value=share_value,
+    )
+    trained, _ = reinforce(agent, stream, settings, discount=0.9, seed=0)
+    shown = {"observation": np.eye(2, dtype=np.float32)}
+    with torch.no_grad():
+        own = trained.baseline_head(trained.policy(shown).features)
+        baseline = trained.value(shown).value if share_value else own
+    np.testing.assert_allclose(baseline.numpy(), TRUTH, atol=0.05)
+
+
+def fixed_point(rollout: Rollout, *, mistake: str | None = None) -> np.ndarray:
+    """The table V that equals the mean of its own λ-returns, with or without a mistake planted in them."""
+    state = rollout.observations["observation"].argmax(axis=-1)
+    final = rollout.final_observations["observation"].argmax(axis=-1)
+    ends = rollout.truncated if mistake == "truncation is an end" else rollout.terminated
+    used = np.ones_like(rollout.valid) if mistake == "reset is a transition" else rollout.valid
+    values = np.zeros(2)
+    for _ in range(300):
+        successors = rollout.next_values(values[state], values[final])
+        if mistake == "reset observation":
+            # Right in SAME_STEP alone: the row after an end shows the next episode there.
+            successors = values[state[1:]]
+        returns = lambda_returns(
+            rollout.rewards, successors, discount_t=discounts(ends, 0.9), trace=0.95,
+            continuation_t=continuation(rollout.terminated, rollout.truncated),
+        )
+        values = np.array([returns[used & (state[:-1] == k)].mean() for k in (0, 1)])
+    return values
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_table_is_right_in_every_mode(mode: AutoresetMode) -> None:
+    np.testing.assert_allclose(fixed_point(rolled_out(mode)), TRUTH, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "mode", "wrong"),
+    [
+        ("reset is a transition", AutoresetMode.NEXT_STEP, (0.951, 8.81)),
+        ("truncation is an end", AutoresetMode.SAME_STEP, (0.0, 4.28)),
+        ("reset observation", AutoresetMode.SAME_STEP, (2.86, 7.14)),
+    ],
+)
+def test_each_mistake_has_its_own_wrong_answer(mistake: str, mode: AutoresetMode, wrong: tuple[float, float]) -> None:
+    planted = fixed_point(rolled_out(mode, num_envs=2048), mistake=mistake)
+    np.testing.assert_allclose(planted, wrong, atol=0.05)
+    assert np.abs(planted - TRUTH).max() > 1.0
+
+
+def test_a_mistake_in_the_stage_itself_is_seen() -> None:
+    """The recorded path with every truncation marked as a termination ends at the second wrong answer."""
+    agent = make_agent()
+    episodes = recorded(AutoresetMode.NEXT_STEP, agent)
+    episodes.terminated[:], episodes.truncated[:] = True, False
+    trained, _ = fit_values(agent, episodes, SETTINGS, seed=0)
+    np.testing.assert_allclose(values_of(trained, episodes), (0.0, 4.28), atol=0.1)
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "gru"])
+def test_rollouts_with_memory_bootstrap_from_the_same_states(encoder: str) -> None:
+    """Advantages of the three modes agree row by row, once the resets of NEXT_STEP are taken out."""
+    agent, settings = make_agent(encoder=encoder), ReinforceConfig(normalize_advantage=False)
+    found = {}
+    for mode in MODES:
+        stream = open_stream(make_env(mode, 4), agent.spec, seed=0, name="x")
+        num_steps = 33 if mode == AutoresetMode.NEXT_STEP else 30
+        rollout = collect(stream, PolicyActor(agent, seed=0, greedy=True), num_steps=num_steps)
+        samples, _ = prepare(agent, rollout, settings, discount=0.9, value_memory=None)
+        found[mode] = samples.advantages.reshape(num_steps, 4).T[samples.valid.T].numpy()
+    for mode in MODES:
+        np.testing.assert_allclose(found[mode], found[AutoresetMode.DISABLED], atol=1e-5)
