@@ -222,13 +222,12 @@ class TrainConfig:
 
     Attributes:
         agent: what is trained.
-        imitation: settings of stage ``imitate``.
-        reinforce: settings of stage ``reinforce``.
-        value: settings of stage ``value``.
+        imitation, reinforce, value: settings of the stages.
         stages: which stages run; the order is fixed.
         seed: the one seed from which all streams derive.
         num_demonstrations: episodes to imitate.
         demonstrations: ``auto`` (exact expert for our worlds, else search), ``expert``, ``search``, or a file's path.
+        demonstration_noise: share of uniform actions in an exact expert's, which shows D states off its path.
         num_evaluation_episodes: episodes per reported return.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
@@ -241,10 +240,11 @@ class TrainConfig:
     seed: int = 0
     num_demonstrations: int = 500
     demonstrations: str = "auto"
+    demonstration_noise: float = 0.0
     num_evaluation_episodes: int = 256
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""
         counts = dict.fromkeys(("num_demonstrations", "num_evaluation_episodes"), (1, 10**9))
-        check_fields(self, {"seed": (0, 2**63 - 1), **counts})
+        check_fields(self, {"seed": (0, 2**63 - 1), "demonstration_noise": (0.0, 1.0), **counts})

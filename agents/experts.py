@@ -35,7 +35,8 @@ def find_demonstrations(
     if asked not in ("auto", "expert", "search"):
         return _of_file(asked, env_id)
     if world is not None and asked != "search":
-        return demonstrate(world, world.levels("train"), num_episodes=config.num_demonstrations, seed=seed)
+        noise, count = config.demonstration_noise, config.num_demonstrations
+        return demonstrate(world, world.levels("train"), num_episodes=count, seed=seed, noise=noise)
     if asked == "expert":
         raise UserError(f"demonstrations is 'expert', but {env_id} has no kernel to solve; use 'search' or a file.")
     try:

@@ -1,9 +1,9 @@
 """A matrix of network inputs kept small: bytes where the numbers are bytes, and without the columns that never vary.
 
-A grid world's walls and its cells that nothing ever enters are columns with one value throughout. They add a constant
-to the first layer, which is worked out once for a whole minibatch:
+Inputs are bytes less their centre, and a grid world's walls, or cells that nothing ever enters, are columns with one
+value throughout. What all rows share is a constant of the first layer, worked out once for a whole minibatch:
 
-    W x + b = W_v x_v + (W c + b),    x_v the varying columns, c the constant ones (0 at varying columns).
+    W x + b = W_v y + (W c + b),    x = c + y at the varying columns v, x = c at the others.
 
 Values and gradients are those of the full product, up to the order of summation.
 
@@ -29,17 +29,17 @@ WORTHWHILE = 0.8
 
 @dataclass(frozen=True, eq=False)
 class InputTable:
-    """Rows of inputs.
+    """Rows of inputs: base + stored at the columns that vary, base at the others.
 
     Attributes:
-        stored: uint8 or float32[Q, J], the varying columns.
-        varying: int64[J], which columns they are; None where all are stored.
-        background: float32[I], the constant columns, 0 at the varying ones; None where all are stored.
+        stored: uint8 or float32[Q, J], what the varying columns hold above the base.
+        base: float32[I]; None where all columns are stored as they are.
+        varying: int64[J], which columns they are; None where all are.
     """
 
     stored: Tensor
+    base: Tensor | None = None
     varying: Tensor | None = None
-    background: Tensor | None = None
 
     def __len__(self) -> int:
         """Q."""
@@ -47,21 +47,25 @@ class InputTable:
 
     def rows(self, index: Tensor) -> Tensor:
         """Whole rows float32[..., I] of an index of any shape."""
-        picked = self._picked(index.flatten())
-        if self.varying is not None and self.background is not None:
-            whole = self.background.repeat(len(picked), 1)
-            whole[:, self.varying] = picked
+        picked = self.stored.index_select(0, index.flatten())
+        if self.base is not None:
+            whole = self.base.repeat(len(picked), 1)
+            if self.varying is None:
+                whole += picked
+            else:
+                whole[:, self.varying] += picked
             picked = whole
         return picked.reshape(*index.shape, picked.shape[1])
 
     def features(self, encoder: Encoder, index: Tensor) -> Tensor:
         """Features float32[B, D] of rows int64[B], of an encoder without memory."""
-        if self.varying is None or self.background is None or not isinstance(encoder, MlpEncoder):
+        if self.base is None or not isinstance(encoder, MlpEncoder):
             features: Tensor = encoder(self.rows(index))[0]
             return features
         first, *others = (layer for layer in encoder.dense.layers if isinstance(layer, nn.Linear))
-        bias = torch.addmv(first.bias, first.weight, self.background)
-        hidden = functional.linear(self._picked(index), first.weight.index_select(1, self.varying), bias).relu_()
+        weight = first.weight if self.varying is None else first.weight.index_select(1, self.varying)
+        bias = torch.addmv(first.bias, first.weight, self.base)
+        hidden = functional.linear(self.stored.index_select(0, index).to(weight.dtype), weight, bias).relu_()
         for layer in others:
             hidden = functional.linear(hidden, layer.weight, layer.bias).relu_()
         return hidden
@@ -69,10 +73,6 @@ class InputTable:
     def chunks(self) -> Iterator[Tensor]:
         """All row numbers in order, a few thousand at a time."""
         yield from torch.split(torch.arange(len(self), device=self.stored.device), CHUNK)
-
-    def _picked(self, index: Tensor) -> Tensor:
-        picked = self.stored.index_select(0, index)
-        return picked if picked.dtype == torch.float32 else picked.to(torch.float32)
 
 
 def build_table(agent: AlphaAgent, observations: dict[str, Any], num_rows: int) -> InputTable:
@@ -87,18 +87,19 @@ def build_table(agent: AlphaAgent, observations: dict[str, Any], num_rows: int) 
         UserError: the observations are not what the agent takes.
         NonFiniteError: an observation is NaN or infinite.
     """
+    base = -agent.observation_encoder.centre
     parts: list[Tensor] = []
     for start in range(0, num_rows, CHUNK):
-        piece = {name: array[start : start + CHUNK] for name, array in observations.items()}
-        matrix = agent.encode(piece).matrix
-        as_bytes = matrix.to(torch.uint8)
-        parts.append(as_bytes if torch.equal(as_bytes.to(torch.float32), matrix) else matrix)
+        matrix = agent.encode({name: array[start : start + CHUNK] for name, array in observations.items()}).matrix
+        above = (matrix - base).round_().clamp_(0, 255).to(torch.uint8)
+        # Bytes are kept where they give every number back to the last bit.
+        parts.append(above if torch.equal(base + above, matrix) else matrix)
     if any(part.dtype == torch.float32 for part in parts):
-        parts = [part.to(torch.float32) for part in parts]
+        parts = [part if part.dtype == torch.float32 else base + part for part in parts]
+        base = torch.zeros_like(base)
     matrix = torch.cat(parts)
     varies = (matrix != matrix[0]).any(dim=0)
     if num_rows == 1 or varies.float().mean() > WORTHWHILE:
-        return InputTable(matrix)
-    background = torch.where(varies, 0.0, matrix[0].to(torch.float32))
+        return InputTable(matrix, base)
     varying = varies.nonzero()[:, 0]
-    return InputTable(matrix.index_select(1, varying), varying, background)
+    return InputTable(matrix.index_select(1, varying), torch.where(varies, base, base + matrix[0]), varying)

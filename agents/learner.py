@@ -25,6 +25,8 @@ from agents.seeding import torch_generator
 from agents.streams import EnvStream
 from shards.value_head import ValueTargets
 
+WARM_UP = 0.05
+
 Progress = Callable[[float, str], None]
 Record = list[dict[str, Any]]
 
@@ -43,7 +45,9 @@ def reinforce(
 
         loss = clipped policy loss − entropy_weight·H + baseline_weight·(baseline − λ-return)²,
 
-    or with V's own credit in place of the last term where `config.share_value`. V∘E is trained in that case alone.
+    or with V's own credit in place of the last term where `config.share_value`. V∘E is trained in that case alone. In
+    the first updates the loss is the last term alone and stops at the features: advantages against a baseline that
+    knows nothing yet would undo what D has learned by imitation.
 
     Args:
         agent: left as it is.
@@ -69,6 +73,7 @@ def reinforce(
     actor, tracker = PolicyActor(agent, seed=seed), _ReturnTracker(stream.num_envs)
     generator = torch_generator(seed, "reinforce", "minibatches")
     num_updates = -(-config.num_steps // (stream.num_envs * config.rollout_length))
+    num_first = max(1, round(WARM_UP * num_updates)) if num_updates > 1 else 0
     record: Record = []
     value_memory = agent.value_encoder.initial_memory(stream.num_envs, agent.device) if config.share_value else None
     for update in range(num_updates):
@@ -76,7 +81,10 @@ def reinforce(
         samples, value_memory = prepare(agent, rollout, config, discount=gamma, value_memory=value_memory)
         rate = annealed(config.learning_rate, step=update, num_steps=num_updates, anneal=config.anneal)
         parts = [
-            _update(agent, samples, rows, optimizer=optimizer, config=config, learning_rate=rate)
+            _update(
+                agent, samples, rows, optimizer=optimizer, config=config, learning_rate=rate,
+                only_baseline=update < num_first,
+            )
             for rows in _passes(samples, config, generator, whole_columns=agent.policy_encoder.memory_size > 0)
         ]
         row = {"update": update + 1, "step": (update + 1) * rollout.valid.size, **tracker.add(rollout), **_means(parts)}
@@ -119,6 +127,7 @@ def _update(
     optimizer: FlatAdam,
     config: ReinforceConfig,
     learning_rate: float,
+    only_baseline: bool,
 ) -> dict[str, float]:
     """One gradient step on some rows (or, for encoders with memory, on all rows of some envs)."""
     features, rows = _features(agent.policy_encoder, samples, chosen, memory=samples.memory)
@@ -128,11 +137,14 @@ def _update(
     gains = standardise(gains) if config.normalize_advantage else gains
     policy_loss = clipped_policy_loss(log_probs, old_log_probs, advantages=gains, clip=config.clip)
     spread = entropy(logits).mean()
+    seen = features.detach() if only_baseline else features
     if config.share_value:
-        baseline_loss = _value_loss(agent, samples, chosen, features=features if agent.shared else None)
+        baseline_loss = _value_loss(agent, samples, chosen, features=seen if agent.shared else None)
     else:
-        baseline_loss = (agent.baseline_head(features) - samples.targets.total[rows]).square().mean()
-    loss = policy_loss - config.entropy_weight * spread + config.baseline_weight * baseline_loss
+        baseline_loss = (agent.baseline_head(seen) - samples.targets.total[rows]).square().mean()
+    loss = config.baseline_weight * baseline_loss
+    if not only_baseline:
+        loss = loss + policy_loss - config.entropy_weight * spread
     _, norm = optimizer.step(loss, learning_rate=learning_rate, site="reinforce")
     log_ratio = (log_probs - old_log_probs).detach()
     return {

@@ -80,7 +80,8 @@ def prepare(
     memory = value_memory if config.share_value else rollout.memory
     encoder = agent.value_encoder if config.share_value else agent.policy_encoder
     features, final_features = _all_features(encoder, inputs, finals, rollout=rollout, memory=memory, starts=starts)
-    values = _baseline(agent, features.flatten(0, 1), rollout.contexts.ravel(), config=config).reshape(rollout.starts.shape)
+    flat = _baseline(agent, features.flatten(0, 1), rollout.contexts.ravel(), config=config)
+    values = flat.reshape(rollout.starts.shape)
     next_values = rollout.next_values(values, _baseline(agent, final_features, rollout.final_contexts, config=config))
     gains = advantages(
         rollout.rewards, values[:-1], next_values, discount_t=discounts(rollout.terminated, discount),

@@ -45,7 +45,7 @@ def problem_with(words: Sequence[str], commands: Commands) -> str | None:
     options, positional = _options(commands[words[0]])
     given = list(_groups(words[1:], options))
     for flag, values in given:
-        problem = _misfit(words[0], flag, values, options) if flag else None
+        problem = _misfit(words[0], flag, values, options=options) if flag else None
         if problem:
             return problem
     return _miscount(words[0], [value for flag, values in given if not flag for value in values], positional)
@@ -118,7 +118,8 @@ def _groups(words: Sequence[str], options: Mapping[str, Option]) -> Iterator[tup
         yield flag, values
 
 
-def _misfit(command: str, flag: str, values: Sequence[str], options: Mapping[str, Option]) -> str | None:
+def _misfit(command: str, flag: str, values: Sequence[str], *, options: Mapping[str, Option]) -> str | None:
+    """A sentence about an unknown option, or about a value that it cannot take."""
     if flag not in options:
         return f"{command} has no option {flag!r}; {_listed(options)}.{_nearest(flag, options)}"
     option = options[flag]

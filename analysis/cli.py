@@ -1,7 +1,8 @@
-"""The command line: every command is a frozen dataclass, checked by `analysis.arguments`, parsed by tyro and run by
-`analysis.commands`.
+"""The command line: every command is a frozen dataclass.
 
-This module imports nothing heavy, so that `valuelab --help` answers at once.
+`analysis.arguments` checks the words, tyro parses them, and `analysis.commands` runs what they say. This module
+imports nothing heavy, so that `valuelab --help` answers at once.
+
 Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input (one line on stderr), 130 interrupted.
 """
 
@@ -62,6 +63,8 @@ class Train:
     """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had."""
     num_demonstrations: int = 500
     """Episodes of the expert."""
+    episodes: int = 256
+    """Episodes per reported return."""
     seed: int = 0
     """Run seed; the same seed gives the same weights."""
     out: Path | None = None
@@ -198,6 +201,9 @@ def main(words: Sequence[str] | None = None) -> None:
     """Entry point of the `valuelab` command; always ends in SystemExit."""
     try:
         command = parse(sys.argv[1:] if words is None else words)
+        # Small networks lose by threads, most of all on a busy machine, and the number of threads shows in the bits of
+        # results. Whoever wants more sets the variable.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         from analysis.commands import run_command
 
         raise SystemExit(run_command(command))

@@ -138,6 +138,15 @@ def test_plain_progress_says_nothing_of_short_work() -> None:
     assert stream.getvalue() == ""
 
 
+def test_a_journey_tells_what_is_left_of_all_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = progress.Journey("demo", {"walk": 30.0, "rest": 0.0, "run": 10.0})
+    shares = []
+    for name in journey.seconds:
+        with journey.piece(name) as display:
+            shares.append((display.first, display.first + display.width))
+    assert shares == [(0.0, 0.75), (0.75, 0.75), (0.75, 1.0)]
+
+
 def test_progress_on_a_terminal_is_a_bar_with_the_remaining_time() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -145,7 +154,8 @@ def test_progress_on_a_terminal_is_a_bar_with_the_remaining_time() -> None:
 
     stream = Terminal()
     with progress.showing("compare [x]", stream=stream) as display:
-        display.show(0.5, "cell [seed=1]", remaining=61.2)
+        display.started -= 61.2
+        display.tell(0.5, "cell [seed=1]")
         display.bar[0].refresh()
         display.print("a line [of its own]")
     shown = stream.getvalue()

@@ -6,6 +6,7 @@ Each command has a file of its own with `run`, imported when it is called for.
 from __future__ import annotations
 
 import sys
+from typing import assert_never
 
 from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train
 from envs.errors import NonFiniteError, UserError
@@ -21,12 +22,19 @@ def run_command(command: Command) -> int:
     """
     try:
         return _run(command)
-    except (UserError, NonFiniteError) as error:
-        print(f"valuelab: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except UserError as error:
+        return _refused(str(error))
+    except NonFiniteError as error:
+        where = f"{command.env_id}: " if isinstance(command, Train) else ""
+        return _refused(f"{where}{error}")
     except KeyboardInterrupt:
         print(f"valuelab: interrupted; {_kept(command)}", file=sys.stderr)
         return 130
+
+
+def _refused(reason: str) -> int:
+    print(f"valuelab: {' '.join(reason.split())}", file=sys.stderr)
+    return 2
 
 
 def _run(command: Command) -> int:
@@ -61,6 +69,8 @@ def _run(command: Command) -> int:
             from analysis.commands import envs
 
             return envs.run()
+        case _:
+            assert_never(command)
 
 
 def _kept(command: Command) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from analysis.cells import Cell
 from analysis.cli import Compare
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
@@ -38,12 +39,18 @@ def follow(display: Display) -> Callable[[Progress], None]:
 
     def tell(progress: Progress) -> None:
         failed = f", {progress.num_failed} failed" if progress.num_failed else ""
-        if progress.error is not None:
-            display.print(f"failed: {progress.cell}: {progress.error['error_type']}: {progress.error['error_message']}")
+        if progress.error is not None and progress.error["error_type"] != "FailedParent":
+            display.print(f"failed: {_named(progress.cell)}: {progress.error['error_message']}")
         share = 0.0 if progress.remaining is None else progress.elapsed / (progress.elapsed + progress.remaining)
         display.tell(share, f"{progress.num_finished} of {progress.num_cells} cells{failed}")
 
     return tell
+
+
+def _named(cell: Cell) -> str:
+    """The cell's function and settings, without the sizes that all cells share."""
+    settings = ", ".join(f"{name}={value}" for name, value in cell.config.items() if name != "setup")
+    return f"{cell.function}({settings})"
 
 
 def show(result: ComparisonResult) -> None:

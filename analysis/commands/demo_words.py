@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from analysis.commands.printing import wrapped
 from analysis.commands.returns import Line
 from analysis.probe_report import ProbeReport
+from analysis.statistics import seed_column, t_interval
 from analysis.studies.comparison import ComparisonResult
-from analysis.studies.comparison_scores import TestScores
+from analysis.studies.comparison_scores import PerSeed, TestScores
 from analysis.studies.comparison_words import SCOPE, with_interval
+from analysis.studies.contest_cells import PLANTS
 from analysis.verdicts import MIN_SEEDS
 
 
@@ -33,34 +37,80 @@ class Trained:
 
 
 def conclusion(trained: Trained, result: ComparisonResult, report: ProbeReport | None) -> list[str]:
-    """The sentences, under three headings."""
-    lines = ["WHAT WAS FOUND", _training_sentence(trained)]
-    lines += [_test_sentence(test) for test in result.scores.tests.values()]
-    lines += [] if report is None else [f"- {report.title}: {report.found[-1]}"]
-    lines += ["", "NO VERDICT", _seeds_sentence(result), "", "WHAT WAS NOT SHOWN"]
-    lines += [f"- {test.prediction.key} does not show {test.prediction.does_not_show}." for test in
-              result.scores.tests.values()]  # fmt: skip
-    lines += [f"- One agent on {trained.env_id} says nothing of other seeds, nor of worlds where planning is hard."]
-    lines += [] if report is None else [f"- {sentence}" for sentence in report.not_shown]
-    return [*lines, f"- {SCOPE}"]
+    """Lines of at most 120 columns, under two headings."""
+    tests = result.scores.tests.values()
+    found = [_training_sentence(trained), _seeds_sentence(result)]
+    found += [sentence for test in tests for sentence in _test_sentences(test)]
+    found += [] if report is None else probe_sentences(report)
+    limits = [f"- {test.prediction.key} does not show {test.prediction.does_not_show}." for test in tests]
+    limits += [f"- One agent on {trained.env_id} says nothing of other seeds, nor of worlds where planning is hard."]
+    limits += [] if report is None else [f"- {sentence}" for sentence in report.not_shown]
+    sentences = ["WHAT WAS FOUND", *found, "", "WHAT WAS NOT SHOWN", *limits, f"- {SCOPE}"]
+    return [line for sentence in sentences for line in wrapped(sentence)]
+
+
+def probe_sentences(report: ProbeReport) -> list[str]:
+    """One sentence on what can be read from V's hidden layer, and one on what V does with it, each with its null."""
+    readouts = {
+        probe.kind: f"{probe.result.accuracy:.2f}"
+        for probe in report.probes
+        if probe.result is not None and (probe.layer == "V's hidden layer" or probe.kind == "raw")
+    }
+    sentences = []
+    if "trained" in readouts:
+        sentences.append(
+            f"- {report.title}: the context is read from V's hidden layer with balanced accuracy "
+            f"{readouts['trained']}. Null: {readouts.get('untrained', '–')} from the same layer before training, "
+            f"{readouts.get('raw', '–')} from the observation itself, which shows it."
+        )
+    for swap in report.swaps[:1]:
+        sentences.append(
+            f"- Swapping nothing but the context moves that V by {swap.effect.rms:.3f} (root mean square), and context "
+            f"by situation is {swap.anova.interaction:.3f} of its variance. Null: V* moves by "
+            f"{swap.effect.rms_optimal:.3f}, and its share is {swap.anova_optimal.interaction:.3f}."
+        )
+    return sentences
 
 
 def _training_sentence(trained: Trained) -> str:
     earned, share = float(np.mean(trained.line.played.returns)), trained.line.share
     best = "" if share is None else f", {share:.1%} of the optimum ({trained.line.optimum.words})"
-    return f"- {trained.env_id}: D earns {earned:.3f}{best}; null: {trained.before:.3f}, the same network untrained."
+    return f"- {trained.env_id}: D earns {earned:.3f}{best}. Null: {trained.before:.3f}, the same network untrained."
 
 
-def _test_sentence(test: TestScores) -> str:
+def _test_sentences(test: TestScores) -> list[str]:
+    """A test's question, what its arms gave, and its controls; the table above has every line."""
     prediction = test.prediction
-    scores = "; ".join(f"{line} {with_interval(per_seed)}" for line, per_seed in test.lines.items() if per_seed)
-    return f"- {prediction.key}: {prediction.question} {prediction.metric}: {scores}. Null: {prediction.null}."
+    arms = {line: per_seed for line, per_seed in test.lines.items() if per_seed and line not in PLANTS}
+    plants = {line: with_interval(per_seed) for line, per_seed in test.lines.items() if per_seed and line in PLANTS}
+    sentences = [f"- {prediction.key}: {prediction.question}", f"  {prediction.metric}."]
+    if not arms:
+        return [*sentences, "  No cell of it finished, so there is nothing to say."]
+    highest = max(arms, key=lambda line: statistics.fmean(arms[line].values()))
+    shown = dict.fromkeys((next(iter(arms)), highest))
+    apart = [line for line, per_seed in arms.items() if _excludes_zero(per_seed)]
+    scores = "; ".join(f"{line} {with_interval(arms[line])}" for line in shown)
+    sentences += [
+        f"  {scores}, the highest of {len(arms)}. Intervals that exclude 0 (not corrected for {len(arms)} looks): "
+        f"{', '.join(apart) or 'none'}.",
+        f"  Null: {prediction.null}.",
+    ]
+    return [*sentences, *(f"  Planted: {line} {text}." for line, text in plants.items())]
+
+
+def _excludes_zero(per_seed: PerSeed) -> bool:
+    if len(per_seed) < 2:
+        return False
+    interval = t_interval(seed_column(per_seed, "the line"))
+    return not interval.low <= 0.0 <= interval.high
 
 
 def _seeds_sentence(result: ComparisonResult) -> str:
-    seeds = result.scores.num_seeds
-    if seeds >= MIN_SEEDS:
-        return f"- {result.folder / 'summary.txt'} holds the verdicts."
-    failed = len(result.study.failed)
+    seeds, failed = result.scores.num_seeds, len(result.study.failed)
     lost = f" {failed} cells failed, so that some numbers are missing." if failed else ""
-    return f"- {seeds} seeds are too few for a verdict (the rule asks for {MIN_SEEDS}): these are estimates.{lost}"
+    if seeds >= MIN_SEEDS:
+        return f"- The comparison's verdicts stand in {result.folder / 'summary.txt'}.{lost}"
+    return (
+        f"- The comparison has {seeds} seeds, too few for a verdict (the rule asks for {MIN_SEEDS}): what follows are "
+        f"estimates with 95 % intervals over seeds.{lost}"
+    )

@@ -17,8 +17,8 @@ Dict is dropped. MiniGrid comes with valuelab:
   valuelab train MiniGrid-Empty-8x8-v0
 For others, name the package that registers them (an installed one, or a module in the current folder):
   valuelab train THEIR-ID --import their_package
-They have no kernel, so actor V1 and the swaps of `valuelab probe` are refused or left out; a plan found by search stands
-in for the exact optimum where the environment is small and deterministic."""
+They have no kernel, so actor V1 is refused and the swaps of `valuelab probe` are left out; a plan found by search
+stands in for the exact optimum where the environment is small and deterministic."""
 
 
 def run() -> int:

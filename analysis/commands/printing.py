@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,14 @@ def say(*lines: str) -> None:
     """Print plain lines, none where there are none; an empty one separates."""
     if lines:
         print(*lines, sep="\n", flush=True)
+
+
+def wrapped(line: str) -> list[str]:
+    """A long sentence as lines of at most 120 columns, later ones indented; what begins with a blank stays indented."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.wrap(
+        line, WIDTH_OF_LOGS, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
+    ) or [""]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str, caption: str = "") -> None:

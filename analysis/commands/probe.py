@@ -13,7 +13,6 @@ from analysis.progress import showing
 from envs.errors import require_integer
 
 
-
 def run(command: Probe) -> int:
     """Probe, write the report, and print what it found."""
     require_integer("--episodes", command.episodes, low=2, high=10**7)

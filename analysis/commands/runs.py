@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.agent import AlphaAgent
-from agents.checkpoint import load_agent
+from agents.checkpoint import MANIFEST, load_agent
 from analysis.commands.environments import require_options
 from envs.errors import UserError
 
@@ -42,7 +42,10 @@ def open_run(folder: Path) -> Run:
         raise UserError(f"There is no run folder '{folder}'; `valuelab train` writes one, and says where.")
     inner = folder / "checkpoint"
     has_inner = inner.exists() or inner.with_name("checkpoint.previous").exists()
-    checkpoint = inner if has_inner else folder
+    if not has_inner and not (folder / MANIFEST).exists():
+        raise UserError(f"'{folder}' holds no run: neither checkpoint/ nor {MANIFEST} is in it; check the path.")
+    # A folder without a name, such as ".", has no neighbour called NAME.previous.
+    checkpoint = inner if has_inner else folder if folder.name else folder.resolve()
     agent, facts = load_agent(checkpoint)
     env_id, options = facts.get("env_id"), facts.get("options") or {}
     if not isinstance(env_id, str) or not isinstance(options, dict):

@@ -42,14 +42,12 @@ def run(command: Train) -> int:
 
 def config_of(command: Train) -> TrainConfig:
     """The settings of a run; UserError for a wrong value."""
-    agent = AgentConfig(
-        encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
-    )
+    agent = AgentConfig(encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder)
     return TrainConfig(
         agent=agent, imitation=command.imitation, reinforce=command.reinforce, value=command.value,
         stages=command.stages, seed=command.seed, num_demonstrations=command.num_demonstrations,
         demonstrations="auto" if command.demonstrations is None else str(command.demonstrations),
-        device=command.device,
+        num_evaluation_episodes=command.episodes, device=command.device,
     )  # fmt: skip
 
 
@@ -107,12 +105,12 @@ def curve_writer(folder: Path, *, wanted: bool) -> Iterator[OnRow | None]:
         raise UserError(
             "--tensorboard needs the extra `tensorboard`; install it with pip install 'valuelab[tensorboard]'."
         ) from error
-    with SummaryWriter(folder / "tensorboard") as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(folder / "tensorboard") as writer:
 
         def write(row: dict[str, Any]) -> None:
             for name, value in row.items():
                 if isinstance(value, int | float) and name != "step":
-                    writer.add_scalar(f"{row['stage']}/{name}", value, row["step"])  # type: ignore[no-untyped-call]
+                    writer.add_scalar(f"{row['stage']}/{name}", value, row["step"])
 
         yield write
 

@@ -1,0 +1,311 @@
+"""Every command end to end with tiny settings: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import functools
+import json
+import socket
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
+from agents.evaluation import evaluate
+from agents.train import train
+from analysis.cli import main
+from analysis.commands import demo, probe
+from analysis.commands.environments import parse_options
+from analysis.commands.optimum import exact_optimum, search_optimum
+from analysis.commands.runs import open_run
+from analysis.instruments.probes import ProbeSettings
+from analysis.predictions.crossed_history import crossing
+from analysis.probe import ProbeBudget, probe_agent
+from analysis.studies import comparison, crossing_cells
+from analysis.studies.yoked import Setup
+from envs.registry import WORLDS, make_world
+from envs.storage import read_json, sha256
+
+STAGES = {
+    "imitation": ImitationConfig(num_updates=100, batch_size=64),
+    "reinforce": ReinforceConfig(num_steps=256, num_envs=8, rollout_length=16),
+    "value": ValueConfig(num_updates=20, num_episodes=40, num_envs=8),
+}
+TINY = [
+    "--imitation.num-updates", "30", "--imitation.batch-size", "64", "--num-demonstrations", "40",
+    "--reinforce.num-steps", "256", "--reinforce.num-envs", "8", "--reinforce.rollout-length", "16",
+    "--value.num-updates", "20", "--value.num-episodes", "40", "--value.num-envs", "8", "--episodes", "16",
+]  # fmt: skip
+WORLD = ["ValueLab/MultiNeed-v0", "--option", "size=4", "--option", "num_objects=2", "--option", "num_levels=40"]
+QUICK_PROBE = ProbeSettings(num_folds=2, num_inner_folds=2, penalties=(1.0,), num_resamples=50)
+SETUP = Setup(
+    num_demonstrations=60, imitation_updates=20, reinforce_steps=0, num_episodes=120, encoder_sizes=(16, 16),
+    hidden_size=48, value_updates=20, batch_size=32, num_checked_levels=2,
+)  # fmt: skip
+
+
+class Ran:
+    """A command that was run: its exit code, and what it printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys, self.out, self.err = capsys, "", ""
+
+    def __call__(self, *words: object) -> int:
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(word) for word in words])
+        self.out, self.err = self.capsys.readouterr()
+        return int(stop.value.code or 0)
+
+
+@pytest.fixture
+def ran(capsys: pytest.CaptureFixture[str]) -> Ran:
+    return Ran(capsys)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No command binds a port, connects, or looks a name up."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError(f"a command used the network: {args}")
+
+    for name in ("bind", "connect", "connect_ex", "listen"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("getaddrinfo", "gethostbyname", "create_connection", "create_server"):
+        monkeypatch.setattr(socket, name, refuse)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def tiny_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "SETUPS", MappingProxyType({"CrossedHistory": SETUP, "MultiNeed": SETUP}))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.raises(SystemExit) as stop:
+        main(["train", *WORLD, *TINY, "--value-head", "MOE", "--out", str(folder)])
+    assert stop.value.code == 0
+    return folder
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): sha256(path) for path in folder.rglob("*") if path.is_file()}
+
+
+class TestTrain:
+    def test_it_says_what_matters_and_what_to_do_next(self, ran: Ran) -> None:
+        assert ran("train", *WORLD, *TINY, "--seed", 3) == 0
+        folder = Path("runs/ValueLab-MultiNeed-v0-MONO-seed3")
+        assert ran.out.startswith("Device cpu: ")
+        assert ran.out.count("Device ") == 1
+        for part in ("D, greedy", "V1", "training", "held out", "Optimum: exact", f"valuelab evaluate {folder}",
+                     f"valuelab probe {folder}"):  # fmt: skip
+            assert part in ran.out
+        names = {"config.json", "curve.jsonl", "metrics.json", "curve.png", "checkpoint"}
+        assert names <= {path.name for path in folder.iterdir()}
+        assert not ran.err
+
+    def test_settings_and_options_reach_the_run(self, run: Path) -> None:
+        config = read_json(run / "config.json")
+        assert config["options"] == {"size": 4, "num_objects": 2, "num_levels": 40}
+        assert config["settings"]["agent"]["head"] == "MOE"
+        assert config["settings"]["reinforce"]["num_steps"] == 256
+        opened = open_run(run)
+        assert (opened.env_id, opened.options["size"]) == ("ValueLab/MultiNeed-v0", 4)
+
+    def test_a_foreign_env_with_text(self, ran: Ran, tmp_path: Path) -> None:
+        out = tmp_path / "run"
+        assert ran("train", "MiniGrid-Empty-5x5-v0", *TINY, "--out", out, "--stages", "imitate", "value") == 0
+        assert ran.out.count("mission") == 1 and "Dropped" in ran.out
+        assert "V1" not in ran.out and "shortest plans found by search" in ran.out
+        assert {json.loads(line)["stage"] for line in (out / "curve.jsonl").open()} == {"imitate", "value"}
+        assert ran("evaluate", out, "--episodes", 8) == 0
+        assert "V1 is left out" in ran.out
+        assert ran("probe", out, "--episodes", 20) == 0
+        assert "not applicable" in ran.out
+
+    def test_without_an_expert_the_stage_is_left_out_in_words(self, ran: Ran, tmp_path: Path) -> None:
+        assert ran("train", "FrozenLake-v1", *TINY, "--out", tmp_path / "run") == 0
+        assert "Stage imitate is left out" in ran.out
+        assert "Optimum: not known" in ran.out
+
+    def test_the_curve_goes_to_tensorboard_when_asked(self, ran: Ran, tmp_path: Path) -> None:
+        pytest.importorskip("tensorboard")
+        assert ran("train", *WORLD, *TINY, "--out", tmp_path / "run", "--tensorboard") == 0
+        assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
+class TestEvaluate:
+    def test_a_table_of_actors_and_splits_that_changes_nothing(self, ran: Ran, run: Path) -> None:
+        before = content(run)
+        assert ran("evaluate", run, "--episodes", 32, "--seed", 5) == 0
+        rows = [line for line in ran.out.splitlines() if line.startswith("│")]
+        assert [row.split("│")[1].strip() for row in rows] == ["D, greedy", "V1", "D, greedy", "V1"]
+        assert [row.split("│")[2].strip() for row in rows] == ["training", "training", "held out", "held out"]
+        assert "over the episodes of this one agent" in ran.out
+        assert content(run) == before
+
+    def test_a_checkpoint_without_its_run_is_enough(self, ran: Ran, run: Path) -> None:
+        assert ran("evaluate", run / "checkpoint", "--episodes", 8, "--actor", "D") == 0
+        assert "MOE on ValueLab/MultiNeed-v0" in ran.out
+
+    def test_its_numbers_are_those_of_the_library(self, ran: Ran, run: Path) -> None:
+        opened = open_run(run)
+        played = evaluate(
+            opened.agent, opened.env_id, num_episodes=32, seed=5, split="test", options=opened.options, actor="V1"
+        )
+        assert ran("evaluate", run, "--episodes", 32, "--seed", 5, "--actor", "V1") == 0
+        held_out = next(line for line in ran.out.splitlines() if "held out" in line)
+        assert f"{played.discounted_returns.mean():.3f}" in held_out
+        assert f"{exact_optimum(make_world(opened.env_id, **opened.options), played).discounted:.3f}" in held_out
+
+    def test_the_exact_optimum_is_the_mean_of_the_shortest_distances(self, run: Path) -> None:
+        """V* = γ^(distance − 1) in MultiNeed, by hand."""
+        opened = open_run(run)
+        world = make_world(opened.env_id, **opened.options)
+        played = evaluate(opened.agent, opened.env_id, num_episodes=16, seed=5, options=opened.options)
+        expected = []
+        for level in played.levels:
+            for start in range(world.num_starts):
+                agent, *objects, need, _ = world.begin([level], [start])[0].tolist()
+                # Cells are numbered 64 y + x.
+                (y, x), (goal_y, goal_x) = divmod(agent, 64), divmod(objects[need], 64)
+                steps = abs(y - goal_y) + abs(x - goal_x)
+                expected.append(world.discount ** (steps - 1))
+        found = exact_optimum(world, played)
+        assert found.discounted == pytest.approx(sum(expected) / len(expected), abs=1e-9)
+
+    def test_what_pays_before_the_end_has_no_shortest_optimum(self) -> None:
+        found = search_optimum("CartPole-v1", {}, discount=0.99, seed=0)
+        assert found.discounted is None and "pays before the end" in found.words
+
+
+class TestProbe:
+    def test_it_prints_words_and_writes_a_report(
+        self, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a run that was made in Python, with a network so small that few states suffice."""
+        agent, run = AgentConfig(encoder_sizes=(8,), hidden_size=8), tmp_path / "run"
+        options = {"size": 4, "num_objects": 2, "num_levels": 40}
+        train("ValueLab/MultiNeed-v0", TrainConfig(agent=agent, num_demonstrations=40, **STAGES), run, options=options)
+        monkeypatch.setattr(probe, "ProbeBudget", functools.partial(ProbeBudget, probe=QUICK_PROBE))
+        before = content(run)
+        assert ran("probe", run, "--episodes", 100, "--out", tmp_path / "probe") == 0
+        for part in ("What was found", "What was not shown", "probe.md", "probe.json"):
+            assert part in ran.out
+        assert {"probe.md", "probe.json", "swaps.png"} <= {path.name for path in (tmp_path / "probe").iterdir()}
+        assert content(run) == before
+
+
+@pytest.mark.usefixtures("tiny_comparison")
+class TestCompare:
+    WORDS = ("compare", "--arms", "MONO", "POS", "--tests", "CrossedHistory", "--seeds", 2, "--workers", 0)
+
+    def test_a_table_words_and_figures_and_it_goes_on(self, ran: Ran) -> None:
+        assert ran(*self.WORDS) == 0
+        for part in ("MONO", "POS", "WHAT WAS FOUND", "WHAT WAS NOT SHOWN", "too few", "runs/compare-quick", "Figure: ",
+                     "Nothing was preregistered"):  # fmt: skip
+            assert part in ran.out
+        assert ran(*self.WORDS) == 0
+        assert "0 cells computed" in ran.out
+
+    def test_a_frozen_plan_is_kept_to(self, ran: Ran, tmp_path: Path) -> None:
+        assert ran("preregister", "plan.json", "--preset", "quick", *self.WORDS[1:-2]) == 0
+        frozen = (tmp_path / "plan.json").read_bytes()
+        digest = json.loads(frozen)["sha256"]
+        assert digest in ran.out
+        command = next(line.strip() for line in ran.out.splitlines() if line.startswith("  valuelab compare"))
+        assert ran(*command.split()[1:], "--workers", 0) == 0
+        assert "the run departs from it in nothing" in ran.out
+        assert ran(*command.split()[1:], "--workers", 0, "--seeds", 3) == 0
+        assert "DEVIATIONS" in ran.out
+        assert ran("preregister", "plan.json", "--preset", "quick") == 2
+        assert "not changed" in ran.err and (tmp_path / "plan.json").read_bytes() == frozen
+
+    def test_failed_cells_are_said_and_give_exit_code_1(self, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+        def stumble(values: object, optimum: object, pairing: object) -> object:
+            stumble.calls += 1
+            if stumble.calls == 2:
+                raise RuntimeError("a planted fault")
+            return crossing(values, optimum, pairing)
+
+        stumble.calls = 0
+        monkeypatch.setattr(crossing_cells, "crossing", stumble)
+        assert ran(*self.WORDS) == 1
+        (line,) = ran.err.splitlines()
+        assert line.startswith("failed: comparison.crossed_history(") and "seed=" in line and "a planted fault" in line
+        assert "1 failed" in ran.out and "a planted fault" in ran.out
+        assert ran(*self.WORDS) == 0
+        assert "1 cells computed" in ran.out
+
+
+@pytest.mark.usefixtures("tiny_comparison")
+class TestDemo:
+    @pytest.fixture
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        budget = ProbeBudget(num_episodes=60, num_rows=300, num_levels=4, probe=QUICK_PROBE)
+        settings = functools.partial(TrainConfig, num_demonstrations=20, num_evaluation_episodes=4, **STAGES)
+        monkeypatch.setattr(demo, "MINIGRID", "MiniGrid-Empty-5x5-v0")
+        monkeypatch.setattr(demo, "NUM_SEEDS", 2)
+        monkeypatch.setattr(demo, "NUM_EPISODES", 4)
+        monkeypatch.setattr(demo, "settings", lambda seed: settings(seed=seed))
+        monkeypatch.setattr(demo, "probe_agent", functools.partial(probe_agent, budget=budget))
+        plan = functools.partial(comparison.make_plan, arms=("MONO", "POS"))
+        monkeypatch.setattr(demo, "make_plan", plan)
+
+    @pytest.mark.usefixtures("small")
+    def test_it_ends_in_words_and_trains_nothing_twice(self, ran: Ran, tmp_path: Path) -> None:
+        interrupted = tmp_path / "runs" / "demo" / "minigrid"
+        interrupted.mkdir(parents=True)
+        (interrupted / "config.json").write_text("{}")
+        assert ran("demo", "--workers", 0) == 0
+        assert (interrupted / "metrics.json").exists()
+        for part in ("WHAT WAS FOUND", "WHAT WAS NOT SHOWN", "of the optimum", "too few for a verdict", "Null: ",
+                     "T0: ", "CrossedHistory: ", "Figure: runs/demo", "rows.parquet", "probe.md"):  # fmt: skip
+            assert part in ran.out
+        for line in ran.out.splitlines():
+            if line.startswith("Figure: "):
+                assert Path(line.removeprefix("Figure: ")).is_file()
+        before = content(tmp_path)
+        assert ran("demo", "--workers", 0) == 0
+        assert "Found finished" in ran.out
+        after = content(tmp_path)
+        kept = [name for name in before if "manifest/runs" not in name and "summary.txt" not in name]
+        assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+        assert ran("demo", "--workers", 0, "--seed", 1) == 2
+        assert "other settings" in ran.err
+
+    @pytest.mark.usefixtures("small")
+    def test_somebody_elses_folder_is_left_alone(self, ran: Ran, tmp_path: Path) -> None:
+        (tmp_path / "mine" / "minigrid").mkdir(parents=True)
+        (tmp_path / "mine" / "minigrid" / "thesis.txt").write_text("precious")
+        assert ran("demo", "--out", "mine", "--workers", 0) == 2
+        assert "thesis.txt" in ran.err
+        assert (tmp_path / "mine" / "minigrid" / "thesis.txt").read_text() == "precious"
+
+
+def test_envs_lists_every_option_with_its_meaning(ran: Ran) -> None:
+    assert ran("envs") == 0
+    words = " ".join(ran.out.replace("│", " ").split())
+    for name, (config_class, _) in WORLDS.items():
+        assert f"ValueLab/{name}-v0" in words
+        for field in config_class.__dataclass_fields__:
+            assert f" {field} " in words
+    for part in ("need_0", "cue_1", "Probability that an object moves at a step, 0 to 1.", "--import", "MiniGrid"):
+        assert part in words
+
+
+def test_options_are_read_as_json_where_they_are() -> None:
+    words = ("size=5", "drift=0.5", "context=hidden", "pairing=[1, 0]", "is-slippery=false", "name=a=b")
+    assert parse_options(words) == {
+        "size": 5, "drift": 0.5, "context": "hidden", "pairing": [1, 0], "is_slippery": False, "name": "a=b",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_whole_demo(ran: Ran) -> None:
+    assert ran("demo") == 0
+    assert "100.0% of the optimum" in ran.out and "too few for a verdict" in ran.out

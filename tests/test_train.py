@@ -1,0 +1,135 @@
+"""Training runs: what they write, what they refuse, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from agents.checkpoint import load_agent
+from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
+from agents.evaluation import evaluate
+from agents.exact import value_accuracy
+from agents.train import train
+from envs.episodes import episode_returns
+from envs.errors import NonFiniteError, UserError
+from envs.registry import make_world
+from envs.search_demonstrations import search_demonstrations
+from envs.tabular import enumerate_world
+
+SMALL = TrainConfig(
+    agent=AgentConfig(encoder_sizes=(16,), hidden_size=16),
+    imitation=ImitationConfig(num_updates=50), reinforce=ReinforceConfig(num_steps=2048, num_envs=8, rollout_length=32),
+    value=ValueConfig(num_updates=50, num_episodes=50), num_demonstrations=20, num_evaluation_episodes=20, device="cpu",
+)  # fmt: skip
+OPTIONS = {"size": 4, "num_objects": 2, "num_levels": 8}
+ENV_ID = "ValueLab/MultiNeed-v0"
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
+
+
+def weights(agent: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in agent.parameters()])
+
+
+def test_a_run_writes_what_it_says_and_can_be_repeated(tmp_path: Path) -> None:
+    shares: list[float] = []
+    result = train(ENV_ID, SMALL, tmp_path / "a", options=OPTIONS, progress=lambda share, line: shares.append(share))
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] <= shares[-1] <= 1
+    config = json.loads((tmp_path / "a" / "config.json").read_text())
+    assert (config["env_id"], config["options"]) == (ENV_ID, OPTIONS)
+    assert [row["stage"] for row in rows_of(tmp_path / "a")] == ["imitate"] * 10 + ["reinforce"] * 8 + ["value"] * 10
+    metrics = json.loads((tmp_path / "a" / "metrics.json").read_text())
+    played = {(row["actor"], row["split"]) for row in metrics["evaluations"]}
+    assert played == {("D", "train"), ("D", "test"), ("V1", "train"), ("V1", "test")}
+    loaded, extra = load_agent(tmp_path / "a" / "checkpoint")
+    assert extra["env_id"] == ENV_ID
+    assert torch.equal(weights(loaded), weights(result.agent))
+    again = train(ENV_ID, SMALL, tmp_path / "b", options=OPTIONS)
+    assert torch.equal(weights(again.agent), weights(result.agent))
+    for name in ("curve.jsonl", "metrics.json", "config.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_stages_can_be_left_out_and_an_env_without_expert_skips_one(tmp_path: Path) -> None:
+    only = TrainConfig(**{**vars(SMALL), "stages": ("imitate", "reinforce")})
+    result = train("CartPole-v1", only, tmp_path / "cart")
+    assert {row["stage"] for row in rows_of(tmp_path / "cart")} == {"reinforce"}
+    assert any("imitate is left out" in note and "pays before the end" in note for note in result.notes)
+
+
+def test_a_foreign_env_is_imitated_and_its_text_is_dropped(tmp_path: Path) -> None:
+    result = train("MiniGrid-Empty-5x5-v0", SMALL, tmp_path / "grid")
+    assert {row["stage"] for row in rows_of(tmp_path / "grid")} == {"imitate", "reinforce", "value"}
+    assert any("mission" in note for note in result.notes)
+    assert [row["actor"] for row in result.metrics["evaluations"]] == ["D"]
+
+
+class Breaks(gym.Env[Any, int]):
+    observation_space = gym.spaces.Box(0.0, 1.0, (3,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+    num_steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        Breaks.num_steps += 1
+        reward = float("nan") if Breaks.num_steps > 2000 else 0.0
+        return np.zeros(3, np.float32), reward, False, Breaks.num_steps % 10 == 0, {}
+
+
+def test_a_broken_reward_stops_the_run_and_leaves_valid_files(tmp_path: Path) -> None:
+    gym.register("Breaks-v0", Breaks)
+    config = TrainConfig(**{**vars(SMALL), "stages": ("reinforce", "value")})
+    with pytest.raises(NonFiniteError, match="reward is not finite, env"):
+        train("Breaks-v0", config, tmp_path / "run")
+    rows = rows_of(tmp_path / "run")
+    assert rows
+    assert all(np.isfinite(row["policy_loss"]) for row in rows)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["env_id"] == "Breaks-v0"
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert not (tmp_path / "run" / "checkpoint").exists()
+
+
+def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    cases = [
+        ("MiniGrid-Empty-8x9-v0", SMALL, {}, "Did you mean 'MiniGrid-Empty-8x8-v0'"),
+        (ENV_ID, SMALL, {"num_object": 3}, "Did you mean 'num_objects'"),
+        ("Pendulum-v1", SMALL, {}, "Discrete"),
+        (ENV_ID, TrainConfig(**{**vars(SMALL), "agent": AgentConfig(head="MONOO")}), {}, "Did you mean 'MONO'"),
+        (ENV_ID, TrainConfig(**{**vars(SMALL), "agent": AgentConfig(encoder="cnn")}), {}, "conv"),
+    ]
+    for env_id, config, options, message in cases:
+        with pytest.raises(UserError, match=message):
+            train(env_id, config, tmp_path / "run", options=options)
+        assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="holds a run already"):
+        train(ENV_ID, SMALL, tmp_path / "run", options=OPTIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", ["MiniGrid-Empty-8x8-v0", "MiniGrid-DoorKey-5x5-v0"])
+def test_minigrid_is_solved_by_the_defaults(env_id: str, tmp_path: Path) -> None:
+    result = train(env_id, TrainConfig(), tmp_path / "run")
+    optimum = episode_returns(search_demonstrations(env_id, num_episodes=64, seed=12345)).mean()
+    found = evaluate(result.agent, env_id, num_episodes=64, seed=999)
+    assert found.returns.mean() >= 0.95 * optimum
+
+
+@pytest.mark.slow
+def test_multi_need_reaches_the_exact_optimum(tmp_path: Path) -> None:
+    world = make_world(ENV_ID)
+    result = train(ENV_ID, TrainConfig(), tmp_path / "run")
+    mdp = enumerate_world(world, world.levels("train"))
+    assert value_accuracy(result.agent, world, mdp, uniform_share=0.05).relative_error <= 0.1
