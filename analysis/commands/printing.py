@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -31,14 +32,19 @@ def wrapped(line: str) -> list[str]:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str, caption: str = "") -> None:
     """Print a table as wide as the terminal, or 120 columns where there is none; cells are taken literally."""
-    grid = Table(title=Text(title), caption=Text(caption) if caption else None, title_justify="left")
-    grid.caption_justify = "left"
+    grid = Table(
+        title=Text(title), caption=Text(caption) if caption else None, title_justify="left", caption_justify="left",
+        box=box.SIMPLE_HEAD, pad_edge=False,
+    )  # fmt: skip
     for name in header:
         grid.add_column(Text(name), overflow="fold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     width = None if sys.stdout.isatty() else WIDTH_OF_LOGS
-    Console(file=sys.stdout, width=width, highlight=False).print(grid)
+    console = Console(file=io.StringIO(), width=width or Console(file=sys.stdout).width, highlight=False)
+    console.print(grid)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    say(*(line.rstrip() for line in lines))
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], *, title: str, caption: str = "") -> None:
