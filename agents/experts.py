@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from agents.config import TrainConfig
-from envs.demonstrations import demonstrate, search_demonstrations
+from agents.seeding import numpy_generator
+from envs.demonstrations import demonstrate, expert_policy, search_demonstrations, table_policy
 from envs.episodes import Episodes, load_episodes
 from envs.errors import UserError
 from envs.rows import World
+from envs.tabular import enumerate_world
 
 MAX_NODES = 20_000
 
@@ -23,7 +26,7 @@ def find_demonstrations(
 
     Args:
         env_id: Gymnasium id.
-        config: `demonstrations`, `num_demonstrations` and `seed` are read.
+        config: `demonstrations`, `num_demonstrations`, `demonstration_noise` and `seed` are read.
         world: the world of the id, None for a foreign one.
         options: of the world, or of `gymnasium.make`.
 
@@ -36,7 +39,8 @@ def find_demonstrations(
         return _of_file(asked, env_id)
     if world is not None and asked != "search":
         noise, count = config.demonstration_noise, config.num_demonstrations
-        return demonstrate(world, world.levels("train"), num_episodes=count, seed=seed, noise=noise)
+        shown = demonstrate(world, world.levels("train"), num_episodes=count, seed=seed, noise=noise)
+        return corrected(shown, world, seed=seed) if noise > 0.0 else shown
     if asked == "expert":
         raise UserError(f"demonstrations is 'expert', but {env_id} has no kernel to solve; use 'search' or a file.")
     try:
@@ -47,15 +51,41 @@ def find_demonstrations(
         return f"no expert was found ({error})"
 
 
+def corrected(episodes: Episodes, world: World, *, seed: int) -> Episodes:
+    """The same states with what the exact expert would have done in each, in place of what was done.
+
+    Imitated after noisy play, D knows the way back from states that no expert visits, and learns none of the noise.
+    After Laskey et al. (2017), arXiv 1703.09327 (noise injection), with labels as in Ross et al. (2011), arXiv
+    1011.0686.
+
+    Args:
+        episodes: with rows; rewards and states stay those that were played, so that actions no longer lead from one
+            state to the next.
+        world: the world that was played.
+        seed: of the choices among equally good actions.
+    """
+    if episodes.rows is None:
+        raise UserError("Episodes without rows cannot be corrected; record them in a world of this package.")
+    mdp = enumerate_world(world, np.unique(episodes.levels))
+    probs = table_policy(mdp, expert_policy(mdp))(episodes.rows)
+    draws = numpy_generator(seed, "demonstrations", "labels").random((len(probs), 1))
+    return dataclasses.replace(episodes, actions=(probs.cumsum(axis=1)[:, :-1] <= draws).sum(axis=1))
+
+
 def _searched(env_id: str, config: TrainConfig, options: Mapping[str, Any]) -> Episodes:
-    found = search_demonstrations(
-        env_id, num_episodes=config.num_demonstrations, seed=config.seed, max_nodes=MAX_NODES, options=dict(options)
-    )
-    last = np.zeros(found.num_steps, dtype=bool)
-    last[found.offsets[1:] - 1] = True
-    if (found.rewards[~last] > 0).any():
-        raise UserError(f"{env_id} pays before the end, so a shortest plan to the end is no expert")
-    return found
+    def search(num_episodes: int) -> Episodes:
+        found = search_demonstrations(
+            env_id, num_episodes=num_episodes, seed=config.seed, max_nodes=MAX_NODES, options=dict(options)
+        )
+        last = np.zeros(found.num_steps, dtype=bool)
+        last[found.offsets[1:] - 1] = True
+        if (found.rewards[~last] > 0).any():
+            raise UserError(f"{env_id} pays before the end, so a shortest plan to the end is no expert")
+        return found
+
+    # One plan shows whether plans are of use here; hundreds can take a minute.
+    search(1)
+    return search(config.num_demonstrations)
 
 
 def _of_file(path: str, env_id: str) -> Episodes:

@@ -61,8 +61,10 @@ class Train:
     """The stages to run; their order is fixed."""
     demonstrations: Path | None = None
     """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had."""
-    num_demonstrations: int = 500
-    """Episodes of the expert."""
+    num_demonstrations: int | None = None
+    """Episodes of the expert (default: 20000 of an exact expert, which cost little, 500 found by search)."""
+    demonstration_noise: float = 0.0
+    """Share of random actions in an exact expert's, which shows D states off its path."""
     episodes: int = 256
     """Episodes per reported return."""
     seed: int = 0

@@ -264,7 +264,7 @@ def test_an_interruption_says_what_is_kept(tmp_path: Path, capsys: pytest.Captur
         main(["train", "Walk-v0", *words, *TINY, "--out", str(tmp_path / "run")])
     err = capsys.readouterr().err
     assert stop.value.code == 130
-    assert err.startswith("valuelab: interrupted; ") and err.count("\n") == 1 and "whole" in err
+    assert err.startswith("valuelab: interrupted; ") and err.count("\n") == 1 and "kept" in err
 
 
 def test_a_fault_of_an_env_keeps_its_traceback(tmp_path: Path) -> None:

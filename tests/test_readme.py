@@ -63,8 +63,8 @@ def written_commands() -> list[tuple[str, str]]:
     """(page, words) of every `valuelab ...` that a page shows, in blocks of shell and in back quotes."""
     lines = [(name, line.removeprefix("$ ")) for name, body in blocks("sh") for line in body.splitlines()]
     lines += [(name, span) for name in TEXTS for span in spans(name)]
-    found = [(name, re.split(r"\s+[#|>]", line)[0]) for name, line in lines]
-    return [(name, line.removeprefix(".venv/bin/")) for name, line in found if re.match(r"(\.venv/bin/)?valuelab ", line)]
+    found = [(name, re.split(r"\s+[#|>]", line)[0].removeprefix(".venv/bin/")) for name, line in lines]
+    return [(name, line) for name, line in found if line.startswith("valuelab ")]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_python_block_runs_or_stands_in_an_example(
     if any(block in example for example in EXAMPLES):
         return
     monkeypatch.chdir(user_folder)
-    exec(compile(block, f"{page}, python block", "exec"), {})  # noqa: S102 - our own page
+    exec(compile(block, f"{page}, python block", "exec"), {})
 
 
 def test_files_are_as_the_page_says(user_folder: Path) -> None:
@@ -110,7 +110,8 @@ def test_files_are_as_the_page_says(user_folder: Path) -> None:
     assert not [name for name in names if name not in text]
     with np.load(user_folder / "runs" / "episodes.npz") as file:
         assert not [name for name in file.files if f"`{name}`" not in text]
-    assert not [key for key in json.loads((run / "metrics.json").read_text()) if key not in (*text.split("`"), "env_id")]
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert not [key for key in metrics if f"`{key}`" not in text]
     functions = {json.loads(path.open().readline())["function"] for path in (study / "cells").iterdir()}
     assert functions and not [name for name in functions if f"`{name}`" not in text]
     assert not list((study / "work").iterdir())
@@ -155,8 +156,8 @@ def test_commands_are_shown() -> None:
 @pytest.mark.parametrize(("page", "line"), written_commands())
 def test_a_command_parses(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(line)[1:]
-    if "..." in words or words == ["--help"]:
-        return
+    if len(words) == 1 and words[0] in commands():
+        return  # A command's name in a sentence, without what it needs.
     try:
         parse(words)
     except SystemExit as stop:

@@ -79,6 +79,6 @@ def _kept(command: Command) -> str:
         case Compare() | Demo():
             return "what was finished is kept, and the same command goes on from there."
         case Train():
-            return "files that were written are whole, and no older one was harmed."
+            return "the agent of the last finished stage is kept, if any; to train again, choose another --out."
         case _:
             return "the run is as it was."

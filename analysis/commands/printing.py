@@ -1,8 +1,10 @@
-"""Results on stdout: sentences and tables."""
+"""Results on stdout: sentences and tables, plain text of the terminal's width or 120 columns."""
 
 from __future__ import annotations
 
+import io
 import math
+import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -23,34 +25,34 @@ def say(*lines: str) -> None:
 
 
 def wrapped(line: str) -> list[str]:
-    """A long sentence as lines of at most 120 columns, later ones indented; what begins with a blank stays indented."""
+    """A long sentence as lines of the width of the output, later ones indented; what begins indented stays so."""
     indent = " " * (len(line) - len(line.lstrip()))
     return textwrap.wrap(
-        line, WIDTH_OF_LOGS, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
+        line, width(), subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
     ) or [""]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str, caption: str = "") -> None:
-    """Print a table as wide as the terminal, or 120 columns where there is none; cells are taken literally."""
-    grid = Table(
-        title=Text(title), caption=Text(caption) if caption else None, title_justify="left", caption_justify="left",
-        box=box.SIMPLE_HEAD, pad_edge=False,
-    )  # fmt: skip
+def width() -> int:
+    """Columns of the terminal; 120 where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_OF_LOGS
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str) -> None:
+    """Print a table under its title; cells are taken literally, and folded where they are too wide."""
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in header:
         grid.add_column(Text(name), overflow="fold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
-    width = None if sys.stdout.isatty() else WIDTH_OF_LOGS
-    console = Console(file=io.StringIO(), width=width or Console(file=sys.stdout).width, highlight=False)
-    console.print(grid)
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    say(*(line.rstrip() for line in lines))
+    drawn = io.StringIO()
+    Console(file=drawn, width=width()).print(grid)
+    say(title, *(line.rstrip() for line in drawn.getvalue().splitlines() if line.strip()))
 
 
-def table_of(rows: Sequence[Mapping[str, Any]], *, title: str, caption: str = "") -> None:
+def table_of(rows: Sequence[Mapping[str, Any]], *, title: str) -> None:
     """Print dicts as a table: a column for every key, in the order in which keys first appear."""
     header = list(dict.fromkeys(key for row in rows for key in row))
-    table(header, [[cell(row.get(key)) for key in header] for row in rows], title=title, caption=caption)
+    table(header, [[cell(row.get(key)) for key in header] for row in rows], title=title)
 
 
 def cell(value: Any) -> str:

@@ -14,9 +14,9 @@ from agents.agent import AlphaAgent
 from agents.environments import world_of
 from agents.evaluation import Evaluation, evaluate
 from analysis.commands.optimum import Optimum, exact_optimum, search_optimum
-from analysis.commands.printing import cell, say, table
+from analysis.commands.printing import cell, say, table, wrapped
 
-HEADER = ("actor", "levels", "return", "discounted return", "optimum", "of optimum", "steps", "ended by the world")
+HEADER = ("actor", "levels", "return", "discounted", "optimum", "share", "steps", "ended")
 Progress = Callable[[float, str], None]
 
 
@@ -76,25 +76,30 @@ def measure(
 
 def show(lines: Sequence[Line], *, title: str) -> None:
     """Print the table, and what its numbers are and are not."""
+    table(HEADER, [_row(line) for line in lines], title=title)
     first = lines[0].played
-    caption = (
-        f"Means over {len(first.returns)} episodes with 95 % intervals over the episodes of this one agent: they say "
-        f"nothing of other training seeds. Discount {first.discount}."
-    )
-    table(HEADER, [_row(line) for line in lines], title=title, caption=caption)
-    for words in dict.fromkeys(line.optimum.words for line in lines):
-        say(f"Optimum: {words}.".replace("..", "."))
+    notes = [
+        f"Means over {len(first.returns)} episodes; ± is the 95 % interval over the episodes of this one agent and says "
+        f"nothing of other training seeds. Discount {first.discount}; D takes its most probable action; ended: share of "
+        "episodes that the world ended, not the time limit."
+    ]
+    notes += dict.fromkeys(_optimum_note(line.optimum) for line in lines)
+    say(*(part for note in notes for part in wrapped(note)))
+
+
+def _optimum_note(optimum: Optimum) -> str:
+    if optimum.discounted is None:
+        return f"Optimum: {optimum.words}"
+    return f"Optimum ({'discounted' if optimum.undiscounted is None else 'undiscounted'}): {optimum.words}."
 
 
 def _row(line: Line) -> tuple[str, ...]:
     played, best = line.played, line.optimum
-    actor = f"{played.actor}, greedy" if played.actor == "D" and played.greedy else played.actor
-    splits = {"train": "training", "test": "held out", "seeds": "fresh seeds"}
-    optimum = best.discounted if best.undiscounted is None else best.undiscounted
-    kind = "" if optimum is None else " discounted" if best.undiscounted is None else ""
+    splits = {"train": "training", "test": "held out", "seeds": "seeds"}
     return (
-        actor, splits[played.split], _interval(played.returns), _interval(played.discounted_returns),
-        cell(optimum) + kind, "–" if line.share is None else f"{line.share:.1%}", f"{played.lengths.mean():.1f}",
+        played.actor, splits[played.split], _interval(played.returns), _interval(played.discounted_returns),
+        cell(best.discounted if best.undiscounted is None else best.undiscounted),
+        "–" if line.share is None else f"{line.share:.1%}", f"{played.lengths.mean():.1f}",
         f"{played.terminated.mean():.0%}",
     )  # fmt: skip
 

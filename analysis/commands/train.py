@@ -21,8 +21,10 @@ from analysis.commands.printing import say
 from analysis.commands.returns import measure, show
 from analysis.progress import Display, showing
 from envs.errors import UserError
+from envs.registry import WORLDS, world_id
 from envs.storage import remove
 
+NUM_EXACT, NUM_SEARCHED = 20_000, 500
 OnRow = Callable[[dict[str, Any]], None]
 
 
@@ -45,10 +47,17 @@ def config_of(command: Train) -> TrainConfig:
     agent = AgentConfig(encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder)
     return TrainConfig(
         agent=agent, imitation=command.imitation, reinforce=command.reinforce, value=command.value,
-        stages=command.stages, seed=command.seed, num_demonstrations=command.num_demonstrations,
+        stages=command.stages, seed=command.seed, num_demonstrations=_num_demonstrations(command),
+        demonstration_noise=command.demonstration_noise,
         demonstrations="auto" if command.demonstrations is None else str(command.demonstrations),
         num_evaluation_episodes=command.episodes, device=command.device,
     )  # fmt: skip
+
+
+def _num_demonstrations(command: Train) -> int:
+    if command.num_demonstrations is not None:
+        return command.num_demonstrations
+    return NUM_EXACT if command.env_id in map(world_id, WORLDS) else NUM_SEARCHED
 
 
 def default_folder(command: Train) -> Path:
@@ -75,7 +84,7 @@ def introduction(env_id: str, options: dict[str, Any], *, device: str) -> list[s
 def train_into(
     folder: Path, command: Train, config: TrainConfig, *, options: dict[str, Any], display: Display
 ) -> TrainResult:
-    """Train; where that is refused before the first row of the curve, no stub of a run is left in the folder."""
+    """Train; where that ends before the first row of the curve, no stub of a run is left in the folder."""
     require_writable(folder)
     is_new = not folder.exists()
     try:
@@ -83,7 +92,7 @@ def train_into(
             return train(
                 command.env_id, config, folder, options=options, progress=display.tell, on_row=on_row
             )
-    except UserError:
+    except (UserError, KeyboardInterrupt):
         if is_new and folder.is_dir() and {path.name for path in folder.iterdir()} <= {"config.json"}:
             remove(folder)
         raise
