@@ -79,9 +79,9 @@ def show(lines: Sequence[Line], *, title: str) -> None:
     table(HEADER, [_row(line) for line in lines], title=title)
     first = lines[0].played
     notes = [
-        f"Means over {len(first.returns)} episodes; ± is the 95 % interval over the episodes of this one agent and says "
-        f"nothing of other training seeds. Discount {first.discount}; D takes its most probable action; ended: share of "
-        "episodes that the world ended, not the time limit."
+        f"Means over {len(first.returns)} episodes; ± is the 95 % interval over the episodes of this one agent and "
+        f"says nothing of other training seeds. Discount {first.discount}; D takes its most probable action; ended: "
+        "share of episodes that the world ended, not the time limit."
     ]
     notes += dict.fromkeys(_optimum_note(line.optimum) for line in lines)
     say(*(part for note in notes for part in wrapped(note)))
