@@ -168,7 +168,7 @@ class ValueConfig:
 
     Attributes:
         target: ``monte_carlo`` outcomes (λ = 1) or ``td_lambda`` returns.
-        trace_lambda: λ of ``td_lambda``; also the decay of event shares.
+        trace_lambda: λ of ``td_lambda``.
         num_updates: gradient steps.
         batch_size: steps in a minibatch.
         learning_rate: Adam's at the start.

@@ -156,7 +156,7 @@ def outcomes_of(
     if "event_share" in head_entry(agent.config.head).needs:
         exact = event_shares(
             data.rewards, data.events, continuation_t=(~ends).astype(np.float64), num_events=agent.config.num_events,
-            decay=discount * config.trace_lambda, withheld_t=withheld,
+            decay=discount * trace, withheld_t=withheld,
         )
         shares = torch.from_numpy(exact).to(agent.device, torch.float32)
     return Outcomes(data.rewards, ends, terminated, discount=discount, trace=trace, shares=shares)

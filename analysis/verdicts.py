@@ -140,7 +140,8 @@ def explain(verdict: Verdict) -> str:
         "inconclusive": f"{seen}, {holm_level}, {ninety}, margin {verdict.margin:g}; {_needed(verdict)}",
     }
     missing = f" Missing seeds: {', '.join(map(str, verdict.missing_seeds))}." if verdict.missing_seeds else ""
-    return f"{verdict.contrast}: {verdict.word} ({sentences[verdict.word]}).{missing}"
+    below = ", below 0" if verdict.word == "distinguishable" and verdict.mean < 0 else ""
+    return f"{verdict.contrast}: {verdict.word}{below} ({sentences[verdict.word]}).{missing}"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 import socket
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.evaluation import evaluate
 from agents.train import train
+from analysis import progress
 from analysis.cli import main
 from analysis.commands import demo, probe
 from analysis.commands.environments import parse_options
@@ -76,6 +78,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("getaddrinfo", "gethostbyname", "create_connection", "create_server"):
         monkeypatch.setattr(socket, name, refuse)
     monkeypatch.chdir(tmp_path)
+    # A slow machine shows progress where a fast one does not.
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", math.inf)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from analysis.cells import CellContext
 from analysis.predictions.crossed_states import object_distances
 from analysis.predictions.lookahead import first_reached, preference
 from analysis.preregistration import check, preregister
-from analysis.studies import comparison, yoked
+from analysis.studies import comparison, comparison_scores, yoked
 from analysis.studies.comparison import cells_of, frozen, make_plan, run_comparison
 from analysis.studies.contest_cells import outcomes
 from analysis.studies.crossing_cells import CROSS
@@ -85,7 +85,7 @@ class TestRun:
         assert finished.study.exit_code == 0
         assert all(path.stat().st_size > 10_000 for path in finished.figures)
         assert {row["arm"] for row in finished.table if row["test"] == "T0"} == {
-            "MONO", "MONO (imitated E)", "POS", "NEG-F", "SHARD-LAW", "OPTIMUM",
+            "MONO", "MONO (imitated E)", "POS", "NEG-F", "SHARD-LAW", "OPTIMUM", "ANTI-LAW",
         }  # fmt: skip
         assert (finished.folder / "summary.txt").read_text().strip() == finished.words.strip()
 
@@ -97,7 +97,13 @@ class TestRun:
     def test_the_planted_agents_come_out(self, finished: comparison.ComparisonResult) -> None:
         lines = finished.scores.tests["T0"].lines
         assert min(lines["SHARD-LAW"].values()) > 1.0
-        assert max(map(abs, lines["OPTIMUM"].values())) < 0.2
+        assert max(map(abs, (*lines["OPTIMUM"].values(), *lines["ANTI-LAW"].values()))) < 0.2
+
+    def test_without_controls_no_verdict_is_read(self) -> None:
+        lines = {"MOE": dict.fromkeys(range(20), 0.5), "MONO": dict.fromkeys(range(20), 0.1)}
+        assert comparison_scores._not_admitted(comparison_scores._admission(lines, None)) is not None
+        assert comparison_scores._planted_fault(lines, 0.05) == "planted agents are missing"
+        assert set(comparison_scores._tested({**lines, "POS": {}, "NEG-F": {}, "OPTIMUM": {}})) == {"MOE", "MONO"}
 
     def test_parameters_match(self, finished: comparison.ComparisonResult) -> None:
         counts = finished.scores.parameters["CrossedHistory"]

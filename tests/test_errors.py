@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from agents.checkpoint import load_agent, save_agent
+from analysis import progress
 from analysis.cli import main
 from envs.storage import sha256
 
@@ -104,6 +106,8 @@ def run_copy(trained: Path, tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def elsewhere(foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(foreign)
+    # A slow machine shows progress where a fast one does not.
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", math.inf)
 
 
 def content(folder: Path) -> dict[str, str]:

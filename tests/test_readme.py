@@ -18,10 +18,15 @@ from gymnasium.utils.env_checker import check_env
 
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.train import train
+from analysis.arms import ARMS, CONTRASTS
 from analysis.cli import commands, parse
-from analysis.studies.comparison import PRESETS, make_plan, run_comparison
+from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
+from analysis.predictions.locality import MAX_STEPS
+from analysis.studies.comparison import PRESETS, SETUPS, TESTS, make_plan, run_comparison
 from analysis.studies.comparison_words import SCOPE
-from analysis.studies.yoked import Setup
+from analysis.studies.contest_cells import PLANTS
+from analysis.studies.yoked import NUM_LEVELS, Setup
+from analysis.verdicts import MIN_SEEDS
 from envs.demonstrations import demonstrate
 from envs.episodes import save_episodes
 from envs.registry import WORLDS, make_world, register_worlds
@@ -146,6 +151,25 @@ def test_the_world_of_the_page_works(corridor: ModuleType) -> None:
         np.testing.assert_allclose(values, 0.95 ** (distance - 1))
     finally:
         gymnasium.registry.pop("ValueLab/Corridor-v0")
+
+
+def test_the_page_of_the_comparison_agrees_with_the_code() -> None:
+    text = TEXTS["comparison.md"]
+    sections = {key: key + text.split(f"**{key}")[1].split("\n\n")[0] for key in TESTS}
+    for key, test in TESTS.items():
+        assert test.family in sections[key]
+        assert test.family == "exploratory" or f"margin {test.margin:g}".replace("0.", ".") in sections[key]
+        assert test.world.removeprefix("ValueLab/").removesuffix("-v0") in sections[key]
+    assert f"margin {MARGIN_AGAINST_ZERO:g}".replace("0.", ".") in sections["CrossedHistory"]
+    for arm in ARMS.values():
+        assert f"| {arm.name} |" in text
+    assert all(f"({plant})" in text for plant in PLANTS)
+    assert all(f"{first} − {second}" in text for first, second, _ in CONTRASTS)
+    assert f"fewer than {MIN_SEEDS} seeds" in text
+    assert f"{NUM_LEVELS:,} levels" in text and f"{MAX_STEPS:,} steps" in text
+    assert {f"{setup.num_episodes:,} episodes with {setup.uniform_share:.0%}" for setup in SETUPS.values()} <= {
+        found.replace(" %", "%") for found in re.findall(r"[\d,]+ episodes with \d+ %", text)
+    }
 
 
 def test_commands_are_shown() -> None:

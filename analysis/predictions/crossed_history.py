@@ -29,11 +29,11 @@ PREDICTION = Prediction(
     family="confirmatory",
     positive="POS: its expert for a cue never saw the other cue's object (holds by construction: calibration)",
     null="V* itself, exactly 0",
-    rule="first each arm against 0 (margin 0.03), then the primary contrasts of arms (margin 0.05, Holm); "
+    rule="each arm that is no control against 0 (margin 0.03, Holm), and the primary contrasts (margin 0.05, Holm); "
     "distinguishable: adjusted interval excludes 0 and |mean| > margin; equivalent: 90 % interval inside the margin; "
     "else inconclusive",
-    does_not_show="why V does so: a smooth regressor that has not seen a pairing may also shrink there; T0 separates "
-    "the two. It shows nothing about worlds in which the cue is relevant",
+    does_not_show="why V does so: any learner that has not seen a pairing may also shrink there; T0 asks "
+    "whether one kernel learner does. It shows nothing about worlds in which the cue is relevant",
 )
 MARGIN_AGAINST_ZERO = 0.03
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from analysis.predictions.parts import Floats, Ints
 
-KERNEL_SAMPLES = 1500
-KERNEL_WIDTHS = (1.0, 2.0, 4.0)
+KERNEL_SAMPLES = 4000
+KERNEL_WIDTHS = (1.0, 2.0, 4.0, 8.0)
+KERNEL_PENALTIES = (0.03, 0.3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Log:
         observations: float[n, F], flattened observations.
         distances: float[n, K], inf where an object is absent.
         outcomes: float[n], discounted returns.
+        episodes: int[n], the episode of each step.
         event_cue: int[E], the cue at each reinforcement event.
         event_object: int[E], the object of each event.
         event_reward: float[E].
@@ -34,6 +36,7 @@ class Log:
     observations: Floats
     distances: Floats
     outcomes: Floats
+    episodes: Ints
     event_cue: Ints
     event_object: Ints
     event_reward: Floats
@@ -95,22 +98,27 @@ def shard_values(states: States, bid: Floats, discount: float) -> Floats:
 
 
 class KernelPredictor:
-    """(d) RBF kernel ridge on centred observations; the width is chosen on a quarter of the log that is held out."""
+    """(d) RBF kernel ridge on flat observations; width and penalty are chosen on held-out episodes of the log."""
 
     def __init__(self, log: Log, *, seed: int) -> None:
-        """Fit on `KERNEL_SAMPLES` logged steps drawn without replacement."""
+        """Fit on `KERNEL_SAMPLES` logged steps drawn without replacement; a quarter of their episodes chooses."""
         from sklearn.kernel_ridge import KernelRidge
 
         rng = np.random.default_rng(seed)
         size = min(KERNEL_SAMPLES, len(log.outcomes))
         chosen = rng.choice(len(log.outcomes), size=size, replace=False)
-        features, outcomes = log.observations[chosen], log.outcomes[chosen]
-        split = 3 * size // 4
-        models = [KernelRidge(kernel="rbf", gamma=1.0 / (2 * width**2), alpha=0.1) for width in KERNEL_WIDTHS]
-        self._offset = float(outcomes.mean())
-        target = outcomes - self._offset
+        features, self._offset = log.observations[chosen], float(log.outcomes[chosen].mean())
+        target = log.outcomes[chosen] - self._offset
+        held_out = np.isin(log.episodes[chosen], rng.permutation(np.unique(log.episodes))[::4])
+        models = [
+            KernelRidge(kernel="rbf", gamma=1.0 / (2 * width**2), alpha=penalty)
+            for width in KERNEL_WIDTHS
+            for penalty in KERNEL_PENALTIES
+        ]
         errors = [
-            ((model.fit(features[:split], target[:split]).predict(features[split:]) - target[split:]) ** 2).mean()
+            (
+                (model.fit(features[~held_out], target[~held_out]).predict(features[held_out]) - target[held_out]) ** 2
+            ).mean()
             for model in models
         ]
         self._model = models[int(np.argmin(errors))].fit(features, target)

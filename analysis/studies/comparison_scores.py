@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.admission import Admission, admit_metric
-from analysis.arms import contrasts_among
+from analysis.admission import LEVEL, Admission, admit_metric
+from analysis.arms import ARMS, contrasts_among
 from analysis.cells import Cell, Row
 from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
 from analysis.predictions.prediction import Prediction
-from analysis.statistics import paired_differences
+from analysis.statistics import paired_differences, seed_column, t_interval
 from analysis.studies.contest_cells import CONTEST, PLANTS
 from analysis.studies.crossing_cells import CROSS
 from analysis.studies.need_cells import ABLATE, FLIP
@@ -37,7 +37,8 @@ class TestScores:
         lines: Line -> per-seed score, in the order of arms.
         against_zero: Verdicts of each line against 0 (T0 and CrossedHistory).
         contrasts: Verdicts of the primary contrasts.
-        admission: Whether the metric may be read (T3 and T5); None where the test has its own controls.
+        admission: Whether the metric may be read (T3 and T5); None where controls were not run, and for other tests.
+        controls: Why no verdict may be read, None where the controls came out.
         extra: Name of a secondary reading -> line -> per-seed number.
     """
 
@@ -46,6 +47,7 @@ class TestScores:
     against_zero: tuple[Verdict, ...]
     contrasts: tuple[Verdict, ...]
     admission: Admission | None
+    controls: str | None
     extra: dict[str, Lines]
 
 
@@ -159,8 +161,8 @@ def _contest(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], s
     extra = {f"{kind} {name}": column(kind, name) for kind in ("values", "choices")
              for name in ("gain", "ceiling", "gain_over_sister", *nats)}  # fmt: skip
     extra["share of choices made"] = column("choices", "made")
-    tested = {line: scores for line, scores in lines.items() if line not in PLANTS}
-    return TestScores(test, lines, _verdicts(tested, test.margin, seeds), (), None, extra)
+    controls = _planted_fault(lines, test.margin)
+    return TestScores(test, lines, _verdicts(_tested(lines), test.margin, seeds), (), None, controls, extra)
 
 
 def _crossing(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
@@ -169,14 +171,15 @@ def _crossing(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], 
     extra = {name: _per_seed(cells, CROSS, lambda rows, name=name: rows[0][name]) for name in names}  # type: ignore[misc]
     extra["slope gap"] = _per_seed(cells, CROSS, lambda rows: rows[0]["slope_matched"] - rows[0]["slope_mismatched"])
     contrasts = _verdicts(_contrast_lines(lines, arms), test.margin, seeds)
-    return TestScores(test, lines, _verdicts(lines, MARGIN_AGAINST_ZERO, seeds), contrasts, None, extra)
+    return TestScores(test, lines, _verdicts(_tested(lines), MARGIN_AGAINST_ZERO, seeds), contrasts, None, None, extra)
 
 
 def _ablation(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
     lines = _per_seed(cells, ABLATE, lambda rows: rows[0]["locality"])
     names = ("untrained", "random_parts", "declared")
     extra = {name: _per_seed(cells, ABLATE, lambda rows, name=name: rows[0][name]) for name in names}  # type: ignore[misc]
-    return TestScores(test, lines, (), (), _admission(lines, extra["untrained"].get("MONO")), extra)
+    admission = _admission(lines, extra["untrained"].get("MONO"))
+    return TestScores(test, lines, (), (), admission, _not_admitted(admission), extra)
 
 
 def _credit(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
@@ -189,7 +192,38 @@ def _credit(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], se
     untrained = reading("untrained", "score")
     extra["untrained"] = untrained
     contrasts = _verdicts(_contrast_lines(lines, arms), test.margin, seeds)
-    return TestScores(test, lines, (), contrasts, _admission(lines, untrained.get("MONO")), extra)
+    admission = _admission(lines, untrained.get("MONO"))
+    return TestScores(test, lines, (), contrasts, admission, _not_admitted(admission), extra)
+
+
+def _tested(lines: Lines) -> Lines:
+    """Lines whose outcome does not hold by construction: no plant, no known control."""
+    return {line: s for line, s in lines.items() if line not in PLANTS and not is_control(line)}
+
+
+def is_control(line: str) -> bool:
+    """Whether a line is that of an arm whose nature is known."""
+    arm = ARMS.get(line.split(" (")[0])
+    return arm is not None and arm.role.startswith("known")
+
+
+def _planted_fault(lines: Lines, margin: float) -> str | None:
+    """Why T0 may not be read: a planted agent that does not come out."""
+    planted = {name: lines.get(name, {}) for name in PLANTS}
+    if any(len(per_seed) < 2 for per_seed in planted.values()):
+        return "planted agents are missing"
+    apart = paired_differences(planted["SHARD-LAW"], planted["OPTIMUM"])
+    if t_interval(seed_column(apart, "SHARD-LAW - OPTIMUM"), level=LEVEL).low <= margin:
+        return "the planted shard agent is not told from the planted optimum"
+    nulls = [name for name in ("OPTIMUM", "ANTI-LAW")
+             if not t_interval(seed_column(planted[name], name), level=LEVEL).inside(margin)]  # fmt: skip
+    return f"{' and '.join(nulls)} score outside the margin" if nulls else None
+
+
+def _not_admitted(admission: Admission | None) -> str | None:
+    if admission is None:
+        return "POS, NEG-F or MONO's untrained network was not run"
+    return None if admission.admitted else "the metric is not admitted"
 
 
 def _admission(lines: Lines, untrained: PerSeed | None) -> Admission | None:

@@ -6,7 +6,7 @@ import statistics
 
 from analysis.arms import ARMS
 from analysis.statistics import seed_column, t_interval
-from analysis.studies.comparison_scores import PerSeed, Scores, TestScores
+from analysis.studies.comparison_scores import PerSeed, Scores, TestScores, is_control
 from analysis.studies.contest_cells import PLANTS
 from analysis.study import StudyResult
 from analysis.verdicts import MIN_SEEDS, explain
@@ -60,11 +60,11 @@ def _test_lines(test: TestScores, scores: Scores) -> list[str]:
     prediction = test.prediction
     lines = [f"{prediction.key} ({prediction.family}). {prediction.question}"]
     lines.append(f"  Score: {prediction.metric}. Actor: {prediction.actor}. Null: {prediction.null}.")
-    lines += [f"  {line:<18} {with_interval(per_seed)}{_role(line)}" for line, per_seed in test.lines.items()]
+    lines += [f"  {line:<18} {with_interval(per_seed)}{_role(test, line)}" for line, per_seed in test.lines.items()]
     lines += _admission_lines(test)
-    if test.admission is not None and not test.admission.admitted and scores.num_seeds >= MIN_SEEDS:
-        lines.append("  The metric is not admitted: the numbers above are shown, and no verdict is read from them.")
-        return lines
+    if test.controls is not None:
+        lines.append(f"  No verdict is read, because {test.controls}; the numbers above are shown as they are.")
+        return lines + _secondary(test)
     verdicts = [*test.against_zero, *test.contrasts]
     if verdicts and scores.num_seeds < MIN_SEEDS:
         lines.append(f"  No verdict: {scores.num_seeds} seeds are too few; the rule asks for {MIN_SEEDS}.")
@@ -74,11 +74,13 @@ def _test_lines(test: TestScores, scores: Scores) -> list[str]:
     return lines + _secondary(test)
 
 
-def _role(line: str) -> str:
+def _role(test: TestScores, line: str) -> str:
     if line in PLANTS:
-        return "  (planted positive)" if line == "SHARD-LAW" else "  (planted null)"
-    arm = ARMS[line.split(" (")[0]]
-    return f"  ({arm.role.split(':')[0]}: calibration)" if arm.role.startswith("known") else ""
+        return {"SHARD-LAW": "  (planted positive)"}.get(line, "  (planted null)")
+    if is_control(line):
+        return f"  ({ARMS[line].role.split(':')[0]}: calibration)"
+    routed = line.startswith("ROUTE") and test.prediction.key in ("T3", "T5", "CrossedHistory")
+    return "  (partly by construction)" if routed and line != "ROUTE-RAND" else ""
 
 
 def _admission_lines(test: TestScores) -> list[str]:
@@ -138,7 +140,11 @@ def _limits(scores: Scores) -> list[str]:
     lines = [
         f"  {test.prediction.key} does not show {test.prediction.does_not_show}." for test in scores.tests.values()
     ]
-    lines.append("  POS and ROUTE score high on T3, T5 and CrossedHistory partly by construction: calibration only.")
+    lines += [
+        "  POS and ROUTE score high on T3, T5 and CrossedHistory partly by construction, and NEG-F low on T3, whose",
+        "  penalty flattens what T3 reads: calibration, not evidence.",
+        "  Test levels are the same for every seed: intervals speak of training seeds, not of other levels.",
+    ]
     return [*lines, f"  {SCOPE}"]
 
 

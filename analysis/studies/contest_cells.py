@@ -6,6 +6,7 @@ Shapes: n logged steps, N rows, M test states, A actions, S row size.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,13 @@ from analysis.predictions.lookahead import ValueFunction, first_reached, prefere
 from analysis.predictions.parts import Floats, Ints
 from analysis.studies.yoked import AGENT, EPISODES, FIT, RECORD, world_of_run
 from envs.archives import unzipped, zipped
-from envs.episodes import Episodes, load_episodes
+from envs.episodes import Episodes, episode_of_step, load_episodes
 from envs.rows import World
 from envs.storage import write_bytes
 
 PREDICT, CONTEST = "comparison.predict", "comparison.contest"
-PLANTS = ("SHARD-LAW", "OPTIMUM")
+PLANTS = MappingProxyType({"SHARD-LAW": np.exp(-2.0), "OPTIMUM": 1.0, "ANTI-LAW": 1.3})
+"""Planted agents: what each bids for an object under a cue that it never met it under; 1 under its own cue."""
 TAU = 0.5
 PLANT_NOISE = 0.02
 NUM_LAYOUTS = 12
@@ -73,6 +75,7 @@ def training_log(world: World, episodes: Episodes, *, seed: int) -> predictors.L
         observations=flattened(world, episodes.rows[chosen]),
         distances=object_distances(episodes.rows[chosen]),
         outcomes=outcomes(episodes)[chosen],
+        episodes=episode_of_step(episodes)[chosen],
         event_cue=episodes.contexts[events],
         event_object=episodes.events[events],
         event_reward=episodes.rewards[events],
@@ -110,7 +113,7 @@ def test_choices(config: Mapping[str, Any]) -> Rows:
     return choice_levels(world, np.array(world.config.pairing), num_levels=NUM_CHOICES).rows
 
 
-@cell_function(PREDICT, version=1, seconds=3.0)
+@cell_function(PREDICT, version=2, seconds=6.0)
 def predict(context: CellContext) -> list[Row]:
     """Predictors a to d of one seed, from its training log alone: columns for test states and for choices."""
     config, world = context.config, world_of_run(context.config)
@@ -142,7 +145,7 @@ def subjects_of(
     )
 
 
-@cell_function(CONTEST, version=1, seconds=25.0)
+@cell_function(CONTEST, version=2, seconds=8.0)
 def contest(context: CellContext) -> list[Row]:
     """The contest over all seeds of one arm (or plant); rows carry one seed each."""
     seeds = context.config["seeds"]
@@ -176,10 +179,10 @@ def _fitted(parent: ParentResult) -> ValueFunction:
 
 
 def _plant(config: Mapping[str, Any], name: str) -> ValueFunction:
-    """A planted agent: the shard law with tau = 0.5, or V*; with fresh noise of sd 0.02 at every look."""
+    """A planted agent of `PLANTS`, with fresh noise of sd 0.02 at every look."""
     world, rng = world_of_run(config), numpy_generator(config["seed"], "comparison", "plant", config["arm"], name)
     pairing = np.array(world.config.pairing)
-    bids = np.full((len(pairing), len(pairing)), np.exp(-1.0 / TAU) if config["arm"] == "SHARD-LAW" else 1.0)
+    bids = np.full((len(pairing), len(pairing)), PLANTS[config["arm"]])
     bids[np.arange(len(pairing)), pairing] = 1.0
 
     def value(rows: Rows) -> Floats:
