@@ -57,7 +57,7 @@ def main(out: Path, num_episodes: int = 20_000, num_updates: int = 1000) -> Cros
     save_episodes(out / "episodes.npz", experts)
     data = load_episodes(out / "episodes.npz")
     answer = question(fit(data, num_updates), data)
-    print(answer)
+    print({name: round(number, 3) for name, number in vars(answer).items()})
     return answer
 
 
