@@ -80,11 +80,11 @@ class Train:
     imports: Import = ()
     """A package to import first, so that it can register its environments; may be given several times."""
     imitation: ImitationConfig = ImitationConfig()
-    """Settings of the stage imitate."""
+    """Settings of the stage imitate; left alone, those that suit the environment."""
     reinforce: ReinforceConfig = ReinforceConfig()
-    """Settings of the stage reinforce."""
+    """Settings of the stage reinforce; left alone, those that suit the environment."""
     value: ValueConfig = ValueConfig()
-    """Settings of the stage value."""
+    """Settings of the stage value; left alone, those that suit the environment."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -117,7 +117,10 @@ class TestTrain:
         config = read_json(run / "config.json")
         assert config["options"] == {"size": 4, "num_objects": 2, "num_levels": 40}
         assert config["settings"]["agent"]["head"] == "MOE"
-        assert config["settings"]["reinforce"]["num_steps"] == 256
+        numbers = {stage: config["settings"][stage].get("num_updates") for stage in ("imitation", "value")}
+        assert numbers | {"steps": config["settings"]["reinforce"]["num_steps"]} == {
+            "imitation": 30, "value": 20, "steps": 256,
+        }  # fmt: skip
         opened = open_run(run)
         assert (opened.env_id, opened.options["size"]) == ("ValueLab/MultiNeed-v0", 4)
 

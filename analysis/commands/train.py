@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agents.config import AgentConfig, TrainConfig
+from agents.config import TrainConfig
 from agents.device import resolve_device
 from agents.environments import make_vector, world_of
 from agents.observations import ObservationSpec
+from agents.presets import recommended
 from agents.train import TrainResult, train
 from analysis.cli import Train
 from analysis.commands.curve_figure import draw_curve
@@ -21,10 +23,8 @@ from analysis.commands.printing import say
 from analysis.commands.returns import measure, show
 from analysis.progress import Display, showing
 from envs.errors import UserError
-from envs.registry import WORLDS, world_id
 from envs.storage import remove
 
-NUM_EXACT, NUM_SEARCHED = 20_000, 500
 OnRow = Callable[[dict[str, Any]], None]
 
 
@@ -43,21 +43,23 @@ def run(command: Train) -> int:
 
 
 def config_of(command: Train) -> TrainConfig:
-    """The settings of a run; UserError for a wrong value."""
-    agent = AgentConfig(encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder)
-    return TrainConfig(
-        agent=agent, imitation=command.imitation, reinforce=command.reinforce, value=command.value,
-        stages=command.stages, seed=command.seed, num_demonstrations=_num_demonstrations(command),
-        demonstration_noise=command.demonstration_noise,
-        demonstrations="auto" if command.demonstrations is None else str(command.demonstrations),
-        num_evaluation_episodes=command.episodes, device=command.device,
+    """The settings of a run: what the command left at its default is what suits the environment (`agents.presets`).
+
+    Raises:
+        UserError: a wrong value.
+    """
+    plain, best = TrainConfig(), recommended(command.env_id, seed=command.seed)
+    names = ("imitation", "reinforce", "value", "num_demonstrations", "demonstration_noise")
+    asked = {name: getattr(command, name) for name in names}
+    given = {name: value for name, value in asked.items() if value not in (None, getattr(plain, name))}
+    agent = dataclasses.replace(
+        best.agent, encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
+    )
+    source = "auto" if command.demonstrations is None else str(command.demonstrations)
+    return dataclasses.replace(
+        best, agent=agent, stages=command.stages, demonstrations=source, device=command.device,
+        num_evaluation_episodes=command.episodes, **given,
     )  # fmt: skip
-
-
-def _num_demonstrations(command: Train) -> int:
-    if command.num_demonstrations is not None:
-        return command.num_demonstrations
-    return NUM_EXACT if command.env_id in map(world_id, WORLDS) else NUM_SEARCHED
 
 
 def default_folder(command: Train) -> Path:
@@ -89,9 +91,7 @@ def train_into(
     is_new = not folder.exists()
     try:
         with curve_writer(folder, wanted=command.tensorboard) as on_row:
-            return train(
-                command.env_id, config, folder, options=options, progress=display.tell, on_row=on_row
-            )
+            return train(command.env_id, config, folder, options=options, progress=display.tell, on_row=on_row)
     except (UserError, KeyboardInterrupt):
         if is_new and folder.is_dir() and {path.name for path in folder.iterdir()} <= {"config.json"}:
             remove(folder)
