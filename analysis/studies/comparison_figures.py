@@ -41,7 +41,9 @@ PANELS = ("MONO", "MOE", "ROUTE", "ROUTE-RAND")
 
 def draw(scores: Scores, folder: Path) -> tuple[Path, ...]:
     """Write every figure that the scores allow into `folder`; returns the paths."""
-    figures: dict[str, Figure] = {f"{key}.png": arms_figure(test, scores) for key, test in scores.tests.items()}
+    figures: dict[str, Figure] = {
+        f"{key}.png": arms_figure(test, scores) for key, test in scores.tests.items() if any(test.lines.values())
+    }
     if scores.values:
         figures["values.png"] = values_figure(scores)
     if "T0" in scores.tests and "MONO" in scores.tests["T0"].lines:

@@ -33,7 +33,6 @@ from envs.episodes import Episodes, episode_returns, load_episodes, save_episode
 from envs.registry import make_world
 from envs.rows import Levels, World
 from envs.tabular import enumerate_world, occupancy, policy_evaluation
-from shards.registry import head_entry
 from shards.value_head import ValueHead
 
 RECORD, FIT = "comparison.record", "comparison.fit"
@@ -229,7 +228,3 @@ def num_parameters(agent: AlphaAgent) -> int:
     """Number of parameters of V∘E."""
     return count(agent.value_head) + sum(parameter.numel() for parameter in agent.value_encoder.parameters())
 
-
-def needs(arm: Arm) -> frozenset[str]:
-    """What the arm's head must be told of each state besides its outcome."""
-    return head_entry(arm.head).needs
