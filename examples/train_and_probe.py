@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agents.config import TrainConfig
+from agents.presets import recommended
 from agents.train import train
 from analysis.probe import ProbeBudget, probe_run
 from analysis.probe_report import ProbeReport, write_report
@@ -12,7 +13,8 @@ from analysis.probe_report import ProbeReport, write_report
 
 def main(out: Path, config: TrainConfig | None = None, budget: ProbeBudget | None = None) -> ProbeReport:
     """Write a run into `out`, and its probe into `out`/probe."""
-    result = train("ValueLab/MultiNeed-v0", config or TrainConfig(seed=0), out)
+    env_id = "ValueLab/MultiNeed-v0"
+    result = train(env_id, config or recommended(env_id, seed=0), out)
     for played in result.metrics["evaluations"]:
         print(f"{played['actor']} on {played['split']} levels: {played['mean_discounted_return']:.3f}")
     report = probe_run(out, seed=1000, budget=budget)
