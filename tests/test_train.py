@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.actors import action_values
 from agents.checkpoint import load_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.evaluation import evaluate
@@ -120,25 +121,40 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path) -> None
         train(ENV_ID, SMALL, tmp_path / "run", options=OPTIONS)
 
 
+def test_corrected_demonstrations_hold_the_experts_choice_in_every_state() -> None:
+    world = make_world(ENV_ID, **OPTIONS)
+    noisy = demonstrate(world, world.levels("train"), num_episodes=300, seed=0, noise=0.6)
+    labelled = corrected(noisy, world, seed=0)
+    mdp = enumerate_world(world, world.levels("train"))
+    optimal, states = value_iteration(mdp).optimal_actions, state_index(mdp, noisy.rows)
+    assert optimal[states, labelled.actions].all()
+    assert not optimal[states, noisy.actions].all()
+    np.testing.assert_array_equal(labelled.rows, noisy.rows)
+    # Equally good actions are chosen equally often.
+    tied = optimal[states].sum(axis=1) == 2
+    first = labelled.actions[tied] == optimal[states[tied]].argmax(axis=1)
+    assert abs(first.mean() - 0.5) < 5 * 0.5 / np.sqrt(tied.sum())
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("env_id", "seconds"), [("MiniGrid-Empty-8x8-v0", 60), ("MiniGrid-DoorKey-5x5-v0", 240)])
-def test_minigrid_is_solved_in_time(env_id: str, seconds: float, tmp_path: Path) -> None:
-    before = time.process_time()
+@pytest.mark.parametrize("env_id", ["MiniGrid-Empty-8x8-v0", "MiniGrid-DoorKey-5x5-v0"])
+def test_minigrid_is_solved(env_id: str, tmp_path: Path) -> None:
     result = train(env_id, recommended(env_id), tmp_path / "run")
-    assert time.process_time() - before <= seconds
     optimum = episode_returns(search_demonstrations(env_id, num_episodes=64, seed=12345)).mean()
     found = evaluate(result.agent, env_id, num_episodes=64, seed=999)
     assert found.returns.mean() >= 0.95 * optimum
 
 
 @pytest.mark.slow
-def test_multi_need_reaches_the_exact_optimum(tmp_path: Path) -> None:
+def test_multi_need_comes_within_five_percent_of_the_exact_optimum(tmp_path: Path) -> None:
     world, config = make_world(ENV_ID), recommended(ENV_ID)
-    result = train(ENV_ID, config, tmp_path / "run")
+    agent = train(ENV_ID, config, tmp_path / "run").agent
     mdp = enumerate_world(world, world.levels("train"))
-    optimum = start_value(mdp, value_iteration(mdp).values)
-    for actor in ("D", "V1"):
-        played = evaluate(result.agent, ENV_ID, actor=actor, split="train", num_episodes=4000)
-        assert played.discounted_returns.mean() >= 0.95 * optimum
-    accuracy = value_accuracy(result.agent, world, mdp, uniform_share=config.value.uniform_share)
+    best = start_value(mdp, value_iteration(mdp).values)
+    greedy = policy_table(agent, world, mdp.rows, greedy=True)
+    lookahead = [action_values(agent, world, rows, discount=world.discount) for rows in np.array_split(mdp.rows, 20)]
+    ahead = np.eye(world.num_actions)[np.concatenate(lookahead).argmax(axis=1)]
+    for policy in (greedy, ahead):
+        assert start_value(mdp, policy_evaluation(mdp, policy, horizon=world.time_limit)) >= 0.95 * best
+    accuracy = value_accuracy(agent, world, mdp, uniform_share=config.value.uniform_share)
     assert accuracy.relative_error <= 0.1
