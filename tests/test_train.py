@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,16 @@ from agents.actors import action_values
 from agents.checkpoint import load_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.evaluation import evaluate
-from agents.exact import value_accuracy
+from agents.exact import policy_table, value_accuracy
+from agents.experts import corrected
 from agents.presets import recommended
 from agents.train import train
+from envs.demonstrations import demonstrate
 from envs.episodes import episode_returns
 from envs.errors import NonFiniteError, UserError
 from envs.registry import make_world
 from envs.search_demonstrations import search_demonstrations
-from envs.tabular import enumerate_world, start_value, value_iteration
+from envs.tabular import enumerate_world, policy_evaluation, start_value, state_index, value_iteration
 
 SMALL = TrainConfig(
     agent=AgentConfig(encoder_sizes=(16,), hidden_size=16),
