@@ -19,7 +19,7 @@ from agents.observations import ObservationSpec
 from agents.seeding import derive_seed, spawn_seeds
 from agents.streams import EnvStream
 from envs.errors import UserError, nearest
-from envs.registry import WORLDS, make_world, world_id
+from envs.registry import is_world_id, make_world
 from envs.rows import World
 from envs.vector import GridVectorEnv
 
@@ -30,7 +30,7 @@ PACKAGES = MappingProxyType({"MiniGrid-": "minigrid", "BabyAI-": "minigrid"})
 
 def world_of(env_id: str, options: Mapping[str, Any] | None = None) -> World | None:
     """The world that an id of ours names, None for a foreign id; raises UserError for unknown options."""
-    if env_id not in {world_id(name) for name in WORLDS}:
+    if not is_world_id(env_id):
         return None
     return make_world(env_id, **dict(options or {}))
 

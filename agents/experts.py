@@ -13,6 +13,7 @@ from agents.seeding import numpy_generator
 from envs.demonstrations import demonstrate, expert_policy, search_demonstrations, table_policy
 from envs.episodes import Episodes, load_episodes
 from envs.errors import UserError
+from envs.registry import find_family, is_world_id, world_id
 from envs.rows import World
 from envs.tabular import enumerate_world
 
@@ -90,6 +91,11 @@ def _searched(env_id: str, config: TrainConfig, options: Mapping[str, Any]) -> E
 
 def _of_file(path: str, env_id: str) -> Episodes:
     episodes = load_episodes(path)
-    if episodes.env_id != env_id:
+    if _family_id(episodes.env_id) != _family_id(env_id):
         raise UserError(f"The episodes in '{path}' are of {episodes.env_id}, not of {env_id}; record some there.")
     return episodes
+
+
+def _family_id(env_id: str) -> str:
+    """The id of the family that a variant of ours belongs to; a foreign id stands for itself."""
+    return world_id(find_family(env_id)[0]) if is_world_id(env_id) else env_id

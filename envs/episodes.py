@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from envs.archives import Arrays, digest, unzipped, zipped
 from envs.errors import NonFiniteError, UserError
-from envs.registry import WORLDS, make_world, world_id
+from envs.registry import is_world_id, make_world
 from envs.storage import write_bytes
 
 VERSION = 1
@@ -206,7 +206,7 @@ def _rebuilt(arrays: Arrays, header: dict[str, Any]) -> Episodes:
 
 def _observe(episodes: Episodes) -> Arrays:
     """Observations of the rows in this package's world, named as in the file; {} where there is no world or no rows."""
-    if episodes.rows is None or episodes.final_rows is None or episodes.env_id not in map(world_id, WORLDS):
+    if episodes.rows is None or episodes.final_rows is None or not is_world_id(episodes.env_id):
         return {}
     config = {name: value for name, value in episodes.options.items() if name != "split"}
     world = make_world(episodes.env_id, **config)

@@ -3,35 +3,64 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
 from gymnasium.vector import AutoresetMode
 
 from envs.errors import UserError, nearest
+from envs.family import Family, Options
 from envs.rows import World
 from envs.vector import GridEnv, GridVectorEnv
 from envs.worlds import crossed_history, multi_need
 
-WORLDS: dict[str, tuple[type[Any], Callable[[Any], World]]] = {
-    "CrossedHistory": (crossed_history.CrossedHistoryConfig, crossed_history.world),
-    "MultiNeed": (multi_need.MultiNeedConfig, multi_need.world),
+WORLDS: dict[str, Family] = {
+    "CrossedHistory": crossed_history.FAMILY,
+    "MultiNeed": multi_need.FAMILY,
 }
 _NAMESPACE, _VERSION = "ValueLab", "v0"
 
 
 def world_id(name: str) -> str:
-    """Gymnasium id of a world, for instance "ValueLab/MultiNeed-v0"."""
+    """Gymnasium id of a family or of a variant, for instance "ValueLab/MultiNeed-v0"."""
     return f"{_NAMESPACE}/{name}-{_VERSION}"
+
+
+def world_names() -> Iterator[str]:
+    """All names that have an id: every family, and behind it its variants, such as "MultiNeed-5x5"."""
+    for name, family in WORLDS.items():
+        yield name
+        yield from (f"{name}-{variant}" for variant in family.variants)
+
+
+def is_world_id(env_id: str) -> bool:
+    """Whether an id is one of ours."""
+    return env_id in map(world_id, world_names())
+
+
+def find_family(name_or_id: str) -> tuple[str, Options]:
+    """The family that a name or id belongs to, and the options that the name stands for.
+
+    Raises:
+        UserError: For an unknown name, with the nearest known one.
+    """
+    name = name_or_id.removeprefix(f"{_NAMESPACE}/").removesuffix(f"-{_VERSION}")
+    family, _, variant = name.partition("-")
+    if family in WORLDS and not variant:
+        return family, {}
+    if family in WORLDS and variant in WORLDS[family].variants:
+        return family, WORLDS[family].variants[variant]
+    known = list(world_names())
+    raise UserError(f"World {name_or_id!r} is unknown, known are {', '.join(known)}.{nearest(name, known)}")
 
 
 def make_world(name_or_id: str, **options: Any) -> World:
     """The world of a name or id with the given options.
 
     Args:
-        name_or_id: "MultiNeed" or "ValueLab/MultiNeed-v0".
-        **options: Fields of the world's config.
+        name_or_id: "MultiNeed", "MultiNeed-5x5" or "ValueLab/MultiNeed-5x5-v0".
+        **options: Fields of the world's config; they go before what a variant's name stands for.
 
     Returns:
         The world.
@@ -39,15 +68,13 @@ def make_world(name_or_id: str, **options: Any) -> World:
     Raises:
         UserError: For an unknown name or option, or a value out of range.
     """
-    name = name_or_id.removeprefix(f"{_NAMESPACE}/").removesuffix(f"-{_VERSION}")
-    if name not in WORLDS:
-        raise UserError(f"World {name_or_id!r} is unknown, known are {', '.join(WORLDS)}.{nearest(name, WORLDS)}")
-    config_class, build = WORLDS[name]
-    known = [field.name for field in dataclasses.fields(config_class)]
+    name, named = find_family(name_or_id)
+    family = WORLDS[name]
+    known = [field.name for field in dataclasses.fields(family.config)]
     for option in options:
         if option not in known:
             raise UserError(f"{name} has no option {option!r}, it has {', '.join(known)}.{nearest(option, known)}")
-    return build(config_class(**options))
+    return family.build(family.config(**{**named, **options}))
 
 
 def make_env(
@@ -81,8 +108,8 @@ def make_vector_env(
 
 
 def register_worlds() -> None:
-    """Register every world in Gymnasium, once; the engine truncates, so no id has `max_episode_steps`."""
-    for name in WORLDS:
+    """Register every name in Gymnasium, once; the engine truncates, so no id has `max_episode_steps`."""
+    for name in world_names():
         if world_id(name) not in gymnasium.registry:
             gymnasium.register(
                 world_id(name),

@@ -1,6 +1,7 @@
 """Pictures of states, drawn from the observation planes and nothing else.
 
-The last plane is the wall, the first the agent; what stands between is drawn in one colour and letter each.
+The last plane is the wall, the first the agent; what stands between is drawn in one colour each. Where several planes
+are set at one cell, such as a colour and a shape, each further one is a smaller square inside the one before.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from envs.rows import Rows, World
 
 RENDER_MODES = ("rgb_array", "ansi")
 TILE = 16
+_INSET = 3
 _FLOOR_COLOUR, _WALL_COLOUR, _AGENT_COLOUR = (245, 245, 240), (70, 70, 70), (20, 20, 20)
 _COLOURS = (
     (230, 97, 1),
@@ -48,23 +50,34 @@ def render_rgb(world: World, row: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8
     cells = np.empty((*world.grid, 3), np.uint8)
     cells[:] = _FLOOR_COLOUR
     cells[planes[-1]] = _WALL_COLOUR
-    for index, plane in enumerate(planes[1:-1]):
-        cells[plane] = _COLOURS[index % len(_COLOURS)]
     picture = cells.repeat(TILE, axis=0).repeat(TILE, axis=1)
-    inside = slice(TILE // 4, TILE - TILE // 4)
+    depth = np.zeros(world.grid, int)
+    for index, plane in enumerate(planes[1:-1]):
+        for y, x in np.argwhere(plane):
+            _fill(picture, (y, x), colour=_COLOURS[index % len(_COLOURS)], inset=_INSET * min(depth[y, x], 2))
+        depth += plane
     for y, x in np.argwhere(planes[0]):
-        picture[y * TILE : (y + 1) * TILE, x * TILE : (x + 1) * TILE][inside, inside] = _AGENT_COLOUR
+        _fill(picture, (y, x), colour=_AGENT_COLOUR, inset=TILE // 4)
     return picture
 
 
+def _fill(
+    picture: npt.NDArray[np.uint8], cell: tuple[int, int], *, colour: tuple[int, int, int], inset: int
+) -> None:
+    y, x = cell[0] * TILE, cell[1] * TILE
+    picture[y + inset : y + TILE - inset, x + inset : x + TILE - inset] = colour
+
+
 def render_ansi(world: World, row: npt.NDArray[np.int16]) -> str:
-    """Text of one row int16[S]: `#` wall, `.` floor, `@` agent, `0`.. objects; then what is shown and the context."""
+    """Text of one row int16[S]: `#` wall, `.` floor, `@` agent, `World.glyphs`; then what is shown and the context."""
     observation = world.observe(row[None])
-    planes, vector = observation["planes"][0].astype(bool), observation["vector"][0]
+    planes, vector = observation["planes"][0].astype(bool), observation.get("vector", [()])[0]
     letters = np.full(world.grid, ".")
     letters[planes[-1]] = "#"
-    for index, plane in enumerate(planes[1:-1]):
-        letters[plane] = str(index)
+    for y, x in np.argwhere(planes[1:-1].any(axis=0)):
+        set_here = np.flatnonzero(planes[1:-1, y, x])
+        names = tuple(world.plane_names[1 + index] for index in set_here)
+        letters[y, x] = world.glyphs.get(names, str(set_here[-1]))
     letters[planes[0]] = "@"
     shown = ", ".join(name for name, value in zip(world.vector_names, vector, strict=True) if value) or "nothing"
     context = int(world.context_of(row[None])[0])

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,17 @@ import numpy.typing as npt
 
 from envs.compilation import Kernels, compile_kernels
 from envs.errors import UserError
-from envs.states import FIRST_TEST_LEVEL, EnvState, Floats, Integers, Levels, Observations, Outcomes, Rows
+from envs.states import (
+    FIRST_TEST_LEVEL,
+    EnvState,
+    Floats,
+    Integers,
+    Levels,
+    Observations,
+    Outcomes,
+    Rows,
+    observation_of,
+)
 
 __all__ = ["FIRST_TEST_LEVEL", "MAX_OUTCOMES", "EnvState", "Levels", "Observations", "Outcomes", "Rows", "World"]
 
@@ -62,7 +73,9 @@ class World:
         discount: γ of the world's definition.
         time_limit: Steps after which the engine truncates.
         max_outcomes: Most joint outcomes of one action; above MAX_OUTCOMES the world cannot be expanded.
-        background: uint8[P, H, W], what all observations share.
+        background: uint8[P, H, W], what all observations share. The first plane is the agent, the last the walls.
+        glyphs: Names of all planes between agent and walls that are set at a cell -> the letter that stands for them in
+            ANSI pictures; what is not named is shown as the number of its last plane.
     """
 
     name: str
@@ -86,6 +99,7 @@ class World:
     time_limit: int
     max_outcomes: int
     background: npt.NDArray[np.uint8]
+    glyphs: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
     @property
     def num_actions(self) -> int:
@@ -114,12 +128,12 @@ class World:
         return rows
 
     def observe(self, rows: Rows) -> Observations:
-        """Observations {"planes": uint8[N, P, H, W], "vector": float32[N, V]} of rows int16[N, S]."""
+        """Observations of rows int16[N, S]: planes uint8[N, P, H, W] and, where V > 0, vector float32[N, V]."""
         rows = self._checked(rows)
         planes = np.empty((len(rows), len(self.plane_names), *self.grid), np.uint8)
         vector = np.empty((len(rows), len(self.vector_names)), np.float32)
         self.kernels.observe_rows(self.kernel_config, self.background.reshape(-1), rows, planes, vector)
-        return {"planes": planes, "vector": vector}
+        return observation_of(planes, vector)
 
     def context_of(self, rows: Rows) -> Integers:
         """Context int64[N] of rows int16[N, S], whether shown or hidden; -1 where there is none."""

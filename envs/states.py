@@ -22,6 +22,11 @@ Floats = npt.NDArray[np.float64]
 Observations = dict[str, npt.NDArray[Any]]
 
 
+def observation_of(planes: npt.NDArray[np.uint8], vector: npt.NDArray[np.float32]) -> Observations:
+    """What an observation consists of: planes [..., P, H, W], and vector [..., V] where the world has one (V > 0)."""
+    return {"planes": planes, "vector": vector} if vector.shape[-1] else {"planes": planes}
+
+
 @dataclass(frozen=True)
 class Levels:
     """A block of level ids; the level of an episode is first + floor(count · u), u from the episode's key.

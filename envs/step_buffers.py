@@ -17,6 +17,7 @@ import numpy.typing as npt
 from envs import kernels
 from envs.errors import UserError
 from envs.rows import World
+from envs.states import observation_of
 
 INFO_NAMES = ("components", "event", "performance", "level", "context")
 
@@ -100,10 +101,10 @@ class StepBuffers:
 
 
 def observation_space(world: World) -> gymnasium.spaces.Dict:
-    """Dict(planes: Box(0, 1, (P, H, W), uint8), vector: Box(0, 1, (V,), float32))."""
+    """Dict(planes: Box(0, 1, (P, H, W), uint8), vector: Box(0, 1, (V,), float32)), without the vector where V = 0."""
     planes = gymnasium.spaces.Box(0, 1, (len(world.plane_names), *world.grid), np.uint8)
     vector = gymnasium.spaces.Box(0.0, 1.0, (len(world.vector_names),), np.float32)
-    return gymnasium.spaces.Dict({"planes": planes, "vector": vector})
+    return gymnasium.spaces.Dict({"planes": planes, "vector": vector} if world.vector_names else {"planes": planes})
 
 
 def env_infos(out: StepBuffers, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def with_finals(infos: dict[str, Any], out: StepBuffers, ended: npt.NDArray[np.b
     last = dataclasses.replace(out, level=out.final_level, context=out.final_context)
     final_obs = np.full(len(ended), None, dtype=object)
     for n in np.flatnonzero(ended):
-        final_obs[n] = {"planes": out.final_planes[n].copy(), "vector": out.final_vector[n].copy()}
+        final_obs[n] = observation_of(out.final_planes[n].copy(), out.final_vector[n].copy())
     for name, value in (("components", 0.0), ("event", -1), ("performance", 0.0)):
         infos[name][ended] = value
     finals = {"final_obs": final_obs, "final_info": env_infos(last, ended)}

@@ -22,6 +22,7 @@ from envs import kernels
 from envs.errors import UserError, require_choice, require_integer
 from envs.render import RENDER_MODES, render_frames
 from envs.rows import EnvState, Levels, Observations, World
+from envs.states import observation_of
 from envs.step_buffers import StepBuffers, env_infos, observation_space, single_info, with_finals
 from envs.streams import Seed, next_streams, reset_mask, start_streams
 
@@ -164,7 +165,7 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
         return np.ascontiguousarray(array, np.int64)
 
     def _observations(self) -> Observations:
-        return {"planes": self.buffers.planes.copy(), "vector": self.buffers.vector.copy()}
+        return observation_of(self.buffers.planes.copy(), self.buffers.vector.copy())
 
     def get_state(self) -> EnvState:
         """A copy of everything that the next steps depend on."""
@@ -230,7 +231,7 @@ class GridEnv(gymnasium.Env[Observations, np.int64]):
         return self._observation(), float(out.reward[0]), *ended, single_info(out)
 
     def _observation(self) -> Observations:
-        return {"planes": self._buffers.planes[0].copy(), "vector": self._buffers.vector[0].copy()}
+        return observation_of(self._buffers.planes[0].copy(), self._buffers.vector[0].copy())
 
     def get_state(self) -> EnvState:
         """A copy of the state, with N = 1."""

@@ -297,9 +297,10 @@ class TestDemo:
 def test_envs_lists_every_option_with_its_meaning(ran: Ran) -> None:
     assert ran("envs") == 0
     words = " ".join(ran.out.split())
-    for name, (config_class, _) in WORLDS.items():
-        assert f"ValueLab/{name}-v0" in words
-        for field in config_class.__dataclass_fields__:
+    for name, family in WORLDS.items():
+        for id_name in (name, *(f"{name}-{variant}" for variant in family.variants)):
+            assert f"ValueLab/{id_name}-v0" in words
+        for field in family.config.__dataclass_fields__:
             assert f" {field} " in words
     for part in ("need_0", "cue_1", "Probability that an object moves at a step, 0 to 1.", "--import", "MiniGrid"):
         assert part in words

@@ -133,7 +133,7 @@ def corridor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "corridor", module)
     spec.loader.exec_module(module)
-    monkeypatch.setitem(WORLDS, "Corridor", (module.CorridorConfig, module.world))
+    monkeypatch.setitem(WORLDS, "Corridor", module.FAMILY)
     register_worlds()
     return module
 
@@ -150,7 +150,8 @@ def test_the_world_of_the_page_works(corridor: ModuleType) -> None:
         distance = np.where(mdp.rows[:, 1] == 1, 4 - mdp.rows[:, 0], mdp.rows[:, 0])
         np.testing.assert_allclose(values, 0.95 ** (distance - 1))
     finally:
-        gymnasium.registry.pop("ValueLab/Corridor-v0")
+        for name in ("Corridor", "Corridor-Short"):
+            gymnasium.registry.pop(f"ValueLab/{name}-v0")
 
 
 def test_the_page_of_the_comparison_agrees_with_the_code() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from envs import GridEnv, GridVectorEnv, StepBuffers, UserError, make_world
 from envs.noise import episode_key
-from envs.registry import WORLDS, world_id
+from envs.registry import world_id, world_names
 from envs.rows import EnvState
 
 NUM_ENVS = 6
@@ -322,12 +322,12 @@ def checked_warnings(check):
 
 
 @pytest.mark.parametrize("options", [{}, {"render_mode": "rgb_array"}, {"render_mode": "ansi"}])
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", list(world_names()))
 def test_gymnasium_checker_passes_without_a_warning(name, options):
     assert checked_warnings(lambda: check_env(gymnasium.make(world_id(name), **options).unwrapped)) == []
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", list(world_names()))
 def test_stable_baselines_checker_passes_without_an_unlisted_warning(name):
     from stable_baselines3.common import env_checker
 
@@ -335,16 +335,16 @@ def test_stable_baselines_checker_passes_without_an_unlisted_warning(name):
     assert [message for message in messages if not any(known in message for known in ALLOWED_WARNINGS)] == []
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", list(world_names()))
 def test_ids_make_single_and_native_envs(name):
     def use():
-        single = gymnasium.make(world_id(name), split="test", size=4)
+        single = gymnasium.make(world_id(name), split="test", time_limit=9)
         observation, _ = single.reset(seed=0)
         assert observation in single.observation_space
-        native = gymnasium.make_vec(world_id(name), 3, size=4, autoreset_mode=AutoresetMode.SAME_STEP)
+        native = gymnasium.make_vec(world_id(name), 3, time_limit=9, autoreset_mode=AutoresetMode.SAME_STEP)
         assert isinstance(native, GridVectorEnv) and native.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
         assert native.reset(seed=0)[0] in native.observation_space
-        sync = gymnasium.make_vec(world_id(name), 3, vectorization_mode="sync", size=4)
+        sync = gymnasium.make_vec(world_id(name), 3, vectorization_mode="sync", time_limit=9)
         assert sync.reset(seed=0)[0] in sync.observation_space
         assert gymnasium.spec(world_id(name)).max_episode_steps is None
 

@@ -8,35 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_models import assert_kernel_agrees, cell_number, cells_of, distance, interior, moved
 from scipy import stats
 
 from envs import GridVectorEnv, make_world
-from envs.noise import episode_key, integer, level_key, uniform
+from envs.noise import integer, level_key, uniform
 from envs.rows import FIRST_TEST_LEVEL
-
-MOVES = {0: (-1, 0), 1: (0, 1), 2: (1, 0), 3: (0, -1)}
-
-
-def interior(size):
-    return [(y, x) for y in range(1, size + 1) for x in range(1, size + 1)]
-
-
-def cell(y, x):
-    """The number that stands for a cell in a row."""
-    return 64 * y + x
-
-
-def moved(cell, action, size):
-    y, x = (cell[axis] + MOVES[action][axis] for axis in (0, 1))
-    return (y, x) if 1 <= y <= size and 1 <= x <= size else cell
-
-
-def distance(first, second):
-    return abs(first[0] - second[0]) + abs(first[1] - second[1])
-
-
-def cells_of(planes, *, plane):
-    return [tuple(int(value) for value in cell) for cell in np.argwhere(planes[plane])]
 
 
 class NeedModel:
@@ -144,36 +121,15 @@ CASES = [
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_kernel_agrees_with_the_plain_python_model(name, options, split):
-    """Observation, reward, event, flags and context over several random episodes of several envs."""
-    world = make_world(name, **options)
-    num_envs, rng = 6, np.random.default_rng(0)
-    env = GridVectorEnv(world, num_envs, levels=world.levels(split))
-    observations, infos = env.reset(seed=8)
-    models, clocks, ended = [None] * num_envs, np.zeros(num_envs, int), np.ones(num_envs, bool)
-    for _ in range(80):
-        state = env.get_state()
-        for n in range(num_envs):
-            if ended[n]:
-                level, clocks[n] = int(state.level[n]), 0
-                need = int(world.context_of(state.rows)[n])
-                if name == "MultiNeed":
-                    models[n] = NeedModel(world.config, level=level, need=need)
-                else:
-                    models[n] = HistoryModel(world.config, level=level)
-                    assert need == models[n].cue
-            planes, vector = models[n].observation()
-            assert (observations["planes"][n] == planes).all() and (observations["vector"][n] == vector).all()
-        actions = rng.integers(0, 4, num_envs)
-        observations, reward, terminated, truncated, infos = env.step(actions)
-        over = state.pending
-        for n in np.flatnonzero(~over):
-            key = episode_key(state.seed[n], state.env[n], state.episode[n])
-            draws = [uniform(key, clocks[n], channel) for channel in range(world.num_channels)]
-            clocks[n] += 1
-            value, event, end = models[n].step(int(actions[n]), draws)
-            assert reward[n] == pytest.approx(value, abs=1e-12) and infos["event"][n] == event
-            assert terminated[n] == end and truncated[n] == (not end and clocks[n] >= world.time_limit)
-        ended = over
+    def make_model(world, level, row):
+        context = int(world.context_of(row[None])[0])
+        if name == "MultiNeed":
+            return NeedModel(world.config, level=level, need=context)
+        model = HistoryModel(world.config, level=level)
+        assert context == model.cue
+        return model
+
+    assert_kernel_agrees(name, options, make_model, split=split)
 
 
 def test_defaults():
@@ -245,7 +201,8 @@ def test_wrong_cost_and_its_event():
     free, costly = make_world("MultiNeed"), make_world("MultiNeed", wrong_cost=0.25)
     assert free.event_names == ("need_0", "need_1", "need_2", "need_3")
     assert costly.event_names == (*free.event_names, "wrong")
-    row, action = np.array([[cell(3, 3), cell(3, 4), cell(1, 1), cell(7, 7), cell(1, 7), 2, 0]], np.int16), 1
+    cells = [cell_number(*place) for place in ((3, 3), (3, 4), (1, 1), (7, 7), (1, 7))]
+    row, action = np.array([[*cells, 2, 0]], np.int16), 1
     outcomes = costly.expand(row)
     assert outcomes.event[0, action, 0] == 4 and not outcomes.terminated[0, action, 0]
     assert outcomes.components[0, action, 0] @ costly.reward_weights == -0.25

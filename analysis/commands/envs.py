@@ -30,13 +30,14 @@ def run() -> int:
 
 
 def _show(name: str) -> None:
-    config_class, world = WORLDS[name][0], make_world(name)
+    config_class, world = WORLDS[name].config, make_world(name)
     meanings = _meanings(config_class)
     rows = [
         (field.name, _default(field, world), meanings.get(field.name, "")) for field in dataclasses.fields(config_class)
     ]
     table(("option", "default", "meaning"), rows, title=f"{world_id(name)}: {_first_sentence(world)}")
-    say(*(f"  {label + ':':15}{text}" for label, text in _facts(world)), "")
+    facts = _facts(world) + [("variants", variant) for variant in _variants(name)]
+    say(*(f"  {label + ':':15}{text}" for label, text in facts), "")
 
 
 def _facts(world: World) -> list[tuple[str, str]]:
@@ -45,11 +46,19 @@ def _facts(world: World) -> list[tuple[str, str]]:
     return [
         ("contexts", f"{contexts} (in info['context']; what `valuelab probe` looks for)"),
         ("planes", f"{', '.join(world.plane_names)} on {height} x {width} cells"),
-        ("vector", ", ".join(world.vector_names)),
+        ("vector", ", ".join(world.vector_names) or "none"),
         ("actions", ", ".join(world.action_names)),
         ("components", f"{', '.join(world.component_names)} (reward is their weighted sum)"),
-        ("events", ", ".join(world.event_names)),
+        ("events", ", ".join(world.event_names) or "none"),
         ("time limit", f"{world.time_limit} steps, discount {world.discount}"),
+    ]
+
+
+def _variants(name: str) -> list[str]:
+    """The ids of a family's variants, each with the options that it stands for."""
+    return [
+        f"{world_id(f'{name}-{variant}')} ({', '.join(f'{option}={value}' for option, value in options.items())})"
+        for variant, options in WORLDS[name].variants.items()
     ]
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numba import njit
 
 from envs.errors import UserError, require_choice, require_integer, require_number
+from envs.family import Family
 from envs.noise import integer, level_key, uniform
 from envs.rows import FIRST_TEST_LEVEL, World
 from envs.worlds.cells import (
@@ -220,3 +221,6 @@ def world(config: CrossedHistoryConfig) -> World:
         max_outcomes=1,
         background=room_background(config.size, num_planes=k + 2),
     )
+
+
+FAMILY = Family(CrossedHistoryConfig, world, {"5x5": {"size": 3}, "Dose10": {"dose": 0.1}, "Dose50": {"dose": 0.5}})

@@ -23,6 +23,7 @@ import numpy as np
 from numba import njit
 
 from envs.errors import require_choice, require_integer, require_number
+from envs.family import Family
 from envs.noise import integer, level_key
 from envs.rows import World
 from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, free_cell, move, room_background, shift_right
@@ -165,3 +166,8 @@ def world(config: MultiNeedConfig) -> World:
         max_outcomes=2**k if 0 < config.drift < 1 else 1,
         background=room_background(config.size, num_planes=len(plane_names)),
     )
+
+
+FAMILY = Family(
+    MultiNeedConfig, world, {"5x5": {"size": 3}, "Hidden": {"context": "hidden"}, "First": {"context": "first"}}
+)
