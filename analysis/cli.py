@@ -128,7 +128,9 @@ class Compare:
     preset: Preset = "quick"
     """quick: 3 seeds, no verdict. first: six arms, 20 seeds (about 20 minutes on two cores)."""
     seeds: int | None = None
-    """Number of run seeds 0..N-1 instead of the preset's."""
+    """Number of run seeds instead of the preset's."""
+    first_seed: int = 0
+    """The run seeds are FIRST_SEED, FIRST_SEED + 1, ...; fresh ones make a replication."""
     arms: tuple[str, ...] | None = None
     """Arms instead of the preset's, such as MONO MOE ROUTE ROUTE-RAND POS NEG-F."""
     tests: tuple[str, ...] | None = None
@@ -151,6 +153,8 @@ class Preregister:
     """The preset to freeze."""
     seeds: int | None = None
     """Number of run seeds instead of the preset's."""
+    first_seed: int = 0
+    """The run seeds are FIRST_SEED, FIRST_SEED + 1, ...; fresh ones make a replication."""
     arms: tuple[str, ...] | None = None
     """Arms instead of the preset's."""
     tests: tuple[str, ...] | None = None

@@ -54,6 +54,11 @@ class TestPlan:
         assert (len(first.seeds), len(first.arms), len(first.tests)) == (20, 6, 4)
         assert len(make_plan("quick").seeds) == 3
 
+    def test_a_replication_has_fresh_seeds(self) -> None:
+        again = make_plan("first", first_seed=20)
+        assert again.seeds == tuple(range(20, 40))
+        assert not {c.hash for c in cells_of(make_plan("first"))} & {c.hash for c in cells_of(again)}
+
     def test_a_change_of_size_changes_every_cell(self) -> None:
         other = tiny_plan(setups={**SMALL, "CrossedHistory": dataclasses.replace(TINY, value_updates=21)})
         assert not {cell.hash for cell in cells_of(tiny_plan())} & {cell.hash for cell in cells_of(other)}
@@ -68,6 +73,7 @@ class TestPlan:
             ({"arms": ("MONO", "MONO")}, "once"),
             ({"tests": ("T55",)}, "'T55'.*Did you mean 'T5'"),
             ({"num_seeds": 1}, "1; at least 2"),
+            ({"first_seed": -1}, "first_seed is -1"),
             ({"tests": ()}, "at least one"),
         ],
     )

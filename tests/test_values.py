@@ -18,7 +18,7 @@ from agents.input_table import InputTable
 from agents.losses import relative_error
 from agents.recorder import record_episodes
 from agents.returns import event_shares
-from agents.values import fit_values, outcomes_of
+from agents.values import _Trainer, fit_values, outcomes_of
 from envs.episodes import Episodes
 from envs.errors import NonFiniteError
 from envs.registry import make_world
@@ -93,6 +93,26 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(episodes: Epi
     assert torch.equal(weights(first, "value"), weights(second, "value"))
     assert not torch.equal(weights(first, "value"), weights(third, "value"))
     assert record == again
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "conv"])
+def test_outcomes_bootstrap_where_a_limit_cut_the_episode_and_nowhere_else(episodes: Episodes, encoder: str) -> None:
+    """At λ = 1 the targets from the ends of cut episodes alone are those from V at every step."""
+    agent = make_agent(encoder=encoder)
+    cut = dataclasses.replace(episodes, terminated=episodes.terminated.copy(), truncated=episodes.truncated.copy())
+    cut.terminated[::3], cut.truncated[::3] = False, True
+    trainer = _Trainer(agent, encode_episodes(agent, cut), outcomes_of(agent, cut, SHORT), config=SHORT)
+    targets = trainer._totals()
+    np.testing.assert_allclose(targets, trainer.outcomes.totals(*trainer.values()), atol=1e-6)
+    blind = trainer.outcomes.totals(np.zeros(cut.num_steps), np.zeros(len(cut.terminated)))
+    assert (targets != blind)[cut.offsets[1:] - 1].tolist() == (~cut.terminated).tolist()
+
+
+def test_an_encoding_may_be_shared(episodes: Episodes) -> None:
+    encoded = encode_episodes(make_agent("MOE"), episodes)
+    given, _ = fit_values(make_agent(), episodes, SHORT, seed=7, encoded=encoded)
+    own, _ = fit_values(make_agent(), episodes, SHORT, seed=7)
+    assert torch.equal(weights(given, "value"), weights(own, "value"))
 
 
 @pytest.mark.parametrize("encoder", ["mlp", "conv", "gru"])

@@ -18,7 +18,9 @@ from envs.errors import UserError, require_integer
 def run(command: Compare) -> int:
     """Run or go on with a comparison; 1 where cells failed, else 0."""
     require_integer("--workers", command.workers, low=0, high=1024)
-    plan = make_plan(command.preset, arms=command.arms, tests=command.tests, num_seeds=command.seeds)
+    plan = make_plan(
+        command.preset, arms=command.arms, tests=command.tests, num_seeds=command.seeds, first_seed=command.first_seed
+    )
     if command.preregistration is not None and not command.preregistration.is_file():
         raise UserError(
             f"--preregistration is '{command.preregistration}', which is no file; `valuelab preregister` writes one, "

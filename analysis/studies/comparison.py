@@ -25,7 +25,7 @@ from analysis.studies.need_cells import ABLATE, FLIP
 from analysis.studies.yoked import FIT, RECORD, Setup
 from analysis.study import Progress, StudyResult, run_study
 from analysis.study_table import export_parquet
-from envs.errors import UserError, nearest
+from envs.errors import UserError, nearest, require_integer
 from envs.storage import write_bytes
 
 TESTS = MappingProxyType(
@@ -107,6 +107,7 @@ def make_plan(
     arms: Sequence[str] | None = None,
     tests: Sequence[str] | None = None,
     num_seeds: int | None = None,
+    first_seed: int = 0,
     setups: dict[str, Setup] | None = None,
 ) -> ComparisonPlan:
     """The plan of a preset, with what is given in place of its own.
@@ -115,7 +116,8 @@ def make_plan(
         preset: "quick" or "first".
         arms: Names of arms.
         tests: Names of tests.
-        num_seeds: Seeds 0 .. num_seeds - 1; at least 2, since T0 stacks on other seeds.
+        num_seeds: Number of seeds; at least 2, since T0 stacks on other seeds.
+        first_seed: The lowest seed; the others follow it.
         setups: Sizes by world, for trials with small nets.
 
     Raises:
@@ -135,8 +137,10 @@ def make_plan(
         raise UserError(
             f"The number of seeds is {count}; at least 2 are needed, since T0 is fitted on the other seeds."
         )
+    require_integer("first_seed", first_seed, low=0, high=2**31)
     names = tuple(arm.name for arm in find_arms(chosen["arms"] if arms is None else arms))  # type: ignore[arg-type]
-    return ComparisonPlan(preset, names, tests, tuple(range(count)), MappingProxyType({**SETUPS, **(setups or {})}))
+    seeds = tuple(range(first_seed, first_seed + count))
+    return ComparisonPlan(preset, names, tests, seeds, MappingProxyType({**SETUPS, **(setups or {})}))
 
 
 def frozen(plan: ComparisonPlan) -> dict[str, Any]:

@@ -19,8 +19,7 @@ from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.ablation import ablation, locality_of
 from analysis.predictions.locality import Phase, indices_of, interference, score_of, turn_round
 from analysis.predictions.parts import Floats, Ints
-from analysis.studies.yoked import AGENT, EPISODES, FIT, RECORD, arm_episodes, world_of_run
-from envs.episodes import load_episodes
+from analysis.studies.yoked import AGENT, FIT, RECORD, arm_episodes, read_recording, world_of_run
 from envs.rows import Levels, World
 from envs.tabular import enumerate_world
 
@@ -91,8 +90,8 @@ def flip(context: CellContext) -> list[Row]:
 def phase_of(context: CellContext, agent: AlphaAgent, *, flipped: int) -> Phase:
     """Recorded steps of the flipped context, with the event labels that the arm is told."""
     config = context.config
-    episodes = load_episodes(context.parent(RECORD).folder / EPISODES)
-    episodes = arm_episodes(episodes, ARMS[config["arm"]], seed=config["seed"])
+    recorded = read_recording(context.parent(RECORD).folder).episodes
+    episodes = arm_episodes(recorded, ARMS[config["arm"]], seed=config["seed"])
     rng = numpy_generator(config["seed"], "comparison", "phase")
     steps = indices_of(episodes.contexts, flipped, limit=NUM_PHASE_STEPS, rng=rng)
     shares = outcomes_of(agent, episodes, ValueConfig()).shares
