@@ -43,6 +43,8 @@ class Demo:
     """Seed of the MiniGrid run (the comparison uses seeds 0, 1 and 2)."""
     workers: int = 2
     """Worker processes of the comparison; the numbers do not depend on it."""
+    device: Device = "cpu"
+    """Where the networks run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +119,8 @@ class Probe:
     """Seed of the episodes and the probes."""
     out: Path | None = None
     """Folder for table and figures (default: RUN/probe)."""
+    device: Device = "auto"
+    """Where the networks run."""
     imports: Import = ()
     """A package to import first; may be given several times."""
 
@@ -137,6 +141,8 @@ class Compare:
     """Tests instead of the preset's: T0, CrossedHistory, T3, T5."""
     workers: int = 2
     """Worker processes; the numbers do not depend on it."""
+    device: Device = "cpu"
+    """Where the networks run. Such small ones are fastest on the CPU; other devices give other bits, so other cells."""
     out: Path | None = None
     """Study folder (default: runs/compare-PRESET). A stopped study goes on where it was."""
     preregistration: Path | None = None

@@ -258,8 +258,12 @@ class TestDemo:
         monkeypatch.setattr(demo, "MINIGRID", "MiniGrid-Empty-5x5-v0")
         monkeypatch.setattr(demo, "NUM_SEEDS", 2)
         monkeypatch.setattr(demo, "NUM_EPISODES", 4)
-        monkeypatch.setattr(demo, "settings", lambda seed: settings(seed=seed))
-        monkeypatch.setattr(demo, "probe_agent", functools.partial(probe_agent, budget=budget))
+        monkeypatch.setattr(demo, "settings", lambda seed, device: settings(seed=seed, device=device))
+
+        def probed(*names: object, **given: object) -> object:
+            return probe_agent(*names, **{**given, "budget": budget})  # type: ignore[arg-type]
+
+        monkeypatch.setattr(demo, "probe_agent", probed)
         plan = functools.partial(comparison.make_plan, arms=("MONO", "POS"))
         monkeypatch.setattr(demo, "make_plan", plan)
 
