@@ -64,5 +64,5 @@ def _frames(sights: Iterable[Sight], show: Show, *, seconds: float) -> Iterator[
     legend = {} if show.world is None else colours_of_planes(show.world)
     for sight in sights:
         step = textwrap.wrap(sight.words(), LINE_LENGTH, max_lines=NUM_LINES)
-        lines = [sight.values(), *step, *[""] * (NUM_LINES - len(step)), *show.shown(sight.stream)]
+        lines = [sight.values(), *show.shown(sight.stream), *step, *[""] * (NUM_LINES - len(step))]
         yield Frame(with_caption(show.picture(sight.stream), lines, legend=legend), _seconds(sight, seconds))

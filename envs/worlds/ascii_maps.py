@@ -18,8 +18,8 @@ from envs.worlds.cells import MAX_SIZE, ROW_STRIDE
 WALL, FLOOR, AGENT = "#", ".", "@"
 FIRST_OBJECT = 2
 """Entry of a row that holds the first object; before it stand the agent and the map."""
-MAX_CONSTANT = 10**6
-"""Bytes of the largest constant of a kernel that numba still caches."""
+MAX_CONSTANT = 10**6 - 1
+"""Bytes of the largest constant with which numba still caches a kernel."""
 
 Grid = npt.NDArray[np.str_]
 Cell = tuple[int, int]
@@ -54,7 +54,8 @@ def read_maps(train: Sequence[str], test: Sequence[str], *, objects: Mapping[str
 
     Raises:
         UserError: The first thing that is wrong: no map, ragged lines, maps of different sizes or too large, an open
-            border, an unknown letter, no agent or two, an object that no path leads to, a letter that no map uses.
+            border, an unknown letter, no agent or two, an object that no path leads to, a letter that no map uses, a map
+            that is drawn twice.
     """
     _check_letters(objects)
     named = {f"Training map {i}": text for i, text in enumerate(train)}
@@ -63,13 +64,13 @@ def read_maps(train: Sequence[str], test: Sequence[str], *, objects: Mapping[str
         raise UserError(f"There are {len(train)} training maps and {len(test)} test maps; draw at least one of each.")
     grids = {name: _grid(text, name) for name, text in named.items()}
     first = next(iter(grids.values()))
+    room = MAX_CONSTANT // (ROW_STRIDE * len(first))
+    if len(grids) > room:
+        raise UserError(f"There are {len(grids)} maps of {_size(first)}; a kernel holds at most {room} of this size.")
     for name, grid in grids.items():
         if grid.shape != first.shape:
             raise UserError(f"{name} is {_size(grid)}, Training map 0 is {_size(first)}; draw all maps equally large.")
         _check(grid, name, objects=objects)
-    room = MAX_CONSTANT // (ROW_STRIDE * len(first))
-    if len(grids) > room:
-        raise UserError(f"There are {len(grids)} maps of {_size(first)}; a kernel holds at most {room} of this size.")
     _check_splits(grids)
     return _packed(list(grids.values()), objects, num_train=len(train))
 
@@ -102,7 +103,7 @@ def _grid(text: str, name: str) -> Grid:
 def _check(grid: Grid, name: str, *, objects: Mapping[str, str]) -> None:
     known = ", ".join([WALL, FLOOR, AGENT, *(f"{letter} ({word})" for letter, word in objects.items())])
     for cell in _cells(~np.isin(grid, [WALL, FLOOR, AGENT, *objects])):
-        raise UserError(f"{name} has {grid[cell]!r} {_place(cell)}; known are {known}.")
+        raise UserError(f"{name} has {str(grid[cell])!r} {_place(cell)}; known are {known}.")
     border = grid != WALL
     border[1:-1, 1:-1] = False
     for cell in _cells(border):
