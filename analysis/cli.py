@@ -15,23 +15,17 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import tyro
 
 from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, ValueEncoder
 from analysis.arguments import one_line, problem_with
+from analysis.cli_shown import Play, Watch
+from analysis.cli_words import Device, EnvId, File, Import, Options, Preset, Run
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
 EXIT_CODES = "Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input, 130 interrupted."
-Device = Literal["auto", "cpu", "cuda"]
-Preset = Literal["quick", "first"]
-Split = Literal["train", "test"]
-Import = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="import", metavar="PACKAGE")]
-Options = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="option", metavar="NAME=VALUE")]
-EnvId = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
-Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-File = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,26 +38,6 @@ class Demo:
     """Seed of the MiniGrid run (the comparison uses seeds 0, 1 and 2)."""
     workers: int = 2
     """Worker processes of the comparison; the numbers do not depend on it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Play:
-    """Play an environment by hand, in the terminal or by one line of keys on stdin."""
-
-    env_id: EnvId
-    """A registered Gymnasium id with Discrete actions."""
-    seed: int = 0
-    """Of levels, starts and chance."""
-    split: Split | None = None
-    """Levels of a world of ours: train or test (default: train)."""
-    show_context: bool = False
-    """Also show the true context, whether or not the observation does."""
-    record: Path | None = None
-    """File for the finished episodes, which `valuelab train --demonstrations` imitates."""
-    options: Options = ()
-    """An option of the environment, such as size=5; may be given several times."""
-    imports: Import = ()
-    """A package to import first, so that it can register its environments; may be given several times."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,28 +96,6 @@ class Evaluate:
     """Evaluation seed, apart from the run's."""
     device: Device = "auto"
     """Where the networks run."""
-    imports: Import = ()
-    """A package to import first; may be given several times."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Watch:
-    """Watch a trained agent play, with V of every state, in the terminal or as an animation."""
-
-    run: Run
-    """A folder written by `valuelab train`, or a checkpoint."""
-    actor: Literal["D", "V1"] = "D"
-    """D: the policy head's best action; V1: argmax_a E[r + discount * V(s')] with the world's own kernel."""
-    split: Split | None = None
-    """Levels of a world of ours: train or test (default: test)."""
-    episodes: int = 3
-    """Episodes; the first ones that `valuelab evaluate` plays with the same seed."""
-    seed: int = 1000
-    """Evaluation seed, apart from the run's."""
-    delay: float = 0.25
-    """Seconds between states."""
-    out: Path | None = None
-    """Write an animation instead: a file that ends in .gif, .png or .apng."""
     imports: Import = ()
     """A package to import first; may be given several times."""
 
@@ -209,7 +161,7 @@ class Envs:
     """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
 
 
-Command = Demo | Play | Train | Evaluate | Watch | Probe | Compare | Preregister | Envs
+Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Play | Envs
 
 
 def commands() -> dict[str, type[Any]]:

@@ -130,7 +130,8 @@ class Show:
         if split is not None:
             raise UserError(f"{env_id} has no split {split!r}: foreign environments differ by seed; leave --split out.")
         self._mode, self.action_names = _look_into(env_id, self._options, as_text=as_text)
-        self._foreign = make_vector(env_id, 1, options=self._options | {"render_mode": self._mode})
+        drawn = {} if self._mode is None else {"render_mode": self._mode}
+        self._foreign = make_vector(env_id, 1, options=self._options | drawn)
 
     def begin(self, seeds: Sequence[int] | int, *, episode: int, spec: ObservationSpec | None = None) -> ShownStream:
         """Begin an episode.
@@ -153,7 +154,7 @@ class Show:
             lines += [f"context: {name_context(self.world, _row(stream))}"] if with_context else []
             return "\n".join(lines)
         if self._mode is None:
-            return "\n".join(f"{name}: {array[0]}" for name, array in stream.observations.items())
+            return "\n".join(f"{name or 'observation'}: {array[0]}" for name, array in stream.observations.items())
         drawn = half_blocks(self.picture(stream)) if self._mode == "rgb_array" else str((stream.env.render() or "")[0])
         return "\n".join([drawn.rstrip(), *self.shown(stream)])
 

@@ -48,10 +48,10 @@ def planted(text, old, new):
     [
         ([], [OTHER], OBJECTS, "0 training maps and 1 test maps"),
         ([ROOM], [], OBJECTS, "1 training maps and 0 test maps"),
-        ([planted(ROOM, "#@.k#", "#@.k")], [OTHER], OBJECTS, "Training map 0 is ragged: line 1 has 4 cells, line 0 has 5"),
+        ([planted(ROOM, "#@.k#", "#@.k")], [OTHER], OBJECTS, "map 0 is ragged: line 1 has 4 cells, line 0 has 5"),
         (["  "], [OTHER], OBJECTS, "Training map 0 is empty"),
         ([ROOM], [ROOM + "#####"], OBJECTS, "Test map 0 is 6 x 5, Training map 0 is 5 x 5"),
-        ([planted(ROOM, "g", "x")], [OTHER], OBJECTS, "Training map 0 has 'x' at line 3, column 3; known are #, ., @, k"),
+        ([planted(ROOM, "g", "x")], [OTHER], OBJECTS, "map 0 has 'x' at line 3, column 3; known are #, ., @, k"),
         ([ROOM, planted(ROOM, "#.#.#", "#.# #")], [OTHER], OBJECTS, "Training map 1 has ' ' at line 2, column 3"),
         ([planted(ROOM, "@", ".")], [OTHER], OBJECTS, "Training map 0 has 0 agents"),
         ([planted(ROOM, "@.", "@@")], [OTHER], OBJECTS, "Training map 0 has 2 agents"),
@@ -143,7 +143,8 @@ from numba import njit
 from envs.worlds.maps import MapConfig, map_functions, map_world, read_maps
 from envs.worlds.maps import no_chance as breakpoints, no_context as context
 
-MAPS = read_maps(*([text] for text in Path(__file__).with_name("maps.txt").read_text().split(";")), objects={"g": "goal"})
+TRAIN, TEST = Path(__file__).with_name("maps.txt").read_text().split(";")
+MAPS = read_maps([TRAIN], [TEST], objects={"g": "goal"})
 begin, observe, move = map_functions(MAPS)
 
 

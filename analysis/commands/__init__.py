@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from typing import assert_never
 
-from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Play, Preregister, Probe, Train, Watch
+from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train
+from analysis.cli_shown import Play, Watch
 from envs.errors import NonFiniteError, UserError
 
 

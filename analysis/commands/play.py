@@ -14,7 +14,7 @@ import numpy as np
 from agents.playing import Played, play
 from agents.recorder import episodes_from
 from agents.seeding import derive_seed
-from analysis.cli import Play
+from analysis.cli_shown import Play
 from analysis.commands.environments import import_packages, parse_options, require_options
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say

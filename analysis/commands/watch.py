@@ -7,7 +7,7 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator
 
-from analysis.cli import Watch
+from analysis.cli_shown import Watch
 from analysis.commands.environments import import_packages
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say

@@ -53,9 +53,9 @@ def read_maps(train: Sequence[str], test: Sequence[str], *, objects: Mapping[str
         objects: Letter -> name; a letter may stand in a map any number of times, each of which gets an entry.
 
     Raises:
-        UserError: The first thing that is wrong: no map, ragged lines, maps of different sizes or too large, an open
-            border, an unknown letter, no agent or two, an object that no path leads to, a letter that no map uses, a map
-            that is drawn twice.
+        UserError: The first thing that is wrong: no map, ragged lines, maps of different sizes or too large, an unknown
+            letter, an open border, no agent or two, an object that no path leads to, a map that is drawn twice, a
+            letter that no map uses.
     """
     _check_letters(objects)
     named = {f"Training map {i}": text for i, text in enumerate(train)}
