@@ -137,25 +137,46 @@ def test_levels_take_the_maps_of_their_split_by_turns():
     assert shown == [0, 1, 2, 0, 1, 3, 3]
 
 
-MODULE = '''"""Drawn: a world whose maps stand in a file of their own."""
+MODULE = '''"""Drawn: maps in a file of their own, chance, an option and an entry that are not of `map_world`."""
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 from numba import njit
-from envs.worlds.maps import MapConfig, map_functions, map_world, read_maps
-from envs.worlds.maps import no_chance as breakpoints, no_context as context
+from envs.worlds.maps import MapConfig, map_functions, map_world, read_maps, no_context as context
 
 TRAIN, TEST = Path(__file__).with_name("maps.txt").read_text().split(";")
 MAPS = read_maps([TRAIN], [TEST], objects={"g": "goal"})
 begin, observe, move = map_functions(MAPS)
+WAITED = MAPS.rows.shape[1]
+
+
+@dataclass(frozen=True)
+class DrawnConfig(MapConfig):
+    slip: float = 0.25
+
+
+class Numbers(NamedTuple):
+    slip: float
 
 
 @njit
 def transition(config, row, action, draws, components):
-    row[0] = move(row, action)
+    if draws[0] < config.slip:
+        row[WAITED] += 1
+    else:
+        row[0] = move(row, action)
     return -1, False
 
 
+@njit
+def breakpoints(config, row, action, channel, cuts):
+    cuts[0] = config.slip
+    return 1
+
+
 def world(config):
-    return map_world(MAPS, config, name="Drawn", module=__name__, rewards={"goal": 1.0})
+    plain = map_world(MAPS, config, name="Drawn", module=__name__, rewards={"goal": 1.0})
+    return replace(plain, kernel_config=Numbers(config.slip), row_size=WAITED + 1, num_channels=1, max_outcomes=2)
 '''
 
 
@@ -170,8 +191,12 @@ def test_an_edited_map_is_compiled_anew(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "drawn", module)
         spec.loader.exec_module(module)
         compile_kernels.cache_clear()
-        world = module.world(module.MapConfig())
+        world = module.world(module.DrawnConfig())
         assert draw_letters(world, world.begin([0], [0])[0]) == first
         shown.append({path.name for path in (tmp_path / "__pycache__").glob("*.nbi")})
     assert len(shown[1]) == 2 * len(shown[0]) > 0, "kernels are cached on disk, those of either drawing"
+    outcomes = world.expand(world.begin([0], [0]))
+    assert outcomes.probability[0, 2].tolist() == [0.25, 0.75]
+    here, below = cell_number(1, 1), cell_number(2, 1)
+    assert outcomes.next_rows[0, 2].tolist() == [[here, 0, below, 1], [below, 0, below, 0]], "slip waits, else down"
     compile_kernels.cache_clear()
