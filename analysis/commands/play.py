@@ -35,7 +35,8 @@ def run(command: Play) -> int:
     require_options(command.env_id, options)
     show = Show(command.env_id, options=options, split=command.split, as_text=True)
     bound = bindings(show.action_names)
-    say(legend(show.action_names), "")
+    if not sys.stdout.isatty():
+        say(legend(show.action_names), "")
     parts: list[Episodes] = []
     # Whoever stops by Ctrl-C keeps what was finished.
     with _keys([*bound, QUIT, RESET]) as keys, suppress(KeyboardInterrupt):
@@ -74,7 +75,9 @@ def _finished(command: Play, show: Show, keys: Iterator[str], *, bound: dict[str
 
         def draw(stream: ShownStream = stream, episode: int = episode) -> None:
             text = show.text(stream, with_context=command.show_context)
-            show_screen(f"episode {episode}, {stream.moment.words()}\n{text}")
+            # A terminal shows one state at a time, so that the keys must stand beside each.
+            keys_line = f"\n{legend(show.action_names)}" if sys.stdout.isatty() else ""
+            show_screen(f"episode {episode}, {stream.moment.words()}\n{text}{keys_line}")
 
         is_ours = show.world is not None
         try:
