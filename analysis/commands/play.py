@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,7 +43,7 @@ def run(command: Play) -> int:
     with _keys([*bound, QUIT, RESET]) as keys, suppress(KeyboardInterrupt):
         for played in _finished(command, show, keys, bound=bound):
             parts.append(episodes_from(played, show.world, env_id=command.env_id, options=options))
-    _conclude(parts, command.record)
+    _conclude(parts, command)
     return 0
 
 
@@ -100,8 +101,9 @@ def _with_seed(played: Played, seed: int) -> Played:
     return dataclasses.replace(played, levels=np.array([seed], np.int64))
 
 
-def _conclude(parts: list[Episodes], path: Path | None) -> None:
+def _conclude(parts: list[Episodes], command: Play) -> None:
     """Say what was earned, and write the episodes where they were asked for."""
+    path = command.record
     if not parts:
         say("No episode was finished" + ("." if path is None else f", so '{path}' was not written."))
         return
@@ -109,4 +111,6 @@ def _conclude(parts: list[Episodes], path: Path | None) -> None:
     say(f"{len(parts)} finished, mean return {np.mean(episode_returns(episodes)):.3g}.")
     if path is not None:
         save_episodes(path, episodes)
-        say(f"Recorded in {path}.", f"Next: valuelab train {episodes.env_id} --demonstrations {path}")
+        given = [("--option", word) for word in command.options] + [("--import", word) for word in command.imports]
+        words = ["valuelab", "train", command.env_id, *itertools.chain.from_iterable(given), "--demonstrations", str(path)]
+        say(f"Recorded in {path}.", f"Next: {shlex.join(words)}")
