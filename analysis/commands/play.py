@@ -112,5 +112,5 @@ def _conclude(parts: list[Episodes], command: Play) -> None:
     if path is not None:
         save_episodes(path, episodes)
         given = [("--option", word) for word in command.options] + [("--import", word) for word in command.imports]
-        words = ["valuelab", "train", command.env_id, *itertools.chain.from_iterable(given), "--demonstrations", str(path)]
-        say(f"Recorded in {path}.", f"Next: {shlex.join(words)}")
+        words = [command.env_id, *itertools.chain.from_iterable(given), "--demonstrations", str(path)]
+        say(f"Recorded in {path}.", f"Next: valuelab train {shlex.join(words)}")
