@@ -15,22 +15,17 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import tyro
 
 from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, ValueEncoder
 from analysis.arguments import one_line, problem_with
+from analysis.cli_shown import Play, Watch
+from analysis.cli_words import Device, EnvId, File, Import, Options, Preset, Run
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
 EXIT_CODES = "Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input, 130 interrupted."
-Device = Literal["auto", "cpu", "cuda"]
-Preset = Literal["quick", "first"]
-Import = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="import", metavar="PACKAGE")]
-Options = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="option", metavar="NAME=VALUE")]
-EnvId = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
-Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-File = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +167,7 @@ class Envs:
     """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
 
 
-Command = Demo | Train | Evaluate | Probe | Compare | Preregister | Envs
+Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Play | Envs
 
 
 def commands() -> dict[str, type[Any]]:

@@ -12,6 +12,7 @@ import pytest
 from analysis import progress
 from analysis.arguments import one_line, problem_with
 from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train, commands, main, parse
+from analysis.cli_shown import Play, Watch
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,8 @@ from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Pr
         (["train", "X-v0", "--value-head", "MOE", "--out", "r"], Train("X-v0", value_head="MOE", out=Path("r"))),
         (["train", "X-v0", "--value_head", "MOE", "--no-tensorboard"], Train("X-v0", value_head="MOE")),
         (["evaluate", "run", "--actor", "V1"], Evaluate(Path("run"), actor="V1")),
+        (["watch", "run", "--split", "train", "--out", "a.gif"], Watch(Path("run"), split="train", out=Path("a.gif"))),
+        (["play", "X-v0", "--show-context", "--record", "f"], Play("X-v0", show_context=True, record=Path("f"))),
         (["probe", "run", "--out", "there"], Probe(Path("run"), out=Path("there"))),
         (["compare", "--arms", "MONO", "MOE", "--seeds", "5"], Compare(arms=("MONO", "MOE"), seeds=5)),
         (["preregister", "file.json", "--preset", "quick"], Preregister(Path("file.json"), preset="quick")),
@@ -65,6 +68,8 @@ def test_settings_of_stages_are_options() -> None:
         (["train", "A-v0", "--value.uniform-share", "1.5"], ["uniform_share", "1.5", "from 0 to 1"]),
         (["train", "A-v0", "--value.discount", "nan"], ["discount", "nan", "from 0 to 1"]),
         (["evaluate", "run", "--actor", "V2"], ["'V2'", "D, V1, both", "Did you mean 'V1'?"]),
+        (["watch", "run", "--split", "tets"], ["'tets'", "train, test", "Did you mean 'test'?"]),
+        (["play"], ["needs ENV_ID"]),
         (["compare", "--preset", "frist"], ["'frist'", "quick, first", "Did you mean 'first'?"]),
         (["compare", "--seeds", "three"], ["--seeds", "'three'", "whole number"]),
         (["compare", "MONO"], ["'MONO'", "options start with --"]),

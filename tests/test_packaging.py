@@ -45,7 +45,7 @@ def test_every_dependency_is_pinned() -> None:
 def test_every_dependency_is_used() -> None:
     source = "\n".join(path.read_text() for package in ("envs", "shards", "agents", "analysis")
                        for path in (ROOT / package).rglob("*.py"))
-    modules = {"scikit-learn": "sklearn", "stable-baselines3": "stable_baselines3"}
+    modules = {"pillow": "PIL", "scikit-learn": "sklearn", "stable-baselines3": "stable_baselines3"}
     for requirement in PROJECT["project"]["dependencies"]:
         name = re.split(r"[<>=]", requirement)[0]
         assert re.search(rf"(import|from) {modules.get(name, name)}\b|['\"]{name}['\"]", source), f"{name} is not used"

@@ -9,6 +9,7 @@ import sys
 from typing import assert_never
 
 from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train
+from analysis.cli_shown import Play, Watch
 from envs.errors import NonFiniteError, UserError
 
 
@@ -49,6 +50,14 @@ def _run(command: Command) -> int:
             from analysis.commands import evaluate
 
             return evaluate.run(command)
+        case Play():
+            from analysis.commands import play
+
+            return play.run(command)
+        case Watch():
+            from analysis.commands import watch
+
+            return watch.run(command)
         case Probe():
             from analysis.commands import probe
 
