@@ -141,7 +141,6 @@ class TestTrain:
         assert "Optimum: not known" in ran.out
 
     def test_the_curve_goes_to_tensorboard_when_asked(self, ran: Ran, tmp_path: Path) -> None:
-        pytest.importorskip("tensorboard")
         assert ran("train", *WORLD, *TINY, "--out", tmp_path / "run", "--tensorboard") == 0
         assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
 
