@@ -51,7 +51,7 @@ class FruitTaskConfig:
         num_locations: Cells where fruit may lie, 1 to 12, fewer than the cells.
         num_fruits: Fruits of an episode, 1 to `num_locations`.
         layout: "random" or "published".
-        num_levels: Levels of each split, at least 1.
+        num_levels: Levels of each split, at least 1; about 30 of the default size can be solved together.
         discount: γ, 0 to 1.
         time_limit: Steps until truncation, at least 1.
     """
@@ -60,7 +60,7 @@ class FruitTaskConfig:
     num_locations: int = 10
     num_fruits: int = 5
     layout: str = "random"
-    num_levels: int = 1000
+    num_levels: int = 10
     discount: float = 0.95
     time_limit: int = 300
 
@@ -200,7 +200,7 @@ FAMILY = Family(
     world,
     {
         "7x7": {"size": 5, "num_locations": 4, "num_fruits": 2},
-        "Published": {"layout": "published"},
+        "Published": {"layout": "published", "num_levels": 1},
         "Fruits1": {"num_fruits": 1},
         "Fruits10": {"num_fruits": 10},
     },
