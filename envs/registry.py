@@ -13,11 +13,14 @@ from envs.errors import UserError, nearest
 from envs.family import Family, Options
 from envs.rows import World
 from envs.vector import GridEnv, GridVectorEnv
-from envs.worlds import crossed_history, multi_need
+from envs.worlds import crossed_history, diamond_ghost, fruit, multi_need, two_doors
 
 WORLDS: dict[str, Family] = {
     "CrossedHistory": crossed_history.FAMILY,
+    "DiamondGhost": diamond_ghost.FAMILY,
+    "FruitTask": fruit.FAMILY,
     "MultiNeed": multi_need.FAMILY,
+    "TwoDoors": two_doors.FAMILY,
 }
 _NAMESPACE, _VERSION = "ValueLab", "v0"
 

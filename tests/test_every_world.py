@@ -19,7 +19,10 @@ README = Path(__file__).parent.parent / "envs" / "README.md"
 
 SMALL = {
     "CrossedHistory": {"size": 3},
+    "DiamondGhost": {"overseen_share": 0.2},
+    "FruitTask": {"size": 3, "num_locations": 4, "num_fruits": 2},
     "MultiNeed": {"size": 3, "num_objects": 2, "drift": 0.3, "wrong_cost": 0.1},
+    "TwoDoors": {"dose": 0.5},
 }
 
 

@@ -22,6 +22,10 @@ PLAYTHROUGHS = {
     ),
     "crossed_history": ("CrossedHistory", {"size": 5}, "LLLLURU"),
     "crossed_history_choice": ("CrossedHistory", {"size": 5, "layout": "choice"}, "DDLLRR"),
+    "diamond_ghost": ("DiamondGhost", {}, "DDURRDDU"),
+    "fruit_task": ("FruitTask", {"size": 4, "num_locations": 5, "num_fruits": 2}, "RRDDDRUDU"),
+    "two_doors": ("TwoDoors", {}, "LLURRU"),
+    "two_doors_crossed": ("TwoDoors", {"layout": "crossed", "size": 3}, "LURU"),
 }
 
 
