@@ -22,7 +22,8 @@ import tyro
 from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, ValueEncoder
 from analysis.arguments import one_line, problem_with
 from analysis.cli_shown import Play, Watch
-from analysis.cli_words import Device, EnvId, File, Import, Options, Preset, Run
+from analysis.cli_studies import Compare, Preregister, Study
+from analysis.cli_words import Device, EnvId, Import, Options, Run
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
 EXIT_CODES = "Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input, 130 interrupted."
@@ -121,53 +122,11 @@ class Probe:
 
 
 @dataclasses.dataclass(frozen=True)
-class Compare:
-    """Compare value heads (arms x worlds x seeds) with controls: table, figures, verdicts."""
-
-    preset: Preset = "quick"
-    """quick: 3 seeds, no verdict. first: six arms, 20 seeds (about 20 minutes on two cores)."""
-    seeds: int | None = None
-    """Number of run seeds instead of the preset's."""
-    first_seed: int = 0
-    """The run seeds are FIRST_SEED, FIRST_SEED + 1, ...; fresh ones make a replication."""
-    arms: tuple[str, ...] | None = None
-    """Arms instead of the preset's, such as MONO MOE ROUTE ROUTE-RAND POS NEG-F."""
-    tests: tuple[str, ...] | None = None
-    """Tests instead of the preset's: T0, CrossedHistory, T3, T5."""
-    workers: int = 2
-    """Worker processes; the numbers do not depend on it."""
-    device: Device = "cpu"
-    """Where the networks run. Such small ones are fastest on the CPU; other devices give other bits, so other cells."""
-    out: Path | None = None
-    """Study folder (default: runs/compare-PRESET). A stopped study goes on where it was."""
-    preregistration: Path | None = None
-    """A file frozen by `valuelab preregister`; deviations from it are flagged in the result."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Preregister:
-    """Freeze a comparison's tests, margins, seeds, arms and rules by hash before it runs."""
-
-    file: File
-    """The file to write; a frozen plan is never overwritten by another."""
-    preset: Preset = "first"
-    """The preset to freeze."""
-    seeds: int | None = None
-    """Number of run seeds instead of the preset's."""
-    first_seed: int = 0
-    """The run seeds are FIRST_SEED, FIRST_SEED + 1, ...; fresh ones make a replication."""
-    arms: tuple[str, ...] | None = None
-    """Arms instead of the preset's."""
-    tests: tuple[str, ...] | None = None
-    """Tests instead of the preset's."""
-
-
-@dataclasses.dataclass(frozen=True)
 class Envs:
     """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
 
 
-Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Play | Envs
+Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Study | Play | Envs
 
 
 def commands() -> dict[str, type[Any]]:

@@ -11,8 +11,9 @@ import pytest
 
 from analysis import progress
 from analysis.arguments import one_line, problem_with
-from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train, commands, main, parse
+from analysis.cli import Command, Demo, Envs, Evaluate, Probe, Train, commands, main, parse
 from analysis.cli_shown import Play, Watch
+from analysis.cli_studies import Compare, Preregister
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from typing import assert_never
 
-from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train
+from analysis.cli import Command, Demo, Envs, Evaluate, Probe, Train
 from analysis.cli_shown import Play, Watch
+from analysis.cli_studies import Compare, Preregister, Study
 from envs.errors import NonFiniteError, UserError
 
 
@@ -70,6 +71,10 @@ def _run(command: Command) -> int:
             from analysis.commands import preregister
 
             return preregister.run(command)
+        case Study():
+            from analysis.commands import study
+
+            return study.run(command)
         case Demo():
             from analysis.commands import demo
 
@@ -85,7 +90,7 @@ def _run(command: Command) -> int:
 def _kept(command: Command) -> str:
     """What an interrupted command leaves behind."""
     match command:
-        case Compare() | Demo():
+        case Compare() | Demo() | Study():
             return "what was finished is kept, and the same command goes on from there."
         case Train():
             return "the agent of the last finished stage is kept, if any; to train again, choose another --out."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agents.device import resolve_device
 from analysis.cells import Cell
-from analysis.cli import Compare
+from analysis.cli_studies import Compare
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
 from analysis.progress import Display, showing

@@ -16,7 +16,8 @@ from agents.evaluation import evaluate
 from agents.fields import settings_to_dict
 from agents.train import CHECKPOINT, CONFIG, CURVE, METRICS, train
 from analysis.cell_files import StudyFolder, finished
-from analysis.cli import Demo, Device
+from analysis.cli import Demo
+from analysis.cli_words import Device
 from analysis.commands.compare import follow
 from analysis.commands.curve_figure import draw_curve
 from analysis.commands.demo_words import Trained, conclusion
