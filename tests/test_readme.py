@@ -16,6 +16,7 @@ from types import ModuleType
 
 import gymnasium
 import numpy as np
+import polars
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
@@ -28,6 +29,7 @@ from analysis.arms import ARMS, CONTRASTS
 from analysis.cli import commands, main, parse
 from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
 from analysis.predictions.locality import MAX_STEPS
+from analysis.statistics import t_interval
 from analysis.studies.comparison import PRESETS, SETUPS, TESTS, make_plan, run_comparison
 from analysis.studies.comparison_words import SCOPE
 from analysis.studies.contest_cells import PLANTS
@@ -343,3 +345,22 @@ def test_the_readme_says_what_it_must() -> None:
 def test_the_scanner_sees_a_planted_fault(what: str, text: str) -> None:
     assert re.search(FORBIDDEN[what], text)
     assert not re.search(FORBIDDEN[what], "torch's CPU build; runs/home/x")
+
+
+def test_the_first_comparison_stands_in_the_readme_as_it_was_written() -> None:
+    """The tables are those that the command wrote, and each mean in them follows from the per-seed scores beside it."""
+    table = (ROOT / "docs" / "first" / "tables.md").read_text().strip()
+    assert table in TEXTS["README.md"]
+    rows = polars.read_csv(ROOT / "docs" / "first" / "scores.csv")
+    columns = {"CrossedHistory": 1, "T0": 2, "T5": 3, "T3": 4}
+    for line in [text for text in table.split("\n\n")[1].splitlines()[2:] if not text.startswith("| V*")]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for test, column in columns.items():
+            chosen = rows.filter(
+                polars.col("test") == test, polars.col("reading") == "score", polars.col("line") == cells[0]
+            )
+            values = chosen["value"].to_numpy()[:, None]
+            assert (cells[column] == "–") == (len(values) == 0)
+            if len(values):
+                interval = t_interval(values)
+                assert cells[column].startswith(f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]")

@@ -38,7 +38,7 @@ from envs.tabular import enumerate_world, value_iteration
 
 TRAIN = "corner_size.train"
 ENV_ID = "ValueLab/CornerMaze-v0"
-SIZES = (1, 3, 5, 8, 11)
+SIZES = (1, 3, 5, 11)
 ANYWHERE = 11
 PUBLISHED = MappingProxyType(
     {
@@ -71,7 +71,7 @@ class Setup:
     noise: float = 0.3
     imitation_updates: int = 2000
     batch_size: int = 256
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     reinforce_steps: int = 0
     conv_channels: tuple[int, ...] = (16, 32)
     num_features: int = 128
