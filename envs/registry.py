@@ -13,10 +13,12 @@ from envs.errors import UserError, nearest
 from envs.family import Family, Options
 from envs.rows import World
 from envs.vector import GridEnv, GridVectorEnv
-from envs.worlds import crossed_history, multi_need
+from envs.worlds import crossed_history, gem_shape, keys_and_chests, multi_need
 
 WORLDS: dict[str, Family] = {
     "CrossedHistory": crossed_history.FAMILY,
+    "GemShape": gem_shape.FAMILY,
+    "KeysAndChests": keys_and_chests.FAMILY,
     "MultiNeed": multi_need.FAMILY,
 }
 _NAMESPACE, _VERSION = "ValueLab", "v0"
