@@ -20,6 +20,15 @@ PLAYTHROUGHS = {
         {"size": 4, "num_objects": 2, "context": "first", "drift": 0.5, "time_limit": 5},
         "RULLDURU",
     ),
+    "multi_need_continuing": (
+        "MultiNeed",
+        {"size": 3, "num_objects": 3, "continuing": True, "context": "first"},
+        "DRLDURDL",
+    ),
+    "keys_and_chests": ("KeysAndChests", {"size": 4}, "RDRDLUDL"),
+    "keys_and_chests_many_keys": ("KeysAndChests", {"size": 4, "num_keys": 3, "num_chests": 1}, "DRRDUULD"),
+    "gem_shape": ("GemShape", {"size": 5, "dose": 1.0, "intended": "shape"}, "DRRRDDLL"),
+    "gem_shape_split": ("GemShape", {"size": 5, "layout": "split"}, "DRRRDDLL"),
     "crossed_history": ("CrossedHistory", {"size": 5}, "LLLLURU"),
     "crossed_history_choice": ("CrossedHistory", {"size": 5, "layout": "choice"}, "DDLLRR"),
 }

@@ -15,8 +15,8 @@ from envs.noise import integer, level_key, uniform
 from envs.rows import FIRST_TEST_LEVEL
 from envs.tabular import enumerate_world, value_iteration
 
-PLANES = ("agent", "yellow", "red", "line", "gem", "wall")
-TARGET, GEM, LINE = ("yellow", "line"), ("yellow", "gem"), ("red", "line")
+PLANES = ("agent", "orange", "blue", "line", "gem", "wall")
+TARGET, GEM, LINE = ("orange", "line"), ("orange", "gem"), ("blue", "line")
 
 
 class GemModel:
@@ -40,7 +40,7 @@ class GemModel:
             self.objects = {first: GEM, second: LINE}
 
     def worth(self, thing):
-        wanted = {"colour": "yellow", "shape": "line"}[self.config.intended]
+        wanted = {"colour": "orange", "shape": "line"}[self.config.intended]
         return 1.0 if self.config.layout == "split" or wanted in thing else 0.0
 
     def step(self, action, draws):
@@ -84,9 +84,9 @@ def test_a_split_level_holds_two_objects_at_equal_distance_that_share_no_attribu
     world = make_world("GemShape", size=size, layout="split")
     planes = world.observe(world.begin([first + number], [0]))["planes"][0]
     (agent,) = cells_of(planes, plane=0)
-    by_word = {word: cells_of(planes, plane=PLANES.index(word)) for word in ("yellow", "red", "line", "gem")}
+    by_word = {word: cells_of(planes, plane=PLANES.index(word)) for word in ("orange", "blue", "line", "gem")}
     assert all(len(cells) == 1 for cells in by_word.values())
-    assert by_word["yellow"] == by_word["gem"] and by_word["red"] == by_word["line"] != by_word["gem"]
+    assert by_word["orange"] == by_word["gem"] and by_word["blue"] == by_word["line"] != by_word["gem"]
     assert distance(agent, by_word["gem"][0]) == distance(agent, by_word["line"][0]) > 0
 
 
