@@ -4,7 +4,7 @@ The interior has size × size cells. The cell at grid row y and grid column x, b
 number 64 · y + x; interior cells have 1 ≤ y, x ≤ size. The rank of an interior cell counts row by row from 0.
 """
 
-# mypy: disable-error-code="call-arg, type-var, operator, return-value"
+# mypy: disable-error-code="call-arg, call-overload, type-var, operator, return-value"
 from __future__ import annotations
 
 import numpy as np

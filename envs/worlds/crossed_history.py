@@ -14,7 +14,7 @@ Here i counts from 0 in either split, and the layouts of the splits are disjoint
 Row: [agent, object_0 .. object_{K-1}, cue]; an absent object is at -1.
 """
 
-# mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator"
+# mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator, misc, has-type"
 from __future__ import annotations
 
 from dataclasses import dataclass

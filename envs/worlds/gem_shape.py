@@ -22,7 +22,7 @@ Source: Langosco et al. (2022), arXiv 2105.14111 (there in mazes; a yellow line 
 red line in 89 % of 102).
 """
 
-# mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator"
+# mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator, misc, has-type"
 from __future__ import annotations
 
 from dataclasses import dataclass
