@@ -41,8 +41,8 @@ class NeedModel:
                 self.objects[i] = (y, x + 1 if x < config.size else 1)
         if self.objects[need] == self.agent:
             if config.continuing:
-                others = [cue for cue in self.cues if self.need_of(cue) != need]
-                self.cue, self.fresh = others[int(draws[-1] * len(others))], True
+                others = sorted((self.need_of(cue), cue) for cue in self.cues if self.need_of(cue) != need)
+                self.cue, self.fresh = others[int(draws[-1] * len(others))][1], True
             return 1.0, need, not config.continuing
         wrong = self.objects.count(self.agent) if config.wrong_cost else 0
         return -config.wrong_cost * wrong, config.num_objects if wrong else -1, False
@@ -236,13 +236,15 @@ def test_a_continuing_world_goes_on_from_where_the_agent_is():
     """At the needed object the next cue is drawn from those of other needs, each with the same chance."""
     world = make_world("MultiNeed", num_objects=3, cues_per_need=2, continuing=True, context="first")
     cells = [cell_number(*place) for place in ((3, 3), (3, 4), (1, 1), (7, 7))]
-    row, right, up = np.array([[*cells, 3, 0]], np.int16), 1, 0
+    row, right, up = np.array([[*cells, 0, 2]], np.int16), 1, 0
+    assert world.context_of(row) == [3]
     outcomes = world.expand(row)
     assert outcomes.probability[0, right] == pytest.approx(np.full(4, 0.25))
     assert not outcomes.terminated.any()
     assert (outcomes.event[0, right] == 0).all() and (outcomes.components[0, right, :, 0] == 1).all()
     after = outcomes.next_rows[0, right]
-    assert sorted(after[:, -2]) == [1, 2, 4, 5] and (after[:, -1] == 1).all(), "a fresh cue of another need"
+    assert sorted(world.context_of(after)) == [1, 2, 4, 5], "a cue of another need"
+    assert (world.observe(after)["vector"].argmax(axis=1) == world.context_of(after)).all(), "shown as it is drawn"
     assert (after[:, 0] == cells[1]).all() and (after[:, 1:4] == cells[1:]).all(), "nothing moves by itself"
     assert outcomes.probability[0, up].tolist() == [1, 0, 0, 0] and outcomes.event[0, up, 0] == -1
 
@@ -284,6 +286,7 @@ def test_outcomes_of_drift_and_the_next_cue_are_all_there_is(options, level, see
     row = world.begin([level], [0])[0]
     outcomes = world.expand(row[None])
     draws = np.random.default_rng(seed).random((400, world.num_channels))
+    draws[0], draws[1] = 0.0, np.nextafter(1.0, 0.0)
     for action in range(4):
         seen = {}
         for draw in draws:

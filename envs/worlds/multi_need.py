@@ -14,8 +14,8 @@ The context is the cue and the event the need: what the agent is shown and what 
 Without drift, continuing and costs V* = γ^(distance − 1), and a level has size² · cues states while cues stay shown or
 hidden. Hidden performance equals reward.
 
-Row: [agent, object_0 .. object_{K-1}, cue, fresh]; where a cue is shown only first, fresh is 1 from its draw to the
-next transition, else 0.
+Row: [agent, object_0 .. object_{K-1}, need, tag]; tag = 2 (cue div K) + fresh, and where a cue is shown only first,
+fresh is 1 from its draw to the next transition, else 0.
 """
 
 # mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator"
@@ -101,13 +101,8 @@ def begin(config, row, level, start):
     """Draw distinct cells from the level; the start is the cue."""
     count = config.num_objects + 1
     scatter(row[:count], level_key(level), config.size)
-    _show(config, row, start)
-
-
-@njit
-def _show(config, row, cue):
-    row[config.num_objects + 1] = cue
-    row[config.num_objects + 2] = 1 if config.context == _FIRST else 0
+    row[count] = start % config.num_objects
+    row[count + 1] = 2 * (start // config.num_objects) + int(config.context == _FIRST)
 
 
 @njit
@@ -119,12 +114,15 @@ def transition(config, row, action, draws, components):
         for i in range(num_objects):
             if draws[i] < config.drift:
                 row[1 + i] = shift_right(row[1 + i], config.size)
-    need = row[num_objects + 1] % num_objects
-    row[num_objects + 2] = 0
-    if row[1 + need] == row[0]:
+    need, tag = row[num_objects + 1], row[num_objects + 2] & ~1
+    met = row[1 + need] == row[0]
+    # No branch here: where a branch stores into the row, numba counts references, and half of the speed is gone.
+    renewed = int(met) * int(config.continuing)
+    next_need, next_tag = _next_cue(config, need, draws[config.cue_channel])
+    row[num_objects + 1] = need + renewed * (next_need - need)
+    row[num_objects + 2] = tag + renewed * (next_tag - tag)
+    if met:
         components[need] = 1.0
-        if config.continuing:
-            _show(config, row, _next_cue(config, need, draws[config.cue_channel]))
         return need, not config.continuing
     event = -1
     if config.costly:
@@ -137,13 +135,11 @@ def transition(config, row, action, draws, components):
 
 @njit
 def _next_cue(config, need, draw):
-    """A cue of another need; `draw` in [0, 1) ranks them need by need within each further cue."""
-    others = config.num_objects - 1
-    rank = int(draw * others * config.cues_per_need)
-    next_need = rank % others
-    if next_need >= need:
-        next_need += 1
-    return rank // others * config.num_objects + next_need
+    """Need and tag of a cue of another need: `draw` in [0, 1) goes by need, and within a need by cue."""
+    place = draw * (config.num_objects - 1)
+    other = int(place)
+    which = int((place - other) * config.cues_per_need)
+    return other + int(other >= need), 2 * which + int(config.context == _FIRST)
 
 
 @njit
@@ -151,8 +147,8 @@ def observe(config, row, planes, vector):
     """Agent and objects in their planes, the cue one-hot where it is shown."""
     for i in range(config.num_objects + 1):
         draw_cell(planes, i, row[i])
-    if config.context == _SHOWN or row[config.num_objects + 2] == 1:
-        vector[row[config.num_objects + 1]] = 1.0
+    if config.context == _SHOWN or row[config.num_objects + 2] & 1 == 1:
+        vector[context(config, row)] = 1.0
 
 
 @njit
@@ -175,14 +171,14 @@ def breakpoints(config, row, action, channel, cuts):
 def _may_reach(config, row, action):
     """Whether the needed object can be where the agent goes; the draws of the drift are not known here."""
     target = move(row[0], action, config.size)
-    needed = row[1 + row[config.num_objects + 1] % config.num_objects]
+    needed = row[1 + row[config.num_objects + 1]]
     return needed == target or (config.drift > 0.0 and shift_right(needed, config.size) == target)
 
 
 @njit
 def context(config, row):
     """The current cue."""
-    return row[config.num_objects + 1]
+    return row[config.num_objects + 1] + config.num_objects * (row[config.num_objects + 2] >> 1)
 
 
 def world(config: MultiNeedConfig) -> World:
