@@ -82,6 +82,16 @@ def require_number(name: str, value: object, *, low: float, high: float) -> None
         raise UserError(f"{name} is {value!r}, allowed is a number from {low:g} to {high:g}; choose one in this range.")
 
 
+def require_flag(name: str, value: object) -> None:
+    """Refuse an option that is neither True nor False.
+
+    Raises:
+        UserError: Naming the option and the value seen.
+    """
+    if not isinstance(value, bool):
+        raise UserError(f"{name} is {value!r}, allowed are True and False (true and false on the command line).")
+
+
 def require_choice(name: str, value: object, *, choices: Sequence[str]) -> None:
     """Refuse an option that is none of the named choices.
 

@@ -13,12 +13,22 @@ from envs.errors import UserError, nearest
 from envs.family import Family, Options
 from envs.rows import World
 from envs.vector import GridEnv, GridVectorEnv
-from envs.worlds import crossed_history, diamond_ghost, fruit, multi_need, two_doors
+from envs.worlds import (
+    crossed_history,
+    diamond_ghost,
+    fruit,
+    gem_shape,
+    keys_and_chests,
+    multi_need,
+    two_doors,
+)
 
 WORLDS: dict[str, Family] = {
     "CrossedHistory": crossed_history.FAMILY,
     "DiamondGhost": diamond_ghost.FAMILY,
     "FruitTask": fruit.FAMILY,
+    "GemShape": gem_shape.FAMILY,
+    "KeysAndChests": keys_and_chests.FAMILY,
     "MultiNeed": multi_need.FAMILY,
     "TwoDoors": two_doors.FAMILY,
 }

@@ -21,7 +21,9 @@ SMALL = {
     "CrossedHistory": {"size": 3},
     "DiamondGhost": {"overseen_share": 0.2},
     "FruitTask": {"size": 3, "num_locations": 4, "num_fruits": 2},
-    "MultiNeed": {"size": 3, "num_objects": 2, "drift": 0.3, "wrong_cost": 0.1},
+    "GemShape": {"size": 3, "dose": 0.5},
+    "KeysAndChests": {"size": 3, "num_keys": 2, "num_chests": 2},
+    "MultiNeed": {"size": 3, "num_objects": 2, "drift": 0.3, "wrong_cost": 0.1, "continuing": True, "cues_per_need": 2},
     "TwoDoors": {"dose": 0.5},
 }
 
