@@ -3,7 +3,8 @@
 `analysis.arguments` checks the words, tyro parses them, and `analysis.commands` runs what they say. This module
 imports nothing heavy, so that `valuelab --help` answers at once.
 
-Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input (one line on stderr), 130 interrupted.
+Exit codes: 0 all well, 1 a study holds failed cells or an environment has faults, 2 bad input (one line on stderr), 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +25,7 @@ from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, 
 from analysis.arguments import one_line, problem_with
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
-EXIT_CODES = "Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input, 130 interrupted."
+EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted."
 Device = Literal["auto", "cpu", "cuda"]
 Preset = Literal["quick", "first"]
 Import = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="import", metavar="PACKAGE")]
@@ -162,12 +164,28 @@ class Envs:
     """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
 
 
-Command = Demo | Train | Evaluate | Probe | Compare | Preregister | Envs
+@dataclasses.dataclass(frozen=True)
+class EnvsCheck:
+    """Find faults in anybody's environment: chance, seeds, resets, spaces, ends of episodes, rendering."""
+
+    env_id: EnvId
+    """A registered Gymnasium id; for an environment of your own, name its package with --import."""
+    seed: int = 0
+    """Seed of all episodes and actions of the check."""
+    steps: int = 16_000
+    """Steps of the survey; the other parts take about as many again."""
+    options: Options = ()
+    """An option of the environment, such as size=5; may be given several times."""
+    imports: Import = ()
+    """A package to import first; may be given several times."""
+
+
+Command = Demo | Train | Evaluate | Probe | Compare | Preregister | Envs | EnvsCheck
 
 
 def commands() -> dict[str, type[Any]]:
-    """The commands by the word that calls them."""
-    return {command.__name__.lower(): command for command in get_args(Command)}
+    """The commands by the word, or the two words, that call them: EnvsCheck by "envs check"."""
+    return {re.sub(r"(?<=[a-z])(?=[A-Z])", " ", one.__name__).lower(): one for one in get_args(Command)}
 
 
 def overview() -> str:
@@ -182,6 +200,8 @@ def parse(words: Sequence[str]) -> Command:
     if list(words[:1]) in (["-h"], ["--help"]):
         print(overview())
         raise SystemExit(0)
+    if " ".join(words[:2]) in commands():
+        words = [" ".join(words[:2]), *words[2:]]
     problem = problem_with(words, commands())
     if problem is None:
         errors = io.StringIO()

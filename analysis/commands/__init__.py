@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import assert_never
 
-from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train
+from analysis.cli import Command, Compare, Demo, Envs, EnvsCheck, Evaluate, Preregister, Probe, Train
 from envs.errors import NonFiniteError, UserError
 
 
@@ -16,9 +16,9 @@ def run_command(command: Command) -> int:
     """Run a command.
 
     Returns:
-        The exit code: 0 all well, 1 a study holds failed cells, 2 bad input or a value that is not finite (one line on
-        stderr says which), 130 interrupted (one line says what is kept). Any other exception is a fault of the program
-        or of somebody's environment, and keeps its traceback.
+        The exit code: 0 all well, 1 a study holds failed cells or an environment has faults, 2 bad input or a value
+        that is not finite (one line on stderr says which), 130 interrupted (one line says what is kept). Any other
+        exception is a fault of the program or of somebody's environment, and keeps its traceback.
     """
     try:
         return _run(command)
@@ -69,6 +69,10 @@ def _run(command: Command) -> int:
             from analysis.commands import envs
 
             return envs.run()
+        case EnvsCheck():
+            from analysis.commands import envs_check
+
+            return envs_check.run(command)
         case _:
             assert_never(command)
 

@@ -50,7 +50,7 @@ def _check_metadata(subject: Subject, metadata: Any) -> None:
 def check_calls_out_of_order(subject: Subject) -> None:
     """A step before the first reset, an action that is not in the space, a second close, steps after the end."""
     env = subject.fresh()
-    action = subject.planner(env, stream=2).random(1)[0]
+    action = subject.planner("order", env).random(1)[0]
     if _accepts(env, action):
         subject.findings.add(STEP_BEFORE_RESET, "step before the first reset raised no error")
     with subject.player() as player:
@@ -87,7 +87,7 @@ def _check_after_end(subject: Subject) -> None:
     for episode in ended:
         with subject.player() as player:
             player.play_episode(episode.actions, seed=episode.seed)
-            for action in subject.planner(player.env, stream=3).random(_STEPS_AFTER_END):
+            for action in subject.planner("after the end", player.env).random(_STEPS_AFTER_END):
                 try:
                     paid.append(float(player.env.step(action)[1]))
                 except Exception:

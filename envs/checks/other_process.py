@@ -1,4 +1,4 @@
-"""The same play in another process under another hash seed; as a program, that other process.
+"""The same play in another process under another hash seed.
 
 The order of a set of strings follows from the hash seed of the process, so within one process nobody sees that an env
 depends on it. Only an env that is made from a registration by name can be made again elsewhere.
@@ -53,8 +53,8 @@ def _played_there(asked: dict[str, Any]) -> list[dict[str, str]] | str:
     surroundings = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__], input=json.dumps(asked), env=surroundings, timeout=_SECONDS,
-            capture_output=True, text=True, check=True,
+            [sys.executable, "-c", f"from {__name__} import answer; answer()"], input=json.dumps(asked),
+            env=surroundings, timeout=_SECONDS, capture_output=True, text=True, check=True,
         )  # fmt: skip
         # Packages may greet on stdout, so what counts is the last line.
         facts: list[dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
@@ -65,7 +65,8 @@ def _played_there(asked: dict[str, Any]) -> list[dict[str, str]] | str:
     return facts
 
 
-def _answer() -> None:
+def answer() -> None:
+    """What the other process runs: play as stdin asks, and print the facts of each moment as JSON."""
     asked = json.load(sys.stdin)
     spec = EnvSpec.from_json(asked["spec"])
     subject = Subject(
@@ -73,7 +74,3 @@ def _answer() -> None:
         seed=asked["seed"], num_steps=asked["num_steps"], findings=Findings(), clock=Clock(_SECONDS),
     )  # fmt: skip
     print("\n" + json.dumps([moment.facts for moment in subject.solo(0)]))
-
-
-if __name__ == "__main__":
-    _answer()

@@ -23,7 +23,8 @@ from envs.checks.subject import CUT, Subject, global_chance
 
 _PLAYS = 2
 _EPISODES = 6
-_ANOTHER_DAY = 100_001.5
+_ANOTHER_DAY = 90_061
+"""Seconds of a day, an hour, a minute and a second, so that each of them changes."""
 
 
 def check_repeats(subject: Subject) -> None:
@@ -57,9 +58,9 @@ def _check_unseeded_reset(subject: Subject, number: int) -> None:
     A third instance shows whether these generators are all that a reset depends on; where they are not, nothing is
     concluded.
     """
-    first_seed, other_seed = subject.seeds(2, stream=20 + number)
+    first_seed, other_seed = subject.seeds(f"leftovers {number}", 2)
     with subject.player() as player, subject.player() as idle, subject.player() as control, global_chance(0):
-        planner = subject.planner(player.env, stream=20 + number)
+        planner = subject.planner(f"leftovers {number}", player.env)
         player.play_episode(planner.sticky(4 * CUT), seed=first_seed)
         idle.reset(seed=first_seed)
         control.reset(seed=other_seed)
@@ -109,6 +110,6 @@ def _shifted_clock() -> Iterator[None]:
     now, now_ns = time.time, time.time_ns
     with (
         mock.patch("time.time", lambda: now() + _ANOTHER_DAY),
-        mock.patch("time.time_ns", lambda: now_ns() + int(_ANOTHER_DAY * 1e9)),
+        mock.patch("time.time_ns", lambda: now_ns() + _ANOTHER_DAY * 10**9),
     ):
         yield

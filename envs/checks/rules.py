@@ -33,8 +33,8 @@ RAISES = Rule(
 )
 RESULT_SHAPE = Rule(
     "result-shape",
-    "reset(seed=, options=) returns (observation, info), and step Gymnasium's five values",
-    "return (observation, info) or (observation, reward, terminated, truncated, info); seed and options default to None",
+    "reset returns (observation, info), and step (observation, reward, terminated, truncated, info)",
+    "return these tuples, and let seed and options be keyword arguments that default to None",
 )
 SPACES = Rule(
     "spaces",

@@ -9,9 +9,9 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 
+from envs.checks.moments import Moment
 from envs.checks.rules import SEED_ALIASED, SEED_IGNORED, UNSEEDED_REPEATS
 from envs.checks.subject import Subject, global_chance
-from envs.checks.values import key_of
 
 _SHORT, _LONG = 12, 64
 _STEPS = 8
@@ -24,7 +24,7 @@ Stream = tuple[str, ...]
 
 def check_seeds(subject: Subject) -> None:
     """Streams of neighbouring, far and unrelated seeds against each other."""
-    base, *others = subject.seeds(1 + _OTHERS, stream=40)
+    base, *others = subject.seeds("seeds", 1 + _OTHERS)
     seeds = [base, *(base + offset for offset in _OFFSETS), *others]
     streams = {seed: stream(subject, seed, _SHORT) for seed in dict.fromkeys(seeds)}
     if len(set(streams.values())) == 1:
@@ -34,14 +34,29 @@ def check_seeds(subject: Subject) -> None:
     _check_aliases(subject, streams)
 
 
-def stream(subject: Subject, seed: int, num_episodes: int) -> Stream:
-    """The first episodes after a seeded reset in a fresh instance, one short text for each."""
-    with global_chance(0), subject.player() as player:
-        plan = subject.planner(player.env, stream=40).mixed(_STEPS)
-        return tuple(
-            key_of({str(n): key_of(moment.facts) for n, moment in enumerate(moments)})
-            for moments in (player.play_episode(plan, seed=None if n else seed) for n in range(num_episodes))
-        )
+def stream(subject: Subject, seed: int | None, num_episodes: int, *, num_resets: int = 0, chance: int = 0) -> Stream:
+    """Episodes of a fresh instance.
+
+    Args:
+        subject: The env.
+        seed: Given to the first reset.
+        num_episodes: Episodes to play.
+        num_resets: Resets before them, without a step.
+        chance: Seed of the global generators.
+
+    Returns:
+        One short text for each episode; info has no part in it.
+    """
+    with global_chance(chance), subject.player() as player:
+        plan = subject.planner("seeds", player.env).mixed(_STEPS)
+        seeds = itertools.chain([seed], itertools.repeat(None))
+        for _ in range(num_resets):
+            player.reset(seed=next(seeds))
+        return tuple(_told(player.play_episode(plan, seed=next(seeds))) for _ in range(num_episodes))
+
+
+def _told(moments: Sequence[Moment]) -> str:
+    return "; ".join(f"{one.observation} {one.reward} {one.terminated} {one.truncated}" for one in moments)
 
 
 def modal_share(items: Sequence[str]) -> float:
@@ -51,14 +66,7 @@ def modal_share(items: Sequence[str]) -> float:
 
 def _check_ignored(subject: Subject, seed: int, num_seeds: int) -> None:
     """All seeds are alike: then episodes must be so after any number of resets, or chance does not heed the seed."""
-    episodes = []
-    for num_resets in range(_SHORT):
-        with global_chance(0), subject.player() as player:
-            player.reset(seed=seed)
-            for _ in range(num_resets):
-                player.reset()
-            plan = subject.planner(player.env, stream=40).mixed(_STEPS)
-            episodes.append(key_of({str(n): m.observation for n, m in enumerate(player.play_episode(plan, seed=None))}))
+    episodes = [stream(subject, seed, 1, num_resets=count)[0] for count in range(1, _SHORT + 1)]
     if modal_share(episodes) <= 0.5:
         what = f"{num_seeds} seeds give the same {_SHORT} episodes, although resets without a seed differ"
         subject.findings.add(SEED_IGNORED, what, seen=f"seeds {seed} and {seed + 1}")
@@ -71,13 +79,7 @@ def _check_unseeded(subject: Subject, streams: dict[int, Stream]) -> None:
     if all(len(set(episodes)) == 1 for episodes in streams.values()):
         what = "every reset() without a seed repeats the episode, although seeds give different ones"
         subject.findings.add(UNSEEDED_REPEATS, what, seen=f"{_SHORT} equal episodes after seed {next(iter(streams))}")
-        return
-    firsts = []
-    for number in range(_SHORT):
-        with global_chance(number), subject.player() as player:
-            plan = subject.planner(player.env, stream=40).mixed(_STEPS)
-            firsts.append(key_of({str(n): m.observation for n, m in enumerate(player.play_episode(plan, seed=None))}))
-    if len(set(firsts)) == 1:
+    elif len({stream(subject, None, 1, chance=number) for number in range(_SHORT)}) == 1:
         what = "the first reset() of every fresh instance gives the same episode, although seeds give different ones"
         subject.findings.add(UNSEEDED_REPEATS, what, seen=f"{_SHORT} equal episodes")
 

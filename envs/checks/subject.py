@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,20 +59,19 @@ class Subject:
     clock: Clock
     episodes: list[Episode] = field(default_factory=list)
 
-    def fresh(self, **options: Any) -> Env:
+    def fresh(self) -> Env:
         """A fresh instance; raises Broken where it cannot be made."""
         self.clock.check()
         try:
-            return self.make(**options)
+            return self.make()
         # What a foreign env raises is a finding.
         except Exception as error:
             self.findings.add(RAISES, "the env cannot be made", seen=f"{type(error).__name__}: {error}")
             raise Broken from error
 
-    def player(self, *, scribbles: bool = False, **options: Any) -> Player:
+    def player(self, *, scribbles: bool = False) -> Player:
         """A player of a fresh instance."""
-        env = self.fresh(**options)
-        return Player(env, findings=self.findings, clock=self.clock, scribbles=scribbles)
+        return Player(self.fresh(), findings=self.findings, clock=self.clock, scribbles=scribbles)
 
     @property
     def spec(self) -> EnvSpec | None:
@@ -81,14 +81,14 @@ class Subject:
         env.close()
         return spec
 
-    def seeds(self, count: int, *, stream: int) -> list[int]:
+    def seeds(self, stream: str, count: int) -> list[int]:
         """Seeds below 2**30, apart for each stream."""
-        entropy = np.random.SeedSequence([self.seed, stream])
+        entropy = np.random.SeedSequence([self.seed, *stream.encode()])
         return [int(word) % 2**30 for word in entropy.generate_state(count)]
 
-    def planner(self, env: Env, *, stream: int) -> Planner:
-        """A planner of the env's actions."""
-        return Planner(env.action_space, self.seeds(1, stream=1000 + stream)[0])
+    def planner(self, stream: str, env: Env) -> Planner:
+        """A planner of the env's actions, another one for each stream."""
+        return Planner(env.action_space, self.seeds(f"actions of {stream}", 1)[0])
 
     def solo(self, number: int, *, scribbles: bool = False, chance: int = 0) -> list[Moment]:
         """Play number `number` in a fresh instance, which nothing else uses meanwhile.
@@ -98,9 +98,10 @@ class Subject:
             scribbles: Overwrite what was returned.
             chance: Seed of the global generators.
         """
-        with global_chance(chance), self.player(scribbles=scribbles) as player:
+        with global_chance(chance):
             before = _chance_state()
-            moments = player.play(self.plan(player, number), seed=self.play_seed(number), cut=CUT)
+            with self.player(scribbles=scribbles) as player:
+                moments = player.play(self.plan(player, number), seed=self.play_seed(number), cut=CUT)
             if _chance_state() != before:
                 self.findings.add(GLOBAL_CHANCE, "the env draws from a global generator, or seeds it")
         return moments
@@ -108,18 +109,18 @@ class Subject:
     def plan(self, player: Player, number: int) -> Plan:
         """The plan of play `number`."""
         length = max(20, min(_LONGEST_PLAY, self.num_steps // 20))
-        return self.planner(player.env, stream=number).mixed(length)
+        return self.planner(f"play {number}", player.env).mixed(length)
 
     def play_seed(self, number: int) -> int:
         """The seed of play `number`."""
-        return self.seeds(1, stream=number)[0]
+        return self.seeds(f"play {number}", 1)[0]
 
     def survey(self, tell: Callable[[float], None]) -> None:
         """Play many episodes, long ones among them, each from a seed of its own, in one instance."""
-        seeds = self.seeds(_MOST_EPISODES, stream=1)
+        seeds = self.seeds("survey", _MOST_EPISODES)
         longest = max(50, min(_LONGEST_EPISODE, self.num_steps // 12))
         with global_chance(0), self.player() as player:
-            plans = self.planner(player.env, stream=1).survey(longest)
+            plans = self.planner("survey", player.env).survey(longest)
             left = self.num_steps
             for seed, plan in zip(seeds, plans, strict=False):
                 moments = player.play_episode(plan[:left], seed=seed)
@@ -145,12 +146,12 @@ def global_chance(number: int) -> Iterator[None]:
 
 
 def _chance_state() -> tuple[Any, ...]:
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002
-    return random.getstate(), repr(numpy_state["state"]["pos"]), numpy_state["state"]["key"].tobytes()
+    words = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    return random.getstate(), words["key"].tobytes(), words["pos"]
 
 
-def maker(env: str | Make) -> tuple[str, Make]:
-    """Name and factory of an env, given by its id or by a factory."""
+def maker(env: str | Make, options: Mapping[str, Any]) -> tuple[str, Make]:
+    """Name and factory of an env, given by its id or by a factory, and its options."""
     if not isinstance(env, str):
-        return getattr(env, "__name__", type(env).__name__), env
-    return env, lambda **options: gymnasium.make(env, disable_env_checker=True, **options)
+        return getattr(env, "__name__", type(env).__name__), functools.partial(env, **options)
+    return env, functools.partial(gymnasium.make, env, disable_env_checker=True, **options)
