@@ -54,7 +54,7 @@ class SoundGrid(gymnasium.Env):
     def step(self, action: int) -> tuple[Any, Any, Any, Any, Any]:
         if not self.is_running:
             raise ResetNeeded("call reset first")
-        if not self.action_space.contains(action):
+        if not self.accepts(action):
             raise ValueError(f"action {action} is not in {self.action_space}")
         self.clock += 1
         self.move((action + self.slips()) % 4)
@@ -62,6 +62,9 @@ class SoundGrid(gymnasium.Env):
         terminated, truncated = self.flags()
         self.is_running = not (terminated or truncated)
         return self.observation(), reward, terminated, truncated, self.info()
+
+    def accepts(self, action: Any) -> bool:
+        return bool(self.action_space.contains(action))
 
     def move(self, action: int) -> None:
         self.agent = np.clip(self.agent + MOVES[action], 0, SIZE - 1)
@@ -144,8 +147,8 @@ class HashOrder(SoundGrid):
 
     def place(self, chance):
         super().place(chance)
-        for name, cell in zip({"agent", "coin", "goal"}, [self.agent, self.coin, self.goal], strict=True):
-            setattr(self, name, cell)
+        first, *_, last = {f"cell {n}" for n in range(SIZE**2)}
+        self.coin, self.goal = (np.array(divmod(int(name.split()[1]), SIZE)) for name in (first, last))
 
 
 class KeptCoin(SoundGrid):

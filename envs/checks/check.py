@@ -15,7 +15,7 @@ from envs.checks.repeats import check_instances, check_leftovers, check_repeats
 from envs.checks.report import Findings, Report
 from envs.checks.rules import GLOBAL_CHANCE, NONDETERMINISM, RESULT_SHAPE, SEED_IGNORED, Rule
 from envs.checks.seeding import check_seeds
-from envs.checks.subject import Subject, maker
+from envs.checks.subject import Subject, global_chance, maker
 from envs.errors import require_integer, require_number
 
 Progress = Callable[[float, str], None]
@@ -84,7 +84,7 @@ def check_env(
     require_number("seconds", seconds, low=0.001, high=10**6)
     name, make = maker(env, options or {})
     subject = Subject(make, seed=seed, num_steps=num_steps, findings=Findings(), clock=Clock(seconds))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), global_chance(0):
         # What Gymnasium warns of is found by the rules, with a place and a cure.
         warnings.simplefilter("ignore")
         _run(subject, progress or (lambda share, part: None))

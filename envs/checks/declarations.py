@@ -8,7 +8,6 @@ from gymnasium import spaces
 
 from envs.checks.players import Broken, Env
 from envs.checks.rules import (
-    CLOSE,
     INVALID_ACTION,
     METADATA,
     PAYS_AFTER_END,
@@ -23,20 +22,18 @@ _STEPS_AFTER_END = 6
 
 def check_declarations(subject: Subject) -> None:
     """Spaces and metadata; raises Broken where there are no spaces to play with."""
-    env = subject.fresh()
-    for name in ("observation_space", "action_space"):
-        space = getattr(env, name, None)
-        if not isinstance(space, spaces.Space):
-            subject.findings.add(SPACES, f"{name} is no Gymnasium space", seen=space)
-            raise Broken
-    _check_metadata(subject, getattr(env, "metadata", None))
-    other = subject.fresh()
-    shared = [name for name in ("observation_space", "action_space") if getattr(env, name) is getattr(other, name)]
+    names = ("observation_space", "action_space")
+    with subject.player() as player, subject.player() as other:
+        _check_metadata(subject, getattr(player.env, "metadata", None))
+        for name in names:
+            space = getattr(player.env, name, None)
+            if not isinstance(space, spaces.Space):
+                subject.findings.add(SPACES, f"{name} is no Gymnasium space", seen=space)
+                raise Broken
+        shared = [name for name in names if getattr(player.env, name) is getattr(other.env, name)]
     if shared:
         what = "two instances have one object, so that seeding or sampling it in one changes the other"
         subject.findings.add(SHARED_SPACES, what, seen=", ".join(shared))
-    env.close()
-    other.close()
 
 
 def _check_metadata(subject: Subject, metadata: Any) -> None:
@@ -49,17 +46,17 @@ def _check_metadata(subject: Subject, metadata: Any) -> None:
 
 def check_calls_out_of_order(subject: Subject) -> None:
     """A step before the first reset, an action that is not in the space, a second close, steps after the end."""
-    env = subject.fresh()
-    action = subject.planner("order", env).random(1)[0]
-    if _accepts(env, action):
-        subject.findings.add(STEP_BEFORE_RESET, "step before the first reset raised no error")
+    with subject.player() as player:
+        if _accepts(player.env, subject.planner("order", player.env).random(1)[0]):
+            subject.findings.add(STEP_BEFORE_RESET, "step before the first reset raised no error")
     with subject.player() as player:
         player.reset(seed=0)
         space = player.env.action_space
         if isinstance(space, spaces.Discrete) and _accepts(player.env, int(space.start + space.n)):
             seen = f"action {space.start + space.n} of {space}"
             subject.findings.add(INVALID_ACTION, "step raised no error", seen=seen)
-    _check_second_close(subject, env)
+        # Leaving the block closes once more.
+        player.close()
     _check_after_end(subject)
 
 
@@ -70,14 +67,6 @@ def _accepts(env: Env, action: Any) -> bool:
     except Exception:
         return False
     return True
-
-
-def _check_second_close(subject: Subject, env: Env) -> None:
-    try:
-        env.close()
-        env.close()
-    except Exception as error:
-        subject.findings.add(CLOSE, "a second close raised an error", seen=f"{type(error).__name__}: {error}")
 
 
 def _check_after_end(subject: Subject) -> None:

@@ -36,7 +36,14 @@ class Moment(NamedTuple):
     @property
     def where(self) -> str:
         """The place in words."""
-        return f"episode {self.episode}, " + (f"step {self.step}" if self.step else "its reset")
+        return place(self.episode, self.step)
+
+
+def place(episode: int, step: int) -> str:
+    """A place in words; step 0 is the reset."""
+    return (
+        f"episode {episode}, step {step}" if step else f"reset of episode {episode}" if episode else "before any reset"
+    )
 
 
 def parting(first: list[Moment], second: list[Moment]) -> tuple[Moment, str] | None:

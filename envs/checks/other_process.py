@@ -15,7 +15,7 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
-from envs.checks.players import Clock
+from envs.checks.players import Broken, Clock
 from envs.checks.report import Findings
 from envs.checks.rules import OTHER_PROCESS
 from envs.checks.subject import Subject
@@ -73,4 +73,7 @@ def answer() -> None:
         lambda **options: gymnasium.make(spec, disable_env_checker=True, **options),
         seed=asked["seed"], num_steps=asked["num_steps"], findings=Findings(), clock=Clock(_SECONDS),
     )  # fmt: skip
-    print("\n" + json.dumps([moment.facts for moment in subject.solo(0)]))
+    try:
+        print("\n" + json.dumps([moment.facts for moment in subject.solo(0)]))
+    except Broken:
+        sys.exit(str(next(subject.findings.ordered())))

@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 
 from envs.checks.actions import Plan
-from envs.checks.moments import Moment, observation_key
+from envs.checks.moments import Moment, observation_key, place
 from envs.checks.report import Findings
 from envs.checks.rules import (
     ACTION_CHANGED,
@@ -76,15 +76,20 @@ class Player:
         self.env, self.episode, self.step_index = env, 0, 0
         self._findings, self._clock, self._scribbles = findings, clock, scribbles
         self._kept: deque[tuple[Any, Any, Facts, str]] = deque()
-        self._spaces = {name: copy.deepcopy(getattr(env, name)) for name in ("observation_space", "action_space")}
+        declared = {name: getattr(env, name, None) for name in ("observation_space", "action_space")}
+        copies = {name: copy.deepcopy(space) for name, space in declared.items()}
         # A space of somebody's own may compare by identity, so that its copy tells nothing.
-        self._spaces = {name: space for name, space in self._spaces.items() if space == getattr(env, name)}
+        self._spaces = {name: space for name, space in copies.items() if space == declared[name]}
 
     def __enter__(self) -> Player:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._look_at_spaces()
+        self.close()
+
+    def close(self) -> None:
+        """Close the env."""
         try:
             self.env.close()
         # A foreign env may fail in any way; here and below that is a finding.
@@ -146,7 +151,7 @@ class Player:
     @property
     def where(self) -> str:
         """The place in words."""
-        return f"episode {self.episode}, step {self.step_index}"
+        return place(self.episode, self.step_index)
 
     def _call(self, name: str, call: Callable[[], Any]) -> Any:
         self._clock.check()
@@ -177,9 +182,9 @@ class Player:
 
     def _look_at_spaces(self) -> None:
         for name, space in self._spaces.items():
-            if getattr(self.env, name) != space:
-                what = f"{name} was {space} and changed"
-                self._findings.add(SPACES, what, seen=getattr(self.env, name), where=self.where)
+            now = getattr(self.env, name, None)
+            if now != space:
+                self._findings.add(SPACES, f"{name} was {space} and changed", seen=now, where=self.where)
 
     def _look_again(self) -> None:
         """Whether what was returned some steps ago is still what it was."""

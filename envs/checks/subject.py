@@ -59,27 +59,22 @@ class Subject:
     clock: Clock
     episodes: list[Episode] = field(default_factory=list)
 
-    def fresh(self) -> Env:
-        """A fresh instance; raises Broken where it cannot be made."""
+    def player(self, *, scribbles: bool = False) -> Player:
+        """A player of a fresh instance; raises Broken where none can be made."""
         self.clock.check()
         try:
-            return self.make()
+            env = self.make()
         # What a foreign env raises is a finding.
         except Exception as error:
             self.findings.add(RAISES, "the env cannot be made", seen=f"{type(error).__name__}: {error}")
             raise Broken from error
-
-    def player(self, *, scribbles: bool = False) -> Player:
-        """A player of a fresh instance."""
-        return Player(self.fresh(), findings=self.findings, clock=self.clock, scribbles=scribbles)
+        return Player(env, findings=self.findings, clock=self.clock, scribbles=scribbles)
 
     @property
     def spec(self) -> EnvSpec | None:
         """The env's registration, None where it was made by hand."""
-        env = self.fresh()
-        spec: EnvSpec | None = getattr(env, "spec", None)
-        env.close()
-        return spec
+        with self.player() as player:
+            return player.env.spec
 
     def seeds(self, stream: str, count: int) -> list[int]:
         """Seeds below 2**30, apart for each stream."""
