@@ -3,7 +3,8 @@
 `analysis.arguments` checks the words, tyro parses them, and `analysis.commands` runs what they say. This module
 imports nothing heavy, so that `valuelab --help` answers at once.
 
-Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input (one line on stderr), 130 interrupted.
+Exit codes: 0 all well, 1 a study holds failed cells or an environment has faults, 2 bad input (one line on stderr), 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +23,12 @@ import tyro
 
 from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, ValueEncoder
 from analysis.arguments import one_line, problem_with
-from analysis.cli_shown import Play, Watch
+from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
 from analysis.cli_words import Device, EnvId, Import, Options, Run
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
-EXIT_CODES = "Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input, 130 interrupted."
+EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,12 +128,12 @@ class Envs:
     """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
 
 
-Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Study | Play | Envs
+Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Study | Play | Envs | EnvsCheck
 
 
 def commands() -> dict[str, type[Any]]:
-    """The commands by the word that calls them."""
-    return {command.__name__.lower(): command for command in get_args(Command)}
+    """The commands by the word, or the two words, that call them: EnvsCheck by "envs check"."""
+    return {re.sub(r"(?<=[a-z])(?=[A-Z])", " ", one.__name__).lower(): one for one in get_args(Command)}
 
 
 def overview() -> str:
@@ -146,6 +148,8 @@ def parse(words: Sequence[str]) -> Command:
     if list(words[:1]) in (["-h"], ["--help"]):
         print(overview())
         raise SystemExit(0)
+    if " ".join(words[:2]) in commands():
+        words = [" ".join(words[:2]), *words[2:]]
     problem = problem_with(words, commands())
     if problem is None:
         errors = io.StringIO()

@@ -1,4 +1,4 @@
-"""The commands that show an environment: by hand, and with a trained agent at play."""
+"""The commands that look at an environment: its faults, by hand, and with a trained agent at play."""
 
 from __future__ import annotations
 
@@ -47,5 +47,21 @@ class Watch:
     """Seconds between states."""
     out: Path | None = None
     """Write an animation instead: a file that ends in .gif, .png or .apng."""
+    imports: Import = ()
+    """A package to import first; may be given several times."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvsCheck:
+    """Find faults in anybody's environment: chance, seeds, resets, spaces, ends of episodes, rendering."""
+
+    env_id: EnvId
+    """A registered Gymnasium id; for an environment of your own, name its package with --import."""
+    seed: int = 0
+    """Seed of all episodes and actions of the check."""
+    steps: int = 16_000
+    """Steps of the survey; the other parts take about as many again."""
+    options: Options = ()
+    """An option of the environment, such as size=5; may be given several times."""
     imports: Import = ()
     """A package to import first; may be given several times."""

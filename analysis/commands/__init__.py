@@ -9,7 +9,7 @@ import sys
 from typing import assert_never
 
 from analysis.cli import Command, Demo, Envs, Evaluate, Probe, Train
-from analysis.cli_shown import Play, Watch
+from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
 from envs.errors import NonFiniteError, UserError
 
@@ -18,9 +18,9 @@ def run_command(command: Command) -> int:
     """Run a command.
 
     Returns:
-        The exit code: 0 all well, 1 a study holds failed cells, 2 bad input or a value that is not finite (one line on
-        stderr says which), 130 interrupted (one line says what is kept). Any other exception is a fault of the program
-        or of somebody's environment, and keeps its traceback.
+        The exit code: 0 all well, 1 a study holds failed cells or an environment has faults, 2 bad input or a value
+        that is not finite (one line on stderr says which), 130 interrupted (one line says what is kept). Any other
+        exception is a fault of the program or of somebody's environment, and keeps its traceback.
     """
     try:
         return _run(command)
@@ -83,6 +83,10 @@ def _run(command: Command) -> int:
             from analysis.commands import envs
 
             return envs.run()
+        case EnvsCheck():
+            from analysis.commands import envs_check
+
+            return envs_check.run(command)
         case _:
             assert_never(command)
 
