@@ -13,10 +13,13 @@ from envs.errors import UserError, nearest
 from envs.family import Family, Options
 from envs.rows import World
 from envs.vector import GridEnv, GridVectorEnv
-from envs.worlds import crossed_history, multi_need
+from envs.worlds import corner_maze, crossed_history, decorrelated_maze, dish_maze, multi_need
 
 WORLDS: dict[str, Family] = {
+    "CornerMaze": corner_maze.FAMILY,
     "CrossedHistory": crossed_history.FAMILY,
+    "DecorrelatedMaze": decorrelated_maze.FAMILY,
+    "DishMaze": dish_maze.FAMILY,
     "MultiNeed": multi_need.FAMILY,
 }
 _NAMESPACE, _VERSION = "ValueLab", "v0"

@@ -18,7 +18,10 @@ from envs.tabular import enumerate_world, start_value, value_iteration
 README = Path(__file__).parent.parent / "envs" / "README.md"
 
 SMALL = {
+    "CornerMaze": {"size": 3, "corner_size": 2},
     "CrossedHistory": {"size": 3},
+    "DecorrelatedMaze": {"size": 7},
+    "DishMaze": {"size": 3, "layout": "apart"},
     "MultiNeed": {"size": 3, "num_objects": 2, "drift": 0.3, "wrong_cost": 0.1},
 }
 
