@@ -18,9 +18,8 @@ class DishModel(MazeModel):
     def __init__(self, config, *, level):
         self.size, draws, near = config.size, Draws(level), {}
         while len(near) < 3:
-            self.free, self.agent = carved(draws, config), None
-            while self.agent not in self.free:
-                self.agent = interior(self.size)[draws.integer(self.size**2)]
+            self.free = carved(draws, config)
+            self.agent = interior(self.size)[draws.integer(self.size**2)]
             near = paths_from(self.free, self.agent)
         self.goal = draws.choice(near.keys() - {self.agent})
         self.dish = self.goal

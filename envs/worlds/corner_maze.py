@@ -99,12 +99,12 @@ class Numbers(NamedTuple):
 @njit
 def begin(config, row, level, start):
     """Carve until the corner has a free neighbour, then place agent and cheese among the cells that it reaches."""
-    walls, key = config.walls, level_key(level)
-    counter = carve(walls, config.maze, row, key, 0)
-    flood(walls, row, _CORNER)
-    while count_marks(walls, row, walls.size) < 2:
+    walls, key, num_reached = config.walls, level_key(level), 0
+    counter = np.int64(0)  # as a literal it would have all generators compiled twice
+    while num_reached < 2:
         counter = carve(walls, config.maze, row, key, counter)
         flood(walls, row, _CORNER)
+        num_reached = count_marks(walls, row, walls.size)
     set_mark(walls, row, _CORNER, False)
     row[0] = take_marked(walls, row, walls.size, key, counter)
     set_mark(walls, row, _CORNER, True)

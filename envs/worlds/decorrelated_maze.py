@@ -96,11 +96,12 @@ def begin(config, row, level, start):
     counter = _place(walls, row, key, displacement)
     fill_walls(walls, row)
     clear_marks(walls, row)
-    open_cell(walls, row, row[1])
-    counter = walk_to_tree(walls, row, row[0], key, counter)
-    while branch_length(walls, row, row[0]) != path:
-        counter = walk_to_tree(walls, row, row[0], key, counter)
-    open_branch(walls, row, row[0])
+    open_cell(walls, row, int(row[1]))
+    agent, length = int(row[0]), -1
+    while length != path:
+        counter = walk_to_tree(walls, row, agent, key, counter)
+        length = branch_length(walls, row, agent)
+    open_branch(walls, row, agent)
     grow_tree(walls, row, key, counter)
     clear_marks(walls, row)
 

@@ -8,8 +8,8 @@ Layouts:
 - "train": the dish is under the cheese; with probability `dose` they are apart.
 - "apart": they are apart in every level.
 
-The agent starts at a free cell, drawn uniformly; the cheese and a dish apart are drawn uniformly from the other cells
-that it can reach, all distinct. Where it can reach fewer than two, the maze is carved anew. A level's maze, start and
+The agent's cell is drawn uniformly; the cheese and a dish apart uniformly from the other cells that it can reach, all
+distinct. Where it stands in a wall or can reach fewer than two, maze and cell are drawn anew. A level's maze, start and
 cheese depend neither on the layout nor on the dose: the same level under two of them differs in the dish alone.
 
 The task is "cheese on a dish" of jaxgmg (Sadek et al. 2025, arXiv 2507.03068); here the dish never ends an episode.
@@ -40,7 +40,6 @@ from envs.worlds.walls import (
     count_marks,
     draw_walls,
     flood,
-    is_wall,
     move,
     row_size,
     set_mark,
@@ -103,31 +102,23 @@ class Numbers(NamedTuple):
 
 @njit
 def begin(config, row, level, start):
-    """Carve until the agent can reach two other cells, then place cheese and dish."""
-    walls, key = config.walls, level_key(level)
-    counter = _place_agent(config, row, key, 0)
-    while count_marks(walls, row, walls.size) < 3:
-        counter = _place_agent(config, row, key, counter)
-    set_mark(walls, row, row[0], False)
+    """Carve, and draw the agent's cell, until it can reach two others; then place cheese and dish among these."""
+    walls, key, num_reached = config.walls, level_key(level), 0
+    counter = np.int64(0)  # as a literal it would have all generators compiled twice
+    while num_reached < 3:
+        counter = carve(walls, config.maze, row, key, counter)
+        agent = cell_of_rank(integer(key, counter, walls.size**2), walls.size)
+        flood(walls, row, agent)
+        num_reached = count_marks(walls, row, walls.size)
+        counter += 1
+    row[0] = agent
+    set_mark(walls, row, agent, False)
     row[1] = take_marked(walls, row, walls.size, key, counter)
     row[2] = row[1]
     if config.layout != _TRAIN or uniform(key, counter + 1, 0) < config.dose:
         row[2] = take_marked(walls, row, walls.size, key, counter + 2)
     row[3] = 0
     clear_marks(walls, row)
-
-
-@njit
-def _place_agent(config, row, key, counter):
-    """Carve a maze, draw cells until one is free, and mark what can be reached from it."""
-    walls = config.walls
-    counter = carve(walls, config.maze, row, key, counter)
-    row[0] = 0
-    while is_wall(walls, row, row[0]):
-        row[0] = cell_of_rank(integer(key, counter, walls.size**2), walls.size)
-        counter += 1
-    flood(walls, row, row[0])
-    return counter
 
 
 @njit
