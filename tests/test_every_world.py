@@ -18,8 +18,11 @@ from envs.tabular import enumerate_world, start_value, value_iteration
 README = Path(__file__).parent.parent / "envs" / "README.md"
 
 SMALL = {
+    "CornerMaze": {"size": 3, "corner_size": 2},
     "CrossedHistory": {"size": 3},
+    "DecorrelatedMaze": {"size": 7},
     "DiamondGhost": {"overseen_share": 0.2},
+    "DishMaze": {"size": 3, "layout": "apart"},
     "FruitTask": {"size": 3, "num_locations": 4, "num_fruits": 2},
     "GemShape": {"size": 3, "dose": 0.5},
     "KeysAndChests": {"size": 3, "num_keys": 2, "num_chests": 2},
