@@ -22,6 +22,9 @@ PLAYTHROUGHS = {
     ),
     "crossed_history": ("CrossedHistory", {"size": 5}, "LLLLURU"),
     "crossed_history_choice": ("CrossedHistory", {"size": 5, "layout": "choice"}, "DDLLRR"),
+    "corner_maze": ("CornerMaze", {"size": 5, "corner_size": 3, "num_levels": 13}, "UUULLRDRU"),
+    "dish_maze": ("DishMaze", {"size": 5, "layout": "apart", "generator": "tree"}, "RDUDLLLLUUD"),
+    "decorrelated_maze": ("DecorrelatedMaze", {"size": 7, "num_levels": 16}, "DRRDDRRDDLLLLU"),
 }
 
 
