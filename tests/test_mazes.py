@@ -34,9 +34,7 @@ def test_a_generator_carves_what_it_says_and_connects_it(generator, size, level,
     draws = Draws(level)
     expected = carved(draws, world.config)
     assert carve(walls, world.kernel_config.maze, row, draws.key, 0) == draws.count
-    free = {
-        (y, x) for y in range(size + 2) for x in range(size + 2) if not is_wall(walls, row, cell_number(y, x))
-    }
+    free = {(y, x) for y in range(size + 2) for x in range(size + 2) if not is_wall(walls, row, cell_number(y, x))}
     assert free == expected
     if generator != "blocks":
         assert paths_from(free, min(free)).keys() == free

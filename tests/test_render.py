@@ -35,6 +35,9 @@ PLAYTHROUGHS = {
     "fruit_task": ("FruitTask", {"size": 4, "num_locations": 5, "num_fruits": 2}, "RRDDDRUDU"),
     "two_doors": ("TwoDoors", {}, "LLURRU"),
     "two_doors_crossed": ("TwoDoors", {"layout": "crossed", "size": 3}, "LURU"),
+    "corner_maze": ("CornerMaze", {"size": 5, "corner_size": 3, "num_levels": 13}, "UUULLRDRU"),
+    "dish_maze": ("DishMaze", {"size": 5, "layout": "apart", "generator": "tree"}, "RDUDLLLLUUD"),
+    "decorrelated_maze": ("DecorrelatedMaze", {"size": 7, "num_levels": 16}, "DRRDDRRDDLLLLU"),
 }
 
 

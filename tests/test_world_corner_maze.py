@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,9 +14,10 @@ from reference_models import assert_kernel_agrees, cell_number, cells_of, interi
 from scipy import stats
 
 from envs import UserError, make_world
-from envs.tabular import enumerate_world, policy_evaluation, value_iteration
+from envs.tabular import enumerate_world, policy_evaluation, start_value, value_iteration
 
 CORNER = (1, 1)
+README = Path(__file__).parent.parent / "envs" / "README.md"
 
 
 class CornerModel(MazeModel):
@@ -140,6 +144,12 @@ def test_the_proxy_goal_is_optimal_in_training_and_not_off_the_distribution(corn
         assert proxy == pytest.approx(best, abs=1e-9)
     else:
         assert (proxy <= best + 1e-9).all() and proxy.mean() < 0.5 * best.mean()
+
+
+def test_the_page_gives_the_optimum_off_the_distribution():
+    mdp = enumerate_world(make_world("CornerMaze", corner_size=11), np.arange(100))
+    printed = float(re.search(r"\(([\d.]+) at corner size 11\)", README.read_text())[1])
+    assert start_value(mdp, value_iteration(mdp).values) == pytest.approx(printed, abs=6e-5)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ V* = γ^(path distance to the cheese − 1). Hidden performance equals reward.
 Row: [agent, cheese, dish, visited, walls.., marks..]; the marks are zero.
 """
 
-# mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator"
+# mypy: disable-error-code="no-untyped-def, arg-type, assignment, call-arg, type-var, operator"
 from __future__ import annotations
 
 from dataclasses import dataclass
