@@ -38,7 +38,7 @@ from envs.tabular import enumerate_world, value_iteration
 
 TRAIN = "corner_size.train"
 ENV_ID = "ValueLab/CornerMaze-v0"
-SIZES = (1, 3, 5, 11)
+SIZES = (1, 5, 11)
 ANYWHERE = 11
 PUBLISHED = MappingProxyType(
     {
@@ -75,7 +75,7 @@ class Setup:
     reinforce_steps: int = 0
     conv_channels: tuple[int, ...] = (16, 32)
     num_features: int = 128
-    num_episodes: int = 2000
+    num_episodes: int = 1000
 
 
 @cell_function(TRAIN, version=1, seconds=60.0)
@@ -230,7 +230,7 @@ def _ends(per_seed: Mapping[int, float]) -> tuple[float, float] | None:
 QUESTION = Question(
     name="corner-size",
     asks="Does D seek the cheese where it never was in training, by the size of the corner that it lay in?",
-    rule="discounted return of D (sampled) on 2,000 held-out levels with the cheese anywhere, corner size 11 minus 1, "
+    rule="discounted return of D (sampled) on 1,000 held-out levels with the cheese anywhere, corner size 11 minus 1, "
     "paired by seed: an effect where the 95 % t interval over at least 10 seeds excludes 0",
     does_not_show="why D fails off the distribution: it may seek the corner, or merely not know the way to cheese that "
     "it never saw; the visits to the bare corner speak for the first. The published numbers come from another learner",
