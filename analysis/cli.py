@@ -21,6 +21,7 @@ import tyro
 
 from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, ValueEncoder
 from analysis.arguments import one_line, problem_with
+from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
 EXIT_CODES = "Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input, 130 interrupted."
@@ -31,6 +32,9 @@ Options = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(na
 EnvId = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
 Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
 File = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+SomeImitation = Annotated[dict[str, Any], ImitationConfig, tyro.conf.arg(constructor=some_of(ImitationConfig))]
+SomeReinforce = Annotated[dict[str, Any], ReinforceConfig, tyro.conf.arg(constructor=some_of(ReinforceConfig))]
+SomeValue = Annotated[dict[str, Any], ValueConfig, tyro.conf.arg(constructor=some_of(ValueConfig))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +66,9 @@ class Train:
     demonstrations: Path | None = None
     """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had."""
     num_demonstrations: int | None = None
-    """Episodes of the expert (default: 20000 of an exact expert, which cost little, 500 found by search)."""
-    demonstration_noise: float = 0.0
-    """Share of random actions in an exact expert's, which shows D states off its path."""
+    """Episodes of the expert (default: 40000 of an exact expert, which cost little, 200 found by search)."""
+    demonstration_noise: float | None = None
+    """Share of random actions in an exact expert's, which shows D states off its path (default: 0.6)."""
     episodes: int = 256
     """Episodes per reported return."""
     seed: int = 0
@@ -79,12 +83,18 @@ class Train:
     """An option of the environment, such as size=5 (`valuelab envs` lists ours); may be given several times."""
     imports: Import = ()
     """A package to import first, so that it can register its environments; may be given several times."""
-    imitation: ImitationConfig = ImitationConfig()
-    """Settings of the stage imitate; left alone, those that suit the environment."""
-    reinforce: ReinforceConfig = ReinforceConfig()
-    """Settings of the stage reinforce; left alone, those that suit the environment."""
-    value: ValueConfig = ValueConfig()
-    """Settings of the stage value; left alone, those that suit the environment."""
+    imitation: SomeImitation = dataclasses.field(default_factory=dict)
+    """Settings of the stage imitate; what is left out suits the environment."""
+    reinforce: SomeReinforce = dataclasses.field(default_factory=dict)
+    """Settings of the stage reinforce; what is left out suits the environment."""
+    value: SomeValue = dataclasses.field(default_factory=dict)
+    """Settings of the stage value; what is left out suits the environment."""
+
+    def __post_init__(self) -> None:
+        """Refuse wrong values of settings, whatever the environment."""
+        ImitationConfig(**self.imitation)
+        ReinforceConfig(**self.reinforce)
+        ValueConfig(**self.value)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,18 +9,22 @@ import re
 import socket
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.evaluation import evaluate
+from agents.fields import settings_to_dict
+from agents.presets import recommended
 from agents.train import train
 from analysis import progress
-from analysis.cli import main
+from analysis.cli import Train, main, parse
 from analysis.commands import demo, probe
 from analysis.commands.environments import parse_options
 from analysis.commands.optimum import exact_optimum, search_optimum
 from analysis.commands.runs import open_run
+from analysis.commands.train import config_of
 from analysis.instruments.probes import ProbeSettings
 from analysis.predictions.crossed_history import crossing
 from analysis.probe import ProbeBudget, probe_agent
@@ -101,6 +105,31 @@ def content(folder: Path) -> dict[str, str]:
 
 
 class TestTrain:
+    @pytest.mark.parametrize(
+        ("words", "changed"),
+        [
+            ([], {}),
+            (["--num-demonstrations", "500"], {"num_demonstrations": 500}),
+            (["--demonstration-noise", "0"], {"demonstration_noise": 0.0}),
+            (["--reinforce.num-steps", "200000"], {"reinforce": {"num_steps": 200_000}}),
+            (["--reinforce.num-steps", "50000"], {"reinforce": {"num_steps": 50_000}}),
+            (["--value.num-updates", "10000", "--value.anneal"], {"value": {"num_updates": 10_000, "anneal": True}}),
+            (["--value.target", "monte_carlo"], {"value": {"target": "monte_carlo"}}),
+            (["--imitation.learning-rate", "0.003"], {"imitation": {"learning_rate": 0.003}}),
+            (["--encoder", "conv"], {"agent": {"encoder": "conv"}}),
+        ],
+    )
+    def test_what_is_given_replaces_its_own_field_and_no_other(
+        self, words: list[str], changed: dict[str, Any]
+    ) -> None:
+        """Also where the value given is the plain default of `TrainConfig`, which the preset departs from."""
+        command = parse(["train", "ValueLab/MultiNeed-v0", "--seed", "7", *words])
+        assert isinstance(command, Train)
+        expected = settings_to_dict(recommended("ValueLab/MultiNeed-v0", seed=7))
+        for name, value in changed.items():
+            expected[name] = {**expected[name], **value} if isinstance(value, dict) else value
+        assert settings_to_dict(config_of(command)) == expected
+
     def test_it_says_what_matters_and_what_to_do_next(self, ran: Ran) -> None:
         assert ran("train", *WORLD, *TINY, "--seed", 3) == 0
         folder = Path("runs/ValueLab-MultiNeed-v0-MONO-seed3")

@@ -43,22 +43,23 @@ def run(command: Train) -> int:
 
 
 def config_of(command: Train) -> TrainConfig:
-    """The settings of a run: what the command left at its default is what suits the environment (`agents.presets`).
+    """The settings of a run: what suits the environment (`agents.presets`), but for the fields that the command gives.
 
     Raises:
         UserError: a wrong value.
     """
-    plain, best = TrainConfig(), recommended(command.env_id, seed=command.seed)
-    names = ("imitation", "reinforce", "value", "num_demonstrations", "demonstration_noise")
-    asked = {name: getattr(command, name) for name in names}
-    given = {name: value for name, value in asked.items() if value not in (None, getattr(plain, name))}
+    best = recommended(command.env_id, seed=command.seed)
+    counts = {name: getattr(command, name) for name in ("num_demonstrations", "demonstration_noise")}
     agent = dataclasses.replace(
         best.agent, encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
     )
-    source = "auto" if command.demonstrations is None else str(command.demonstrations)
     return dataclasses.replace(
-        best, agent=agent, stages=command.stages, demonstrations=source, device=command.device,
-        num_evaluation_episodes=command.episodes, **given,
+        best, agent=agent, stages=command.stages, device=command.device, num_evaluation_episodes=command.episodes,
+        demonstrations="auto" if command.demonstrations is None else str(command.demonstrations),
+        imitation=dataclasses.replace(best.imitation, **command.imitation),
+        reinforce=dataclasses.replace(best.reinforce, **command.reinforce),
+        value=dataclasses.replace(best.value, **command.value),
+        **{name: value for name, value in counts.items() if value is not None},
     )  # fmt: skip
 
 
