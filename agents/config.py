@@ -12,6 +12,7 @@ from agents.fields import check_fields, refuse
 
 ValueEncoder = Literal["scratch", "imitated", "shared"]
 ValueTarget = Literal["monte_carlo", "td_lambda"]
+RouteEncoder = Literal["routed", "global", "stopped"]
 Stage = Literal["imitate", "reinforce", "value"]
 
 
@@ -46,7 +47,7 @@ class AgentConfig:
     num_contexts: int = 0
     num_events: int = 0
     route_gate: bool = False
-    route_encoder: Literal["routed", "global", "stopped"] = "routed"
+    route_encoder: RouteEncoder = "routed"
     value_encoder: ValueEncoder = "scratch"
 
     def __post_init__(self) -> None:

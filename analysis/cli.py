@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, ValueEncoder
+from agents.config import ImitationConfig, ReinforceConfig, RouteEncoder, Stage, ValueConfig, ValueEncoder
 from analysis.arguments import one_line, problem_with
 from analysis.some_settings import some_of
 
@@ -59,6 +59,9 @@ class Train:
     """How V is built: MONO, MOE, ROUTE, POS or NEG-F."""
     value_encoder: ValueEncoder = "scratch"
     """V's encoder: its own (scratch), a frozen copy of D's (imitated), or D's itself (shared)."""
+    route_encoder: RouteEncoder | None = None
+    """What reaches V's encoder from ROUTE: each part's own events (routed), all errors (global), or nothing (stopped);
+    left out, global, but routed on CrossedHistory."""
     encoder: str = "mlp"
     """How E is built: mlp, conv or gru."""
     stages: tuple[Stage, ...] = ("imitate", "reinforce", "value")

@@ -117,6 +117,11 @@ class TestTrain:
             (["--value.target", "monte_carlo"], {"value": {"target": "monte_carlo"}}),
             (["--imitation.learning-rate", "0.003"], {"imitation": {"learning_rate": 0.003}}),
             (["--encoder", "conv"], {"agent": {"encoder": "conv"}}),
+            (["--value-head", "ROUTE"], {"agent": {"head": "ROUTE"}}),
+            (
+                ["--value-head", "ROUTE", "--route-encoder", "routed"],
+                {"agent": {"head": "ROUTE", "route_encoder": "routed"}},
+            ),
         ],
     )
     def test_what_is_given_replaces_its_own_field_and_no_other(

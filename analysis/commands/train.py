@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agents.config import TrainConfig
+from agents.config import AgentConfig, TrainConfig
 from agents.device import resolve_device
 from agents.environments import make_vector, world_of
 from agents.observations import ObservationSpec
@@ -24,6 +24,7 @@ from analysis.commands.returns import measure, show
 from analysis.progress import Display, showing
 from envs.errors import UserError
 from envs.storage import remove
+from shards.registry import HEADS
 
 OnRow = Callable[[dict[str, Any]], None]
 
@@ -46,21 +47,34 @@ def config_of(command: Train) -> TrainConfig:
     """The settings of a run: what suits the environment (`agents.presets`), but for the fields that the command gives.
 
     Raises:
-        UserError: a wrong value.
+        UserError: a wrong value, or one that nothing would read.
     """
     best = recommended(command.env_id, seed=command.seed)
     counts = {name: getattr(command, name) for name in ("num_demonstrations", "demonstration_noise")}
-    agent = dataclasses.replace(
-        best.agent, encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
-    )
     return dataclasses.replace(
-        best, agent=agent, stages=command.stages, device=command.device, num_evaluation_episodes=command.episodes,
+        best, agent=_agent_of(command, best.agent), stages=command.stages, device=command.device,
+        num_evaluation_episodes=command.episodes,
         demonstrations="auto" if command.demonstrations is None else str(command.demonstrations),
         imitation=dataclasses.replace(best.imitation, **command.imitation),
         reinforce=dataclasses.replace(best.reinforce, **command.reinforce),
         value=dataclasses.replace(best.value, **command.value),
         **{name: value for name, value in counts.items() if value is not None},
     )  # fmt: skip
+
+
+def _agent_of(command: Train, best: AgentConfig) -> AgentConfig:
+    agent = dataclasses.replace(
+        best, encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
+    )
+    if command.route_encoder is None:
+        return agent
+    if command.value_head in HEADS and HEADS[command.value_head].credit != "routed":
+        routed = ", ".join(name for name, entry in HEADS.items() if entry.credit == "routed")
+        raise UserError(
+            f"--route-encoder is {command.route_encoder!r}, but value head {command.value_head!r} routes nothing; "
+            f"leave it out, or choose --value-head {routed}."
+        )
+    return dataclasses.replace(agent, route_encoder=command.route_encoder)
 
 
 def default_folder(command: Train) -> Path:
