@@ -227,7 +227,8 @@ class TrainConfig:
         stages: which stages run; the order is fixed.
         seed: the one seed from which all streams derive.
         num_demonstrations: episodes to imitate.
-        demonstrations: ``auto`` (exact expert for our worlds, else search), ``expert``, ``search``, or a file's path.
+        demonstrations: ``auto`` (exact expert for our worlds, search elsewhere; none, and imitation is left out, where
+            neither is to be had), ``expert``, ``search``, or a file's path.
         demonstration_noise: share of uniform actions in an exact expert's, which shows D states off its path.
         num_evaluation_episodes: episodes per reported return.
         device: ``auto``, ``cpu`` or ``cuda``.

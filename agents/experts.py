@@ -32,24 +32,36 @@ def find_demonstrations(
         options: of the world, or of `gymnasium.make`.
 
     Raises:
-        UserError: "expert" without a kernel, "search" where no plan is found, or a file that cannot be read or is of
-            another environment.
+        UserError: "expert" without a kernel or in a world that cannot be solved, "search" where no plan is found, or a
+            file that cannot be read or is of another environment.
     """
-    asked, seed = config.demonstrations, config.seed
+    asked = config.demonstrations
     if asked not in ("auto", "expert", "search"):
         return _of_file(asked, env_id)
-    if world is not None and asked != "search":
-        noise, count = config.demonstration_noise, config.num_demonstrations
-        shown = demonstrate(world, world.levels("train"), num_episodes=count, seed=seed, noise=noise)
-        return corrected(shown, world, seed=seed) if noise > 0.0 else shown
-    if asked == "expert":
+    if asked == "expert" and world is None:
         raise UserError(f"demonstrations is 'expert', but {env_id} has no kernel to solve; use 'search' or a file.")
     try:
-        return _searched(env_id, config, options)
+        return _searched(env_id, config, options) if world is None or asked == "search" else _exact(world, config)
     except UserError as error:
         if asked == "search":
             raise
-        return f"no expert was found ({error})"
+        if asked == "auto":
+            return f"no expert was found ({_cause(error)})"
+        raise UserError(
+            f"demonstrations is 'expert', but {env_id} cannot be solved ({_cause(error)}); choose options with fewer "
+            "states or outcomes, a file of episodes, or 'auto', which then leaves imitation out."
+        ) from error
+
+
+def _exact(world: World, config: TrainConfig) -> Episodes:
+    noise, count, seed = config.demonstration_noise, config.num_demonstrations, config.seed
+    shown = demonstrate(world, world.levels("train"), num_episodes=count, seed=seed, noise=noise)
+    return corrected(shown, world, seed=seed) if noise > 0.0 else shown
+
+
+def _cause(error: UserError) -> str:
+    """What is wrong, without a cure that is meant for other callers."""
+    return str(error).partition("; ")[0].rstrip(".")
 
 
 def corrected(episodes: Episodes, world: World, *, seed: int) -> Episodes:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.actors import actors_of
 from agents.agent import AlphaAgent, build_agent, num_actions_of
 from agents.checkpoint import save_agent
 from agents.config import AgentConfig, TrainConfig
@@ -215,8 +216,8 @@ class _Run:
         return agent
 
     def measure(self, agent: AlphaAgent) -> dict[str, Any]:
-        """Greedy returns of D, and of V1 where the world has a kernel, on training and held-out levels."""
-        actors = ("D",) if self.world is None else ("D", "V1")
+        """Greedy returns of D, and of V1 where it can look ahead, on training and held-out levels."""
+        actors = actors_of(self.world)
         splits = ("test",) if self.world is None else ("train", "test")
         count, seed = self.config.num_evaluation_episodes, derive_seed(self.config.seed, "metrics")
 

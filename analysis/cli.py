@@ -67,7 +67,8 @@ class Train:
     stages: tuple[Stage, ...] = ("imitate", "reinforce", "value")
     """The stages to run; their order is fixed."""
     demonstrations: Path | None = None
-    """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had."""
+    """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had, and
+    the word `expert` or `search` insists on one."""
     num_demonstrations: int | None = None
     """Episodes of the expert (default: 40000 of an exact expert, which cost little, 200 found by search)."""
     demonstration_noise: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from agents.exact import policy_table, value_accuracy
 from agents.experts import corrected
 from agents.presets import recommended
 from agents.train import train
+from envs import demonstrations
 from envs.demonstrations import demonstrate
 from envs.episodes import episode_returns
 from envs.errors import NonFiniteError, UserError
@@ -69,6 +71,26 @@ def test_stages_can_be_left_out_and_an_env_without_expert_skips_one(tmp_path: Pa
     result = train("CartPole-v1", only, tmp_path / "cart")
     assert {row["stage"] for row in rows_of(tmp_path / "cart")} == {"reinforce"}
     assert any("imitate is left out" in note and "pays before the end" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [({"drift": 0.1, "num_levels": 1}, "more than 20000 states"), ({"num_objects": 6, "drift": 0.2}, "64 outcomes")],
+)
+def test_a_world_that_cannot_be_solved_is_trained_without_imitation(
+    options: dict[str, Any], cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The real limit takes ten seconds to reach.
+    monkeypatch.setattr(demonstrations, "enumerate_world", functools.partial(enumerate_world, max_states=20_000))
+    only = TrainConfig(**{**vars(SMALL), "stages": ("imitate", "reinforce")})
+    result = train(ENV_ID, only, tmp_path / "run", options=options)
+    assert {row["stage"] for row in rows_of(tmp_path / "run")} == {"reinforce"}
+    (note,) = [note for note in result.notes if "imitate is left out" in note]
+    assert cause in note and "max_states" not in note
+    insisting = TrainConfig(**{**vars(only), "demonstrations": "expert"})
+    with pytest.raises(UserError, match=f"'expert', but .* cannot be solved .*{cause}.*; choose options") as refusal:
+        train(ENV_ID, insisting, tmp_path / "other", options=options)
+    assert "max_states" not in str(refusal.value)
 
 
 def test_a_foreign_env_is_imitated_and_its_text_is_dropped(tmp_path: Path) -> None:

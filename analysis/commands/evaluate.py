@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agents.actors import actors_of
 from agents.device import resolve_device
 from agents.environments import world_of
 from analysis.cli import Evaluate
@@ -31,10 +32,12 @@ def run(command: Evaluate) -> int:
 
 
 def _actors(asked: str, opened: Run) -> tuple[str, ...]:
-    """The actors to play; "both" leaves V1 out, and says so, where there is no kernel."""
+    """The actors to play; "both" leaves V1 out, and says so, where it cannot look ahead."""
     if asked != "both":
         return (asked,)
-    if world_of(opened.env_id, opened.options) is None:
-        say(f"Actor V1 is left out: it looks ahead with a world's kernel, which {opened.env_id} has not.")
-        return ("D",)
-    return ("D", "V1")
+    world = world_of(opened.env_id, opened.options)
+    actors = actors_of(world)
+    if "V1" not in actors:
+        lacks = "a world's kernel, which {} has not" if world is None else "listed outcomes, of which {} has too many"
+        say(f"Actor V1 is left out: it looks ahead with {lacks.format(opened.env_id)}.")
+    return actors

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agents.actors import actors_of
 from agents.config import AgentConfig, TrainConfig
 from agents.device import resolve_device
 from agents.environments import make_vector, world_of
@@ -141,7 +142,7 @@ def curve_writer(folder: Path, *, wanted: bool) -> Iterator[OnRow | None]:
 
 def finish(result: TrainResult, env_id: str, options: dict[str, Any], *, config: TrainConfig) -> None:
     """Print returns against the optimum, where files lie, and the next commands."""
-    actors = ("D",) if world_of(env_id, options) is None else ("D", "V1")
+    actors = actors_of(world_of(env_id, options))
     with showing("evaluate") as display:
         lines = measure(
             result.agent, env_id, options=options, actors=actors, num_episodes=config.num_evaluation_episodes,
