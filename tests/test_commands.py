@@ -11,8 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import gymnasium as gym
 import pytest
 
+from agents import environments
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.evaluation import evaluate
 from agents.fields import settings_to_dict
@@ -49,6 +51,19 @@ SETUP = Setup(
     num_demonstrations=60, imitation_updates=20, reinforce_steps=0, num_episodes=120, encoder_sizes=(16, 16),
     hidden_size=48, value_updates=20, batch_size=32, num_checked_levels=2,
 )  # fmt: skip
+
+
+class Endless(gym.Env[int, int]):
+    """Nothing ever happens, and nobody says when it is over."""
+
+    observation_space, action_space = gym.spaces.Discrete(2), gym.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        return action, 0.0, False, False, {}
 
 
 class Ran:
@@ -173,6 +188,20 @@ class TestTrain:
         assert ran("train", "FrozenLake-v1", *TINY, "--out", tmp_path / "run") == 0
         assert "Stage imitate is left out" in ran.out
         assert "Optimum: not known" in ran.out
+
+    def test_an_env_without_a_time_limit_gets_one_and_the_table_says_so(
+        self, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(environments, "DEFAULT_TIME_LIMIT", 50)
+        monkeypatch.setitem(gym.registry, "Endless-v0", gym.envs.registration.EnvSpec("Endless-v0", Endless))
+        assert ran("train", "Endless-v0", *TINY, "--out", tmp_path / "run") == 0
+        (played,) = read_json(tmp_path / "run" / "metrics.json")["evaluations"]
+        assert played["mean_length"] == 50 and played["num_cut"] == played["num_episodes"] == 16
+        words = " ".join(ran.out.split())
+        assert "16 of 16 episodes of D were cut after 50 steps" in words and "max_episode_steps=N" in words
+        assert ran("train", "Endless-v0", *TINY, "--option", "max_episode_steps=30", "--out", tmp_path / "b") == 0
+        (played,) = read_json(tmp_path / "b" / "metrics.json")["evaluations"]
+        assert (played["mean_length"], played["num_cut"]) == (30, 0)
 
     def test_the_curve_goes_to_tensorboard_when_asked(self, ran: Ran, tmp_path: Path) -> None:
         pytest.importorskip("tensorboard")

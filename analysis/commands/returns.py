@@ -84,6 +84,7 @@ def show(lines: Sequence[Line], *, title: str) -> None:
         "share of episodes that the world ended, not the time limit."
     ]
     notes += dict.fromkeys(_optimum_note(line.optimum) for line in lines)
+    notes += [_cut_note(line.played) for line in lines if line.played.num_cut]
     say(*(part for note in notes for part in wrapped(note)))
 
 
@@ -91,6 +92,13 @@ def _optimum_note(optimum: Optimum) -> str:
     if optimum.discounted is None:
         return f"Optimum: {optimum.words}"
     return f"Optimum ({'discounted' if optimum.undiscounted is None else 'undiscounted'}): {optimum.words}."
+
+
+def _cut_note(played: Evaluation) -> str:
+    return (
+        f"{played.num_cut} of {len(played.returns)} episodes of {played.actor} were cut after {played.given_limit} "
+        "steps, since the environment has no time limit (--option max_episode_steps=N of `valuelab train` sets one)."
+    )
 
 
 def _row(line: Line) -> tuple[str, ...]:
