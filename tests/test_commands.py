@@ -14,17 +14,18 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
-from agents import environments
+from agents import environments, experts, optimum
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.evaluation import evaluate
+from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
+from agents.optimum import NUM_SEARCHED, exact_optimum, search_optimum
 from agents.presets import recommended
 from agents.train import train
 from analysis import progress
 from analysis.cli import Train, main, parse
 from analysis.commands import demo, probe
 from analysis.commands.environments import parse_options
-from analysis.commands.optimum import exact_optimum, search_optimum
 from analysis.commands.runs import open_run
 from analysis.commands.train import config_of
 from analysis.instruments.probes import ProbeSettings
@@ -32,7 +33,9 @@ from analysis.predictions.crossed_history import crossing
 from analysis.probe import ProbeBudget, probe_agent
 from analysis.studies import comparison, crossing_cells
 from analysis.studies.yoked import Setup
+from envs.episodes import Episodes
 from envs.registry import WORLDS, make_world
+from envs.search_demonstrations import search_demonstrations
 from envs.storage import read_json, sha256
 
 STAGES = {
@@ -162,6 +165,19 @@ class TestTrain:
         assert names <= {path.name for path in folder.iterdir()}
         assert not ran.err
 
+    def test_what_is_printed_is_what_is_written(self, ran: Ran, tmp_path: Path) -> None:
+        assert ran("train", *WORLD, *TINY, "--seed", 5, "--out", tmp_path / "run") == 0
+        printed = re.findall(r"^ (D|V1) +(training|held out) +([\d.]+) ± [\d.]+ +([\d.]+) ± [\d.]+ +([\d.]+) ", ran.out,
+                             flags=re.MULTILINE)  # fmt: skip
+        written = read_json(tmp_path / "run" / "metrics.json")["evaluations"]
+        splits = {"train": "training", "test": "held out"}
+        assert printed == [
+            (row["actor"], splits[row["split"]], f"{row['mean_return']:.3f}", f"{row['mean_discounted_return']:.3f}",
+             f"{row['optimum']['discounted']:.3f}")
+            for row in written
+        ]  # fmt: skip
+        assert len(printed) == 4
+
     def test_settings_and_options_reach_the_run(self, run: Path) -> None:
         config = read_json(run / "config.json")
         assert config["options"] == {"size": 4, "num_objects": 2, "num_levels": 40}
@@ -252,6 +268,24 @@ class TestEvaluate:
         found = search_optimum("CartPole-v1", {}, discount=0.99, seed=0)
         assert found.discounted is None and "pays before the end" in found.words
 
+    def test_the_optimum_is_planned_from_other_resets_than_those_imitated(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[set[int]] = []
+
+        def search(env_id: str, **settings: Any) -> Episodes:
+            found = search_demonstrations(env_id, **settings)
+            seen.append(set(found.levels.tolist()))
+            return found
+
+        for module in (experts, optimum):
+            monkeypatch.setattr(module, "search_demonstrations", search)
+        config = TrainConfig(seed=3, num_demonstrations=NUM_SEARCHED)
+        find_demonstrations("MiniGrid-Empty-5x5-v0", config, world=None, options={})
+        search_optimum("MiniGrid-Empty-5x5-v0", {}, discount=0.99, seed=3)
+        imitated, planned = seen[-2:]
+        assert len(imitated) == len(planned) == NUM_SEARCHED and not imitated & planned
+
 
 class TestProbe:
     def test_it_prints_words_and_writes_a_report(
@@ -320,7 +354,7 @@ class TestDemo:
         settings = functools.partial(TrainConfig, num_demonstrations=20, num_evaluation_episodes=4, **STAGES)
         monkeypatch.setattr(demo, "MINIGRID", "MiniGrid-Empty-5x5-v0")
         monkeypatch.setattr(demo, "NUM_SEEDS", 2)
-        monkeypatch.setattr(demo, "NUM_EPISODES", 4)
+        monkeypatch.setattr(demo, "NUM_UNTRAINED", 1)
         monkeypatch.setattr(demo, "settings", lambda seed: settings(seed=seed))
         monkeypatch.setattr(demo, "probe_agent", functools.partial(probe_agent, budget=budget))
         plan = functools.partial(comparison.make_plan, arms=("MONO", "POS"))

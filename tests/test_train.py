@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents import optimum
 from agents.actors import action_values
 from agents.checkpoint import load_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
@@ -80,8 +81,9 @@ def test_stages_can_be_left_out_and_an_env_without_expert_skips_one(tmp_path: Pa
 def test_a_world_that_cannot_be_solved_is_trained_without_imitation(
     options: dict[str, Any], cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The real limit takes ten seconds to reach.
+    # The real limits take ten seconds to reach.
     monkeypatch.setattr(demonstrations, "enumerate_world", functools.partial(enumerate_world, max_states=20_000))
+    monkeypatch.setattr(optimum, "MAX_STATES", 20_000)
     only = TrainConfig(**{**vars(SMALL), "stages": ("imitate", "reinforce")})
     result = train(ENV_ID, only, tmp_path / "run", options=options)
     assert {row["stage"] for row in rows_of(tmp_path / "run")} == {"reinforce"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from agents import measuring
 from agents.agent import AlphaAgent
-from agents.environments import world_of
-from agents.evaluation import Evaluation, evaluate
-from analysis.commands.optimum import Optimum, exact_optimum, search_optimum
+from agents.evaluation import Evaluation
+from agents.optimum import Optimum
 from analysis.commands.printing import cell, say, table, wrapped
 
 HEADER = ("actor", "levels", "return", "discounted", "optimum", "share", "steps", "ended")
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -44,34 +43,18 @@ def measure(
     actors: Sequence[str],
     num_episodes: int,
     seed: int,
-    progress: Progress | None = None,
+    progress: measuring.Progress | None = None,
 ) -> list[Line]:
-    """Play every actor on every split: training and held-out levels of our worlds, fresh seeds elsewhere.
+    """Play every actor on every split (arguments of `agents.measuring.measure`), as lines of the table."""
+    found = measuring.measure(
+        agent, env_id, options=options, actors=actors, num_episodes=num_episodes, seed=seed, progress=progress
+    )
+    return lines_of(found)
 
-    Raises:
-        UserError: an unknown environment, or actor V1 where there is no kernel.
-    """
-    tell, world = progress or (lambda share, line: None), world_of(env_id, options)
-    splits = ("test",) if world is None else ("train", "test")
-    pairs = [(split, actor) for split in splits for actor in actors]
-    lines: list[Line] = []
-    for index, (split, actor) in enumerate(pairs):
-        tell(index / (len(pairs) + 1), f"{actor} plays {num_episodes} episodes")
-        played = evaluate(
-            agent, env_id, actor=actor, num_episodes=num_episodes, seed=seed, split=split, options=options
-        )
-        if lines and lines[-1].played.split == played.split:
-            # The same seed gives all actors the same levels, so one optimum serves them.
-            lines.append(Line(played, lines[-1].optimum))
-            continue
-        tell((index + 0.5) / (len(pairs) + 1), "looking for the optimum")
-        optimum = (
-            search_optimum(env_id, options, discount=played.discount, seed=seed)
-            if world is None
-            else exact_optimum(world, played)
-        )
-        lines.append(Line(played, optimum))
-    return lines
+
+def lines_of(found: Sequence[measuring.Measured]) -> list[Line]:
+    """What was measured, as lines of the table."""
+    return [Line(one.played, one.optimum) for one in found]
 
 
 def show(lines: Sequence[Line], *, title: str) -> None:

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agents.actors import actors_of
 from agents.config import AgentConfig, TrainConfig
 from agents.device import resolve_device
-from agents.environments import make_vector, world_of
+from agents.environments import make_vector
 from agents.observations import ObservationSpec
 from agents.presets import recommended
 from agents.train import TrainResult, train
@@ -21,7 +20,7 @@ from analysis.commands.curve_figure import draw_curve
 from analysis.commands.environments import import_packages, parse_options, require_options
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say
-from analysis.commands.returns import measure, show
+from analysis.commands.returns import lines_of, show
 from analysis.progress import Display, showing
 from envs.errors import UserError
 from envs.storage import remove
@@ -40,7 +39,7 @@ def run(command: Train) -> int:
     with showing("train") as display:
         result = train_into(folder, command, config, options=options, display=display)
     say(*(note for note in result.notes if not note.startswith(("Device ", "Dropped "))))
-    finish(result, command.env_id, options, config=config)
+    finish(result, command.env_id, config=config)
     return 0
 
 
@@ -140,14 +139,9 @@ def curve_writer(folder: Path, *, wanted: bool) -> Iterator[OnRow | None]:
         yield write
 
 
-def finish(result: TrainResult, env_id: str, options: dict[str, Any], *, config: TrainConfig) -> None:
-    """Print returns against the optimum, where files lie, and the next commands."""
-    actors = actors_of(world_of(env_id, options))
-    with showing("evaluate") as display:
-        lines = measure(
-            result.agent, env_id, options=options, actors=actors, num_episodes=config.num_evaluation_episodes,
-            seed=config.seed, progress=display.tell,
-        )  # fmt: skip
+def finish(result: TrainResult, env_id: str, *, config: TrainConfig) -> None:
+    """Print what metrics.json holds: returns against the optimum; then where files lie, and the next commands."""
+    lines = lines_of(result.measured)
     show(lines, title=f"{config.agent.head} on {env_id}, seed {config.seed}")
     figure = draw_curve(result.folder, title=f"{env_id}: return while reinforcing", best=lines[0].optimum.undiscounted)
     say(f"Settings, curve, metrics and checkpoint lie in {result.folder}.")
