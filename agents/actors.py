@@ -94,10 +94,11 @@ class ValueActor:
         Args:
             agent: V∘E is read.
             world: gives the outcomes.
-            discount: γ; None for the world's own.
+            discount: γ; None for the one that V was trained with, and for the world's own where V is untrained.
         """
         self.agent, self.world = agent, world
-        self.discount = world.discount if discount is None else discount
+        known = (discount, agent.value_discount, world.discount)
+        self.discount = next(gamma for gamma in known if gamma is not None)
         self.memory: Tensor | None = None
 
     def act(self, stream: EnvStream, needed: Flags) -> tuple[Indices, NDArray[np.float32]]:

@@ -97,13 +97,13 @@ def value_accuracy(
         world: the world of the table.
         mdp: the world's own table of the levels in question.
         uniform_share: u.
-        discount: γ that V learned with; None for the world's own.
+        discount: γ of V^π; None for the one that V was trained with, and for the world's own where V is untrained.
 
     V^π knows no time limit: targets bootstrap where the limit cuts an episode.
     """
     policy = policy_table(agent, world, mdp.rows, uniform_share=uniform_share)
     visits = occupancy(mdp, policy, horizon=world.time_limit)
-    exact = policy_evaluation(mdp, policy, discount=discount)
+    exact = policy_evaluation(mdp, policy, discount=agent.value_discount if discount is None else discount)
     return ValueAccuracy(relative_error(value_table(agent, world, mdp.rows), exact, weight=visits), len(mdp.rows))
 
 
