@@ -1,4 +1,4 @@
-"""What a trained agent earns beside the best that could be had, for every actor and split that it can play."""
+"""What a trained agent earns beside the best that could be had, and how near its V is to the exact value."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from agents.agent import AlphaAgent
 from agents.config import TrainConfig
 from agents.environments import world_of
 from agents.evaluation import Evaluation, evaluate
+from agents.exact import ValueAccuracy, accuracy_on_training_levels
 from agents.optimum import Optimum, exact_optimum, search_optimum
 from agents.seeding import derive_seed
 
@@ -80,6 +81,24 @@ def measure(
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class RunMeasures:
+    """What metrics.json says of a run's agent.
+
+    Attributes:
+        lines: every actor on every split.
+        accuracy: how near V is to the exact value; None where that is not known or V was not trained.
+    """
+
+    lines: tuple[Measured, ...]
+    accuracy: ValueAccuracy | None
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-ready."""
+        accuracy = None if self.accuracy is None else dataclasses.asdict(self.accuracy)
+        return {"evaluations": [line.summary() for line in self.lines], "value_accuracy": accuracy}
+
+
 def measure_run(
     agent: AlphaAgent,
     env_id: str,
@@ -87,10 +106,15 @@ def measure_run(
     *,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-) -> list[Measured]:
-    """What a run's metrics.json says of its agent: equal arguments give equal numbers, in the run and after it."""
+) -> RunMeasures:
+    """Measure the agent of a run; equal arguments give equal numbers, at the end of the run and after it."""
     options = dict(options or {})
-    return measure(
-        agent, env_id, options=options, actors=actors_of(world_of(env_id, options)), progress=progress,
+    world = world_of(env_id, options)
+    lines = measure(
+        agent, env_id, options=options, actors=actors_of(world), progress=progress,
         num_episodes=config.num_evaluation_episodes, seed=derive_seed(config.seed, "metrics"),
     )  # fmt: skip
+    accuracy = None
+    if world is not None and "value" in config.stages:
+        accuracy = accuracy_on_training_levels(agent, world, uniform_share=config.value.uniform_share)
+    return RunMeasures(tuple(lines), accuracy)

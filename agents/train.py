@@ -3,7 +3,7 @@
     config.json    environment, options and settings
     curve.jsonl    a row per update or checkpoint of a stage, appended as it happens
     checkpoint/    the agent after the last finished stage
-    metrics.json   returns against the optimum, when the run is finished
+    metrics.json   returns against the optimum, and V against the exact value, when the run is finished
 
 D∘E is imitated from demonstrations and reinforced with its own baseline; then V∘E is fitted afresh to the outcomes of
 the frozen D.
@@ -29,7 +29,7 @@ from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
 from agents.imitation import imitate
 from agents.learner import reinforce
-from agents.measuring import Measured, measure_run
+from agents.measuring import RunMeasures, measure_run
 from agents.observations import ObservationSpec
 from agents.recorder import record_episodes
 from agents.seeding import derive_seed, numpy_generator
@@ -55,14 +55,14 @@ class TrainResult:
         agent: after the last stage, on its device.
         metrics: as in metrics.json.
         notes: lines that the user should see: the device, parts of observations that were dropped, a stage left out.
-        measured: the episodes and optima that the metrics sum up.
+        measured: what the metrics sum up.
     """
 
     folder: Path
     agent: AlphaAgent
     metrics: dict[str, Any]
     notes: tuple[str, ...]
-    measured: tuple[Measured, ...]
+    measured: RunMeasures
 
 
 def train(
@@ -104,13 +104,13 @@ def train(
     for stage in ("imitate", "reinforce", "value"):
         if stage in config.stages:
             agent = getattr(run, stage)(agent, demonstrations)
-            save_agent(folder / CHECKPOINT, agent, extra={"env_id": env_id, "options": run.options})
+            save_agent(folder / CHECKPOINT, agent, extra=run.facts(stage))
     measured = measure_run(
         agent, env_id, config, options=run.options, progress=lambda share, line: run.tell("measure", share, line)
     )
-    metrics = {"env_id": env_id, "evaluations": [one.summary() for one in measured], "notes": run.notes}
+    metrics = {"env_id": env_id, "notes": run.notes} | measured.summary()
     write_json(folder / METRICS, metrics)
-    return TrainResult(folder, agent, metrics, tuple(run.notes), measured=tuple(measured))
+    return TrainResult(folder, agent, metrics, tuple(run.notes), measured)
 
 
 class _Run:
@@ -218,6 +218,11 @@ class _Run:
             inspect=lambda _, row: self.log("value", row), progress=lambda share, line: self.tell("value", share, line),
         )  # fmt: skip
         return agent
+
+    def facts(self, stage: str) -> dict[str, Any]:
+        """What the checkpoint after a stage says beside the agent."""
+        facts = {"env_id": self.env_id, "options": self.options}
+        return facts | {"uniform_share": self.config.value.uniform_share} if stage == "value" else facts
 
     def log(self, stage: str, row: Mapping[str, Any]) -> bool:
         """Append a row to the curve; returns False, which lets the stage go on."""

@@ -177,6 +177,18 @@ class TestTrain:
             for row in written
         ]  # fmt: skip
         assert len(printed) == 4
+        accuracy = read_json(tmp_path / "run" / "metrics.json")["value_accuracy"]
+        sentence = f"V is within {accuracy['relative_error']:.2f} sd of the exact value of the policy that it learned "
+        assert sentence in " ".join(ran.out.split())
+        assert ran("evaluate", tmp_path / "run", "--episodes", 8) == 0
+        assert sentence in " ".join(ran.out.split())
+
+    def test_v_is_not_judged_where_it_was_not_trained(self, ran: Ran, tmp_path: Path) -> None:
+        assert ran("train", *WORLD, *TINY, "--stages", "imitate", "--out", tmp_path / "run") == 0
+        assert "V is within" not in ran.out
+        assert read_json(tmp_path / "run" / "metrics.json")["value_accuracy"] is None
+        assert ran("evaluate", tmp_path / "run", "--episodes", 8) == 0
+        assert "V is within" not in ran.out
 
     def test_settings_and_options_reach_the_run(self, run: Path) -> None:
         config = read_json(run / "config.json")

@@ -102,7 +102,7 @@ def _train(folder: Path, config: TrainConfig, journey: Journey, *, is_trained: b
     agent, _ = load_agent(folder / CHECKPOINT)
     with journey.piece("measure") as display:
         found = measure_run(agent, MINIGRID, config, progress=lambda share, text: display.tell(share / 2, text))
-        (line,) = lines_of(found)
+        (line,) = lines_of(found.lines)
         display.tell(0.5, "the untrained network plays")
         twin = untrained_twin(agent)
         before = evaluate(twin, MINIGRID, greedy=False, num_episodes=NUM_UNTRAINED, seed=config.seed)

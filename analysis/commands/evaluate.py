@@ -5,10 +5,11 @@ from __future__ import annotations
 from agents.actors import actors_of
 from agents.device import resolve_device
 from agents.environments import world_of
+from agents.exact import ValueAccuracy, accuracy_on_training_levels
 from analysis.cli import Evaluate
 from analysis.commands.environments import import_packages
 from analysis.commands.printing import say
-from analysis.commands.returns import measure, show
+from analysis.commands.returns import measure, show, show_accuracy
 from analysis.commands.runs import Run, open_run
 from analysis.progress import showing
 from envs.errors import require_integer
@@ -27,8 +28,17 @@ def run(command: Evaluate) -> int:
             opened.agent.to(device), opened.env_id, options=opened.options, actors=_actors(command.actor, opened),
             num_episodes=command.episodes, seed=command.seed, progress=display.tell,
         )  # fmt: skip
+        accuracy = _accuracy(opened)
     show(lines, title=f"{opened.agent.config.head} on {opened.env_id}")
+    show_accuracy(accuracy)
     return 0
+
+
+def _accuracy(opened: Run) -> ValueAccuracy | None:
+    world = world_of(opened.env_id, opened.options)
+    if world is None or opened.uniform_share is None:
+        return None
+    return accuracy_on_training_levels(opened.agent, world, uniform_share=opened.uniform_share)
 
 
 def _actors(asked: str, opened: Run) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from scipy.stats import t as student
 from agents import measuring
 from agents.agent import AlphaAgent
 from agents.evaluation import Evaluation
+from agents.exact import ValueAccuracy
 from agents.optimum import Optimum
 from analysis.commands.printing import cell, say, table, wrapped
 
@@ -69,6 +70,11 @@ def show(lines: Sequence[Line], *, title: str) -> None:
     notes += dict.fromkeys(_optimum_note(line.optimum) for line in lines)
     notes += [_cut_note(line.played) for line in lines if line.played.num_cut]
     say(*(part for note in notes for part in wrapped(note)))
+
+
+def show_accuracy(accuracy: ValueAccuracy | None) -> None:
+    """Print how near V is to the exact value, nothing where that is not known."""
+    say(*([] if accuracy is None else wrapped(accuracy.words)))
 
 
 def _optimum_note(optimum: Optimum) -> str:

@@ -20,7 +20,7 @@ from analysis.commands.curve_figure import draw_curve
 from analysis.commands.environments import import_packages, parse_options, require_options
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say
-from analysis.commands.returns import lines_of, show
+from analysis.commands.returns import lines_of, show, show_accuracy
 from analysis.progress import Display, showing
 from envs.errors import UserError
 from envs.storage import remove
@@ -140,9 +140,10 @@ def curve_writer(folder: Path, *, wanted: bool) -> Iterator[OnRow | None]:
 
 
 def finish(result: TrainResult, env_id: str, *, config: TrainConfig) -> None:
-    """Print what metrics.json holds: returns against the optimum; then where files lie, and the next commands."""
-    lines = lines_of(result.measured)
+    """Print what metrics.json holds, where files lie, and the next commands."""
+    lines = lines_of(result.measured.lines)
     show(lines, title=f"{config.agent.head} on {env_id}, seed {config.seed}")
+    show_accuracy(result.measured.accuracy)
     figure = draw_curve(result.folder, title=f"{env_id}: return while reinforcing", best=lines[0].optimum.undiscounted)
     say(f"Settings, curve, metrics and checkpoint lie in {result.folder}.")
     say(*([f"Figure: {figure}"] if figure else []), "Next:")
