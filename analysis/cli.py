@@ -65,7 +65,7 @@ class Train:
     encoder: str = "mlp"
     """How E is built: mlp, conv or gru."""
     stages: tuple[Stage, ...] = ("imitate", "reinforce", "value")
-    """The stages to run; their order is fixed."""
+    """The stages to run, each once and in this order."""
     demonstrations: Path | None = None
     """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had, and
     the word `expert` or `search` insists on one."""
@@ -73,6 +73,10 @@ class Train:
     """Episodes of the expert (default: 40000 of an exact expert, which cost little, 200 found by search)."""
     demonstration_noise: float | None = None
     """Share of random actions in an exact expert's, which shows D states off its path (default: 0.6)."""
+    demonstration_temperature: float | None = None
+    """Softness of the exact expert in units of return: action a with probability as exp(Q*(s, a)/T) (default: 0)."""
+    demonstration_shares: tuple[float, ...] | None = None
+    """Shares of the episodes by an exact, a noisy and a soft expert, such as 0.5 0.3 0.2 (default: one expert)."""
     episodes: int = 256
     """Episodes per reported return."""
     seed: int = 0

@@ -41,12 +41,12 @@ from envs.storage import read_json, sha256
 STAGES = {
     "imitation": ImitationConfig(num_updates=100, batch_size=64),
     "reinforce": ReinforceConfig(num_steps=256, num_envs=8, rollout_length=16),
-    "value": ValueConfig(num_updates=20, num_episodes=40, num_envs=8),
+    "value": ValueConfig(num_updates=20, num_episodes=40),
 }
 TINY = [
     "--imitation.num-updates", "30", "--imitation.batch-size", "64", "--num-demonstrations", "40",
     "--reinforce.num-steps", "256", "--reinforce.num-envs", "8", "--reinforce.rollout-length", "16",
-    "--value.num-updates", "20", "--value.num-episodes", "40", "--value.num-envs", "8", "--episodes", "16",
+    "--value.num-updates", "20", "--value.num-episodes", "40", "--episodes", "16",
 ]  # fmt: skip
 WORLD = ["ValueLab/MultiNeed-v0", "--option", "size=4", "--option", "num_objects=2", "--option", "num_levels=40"]
 QUICK_PROBE = ProbeSettings(num_folds=2, num_inner_folds=2, penalties=(1.0,), num_resamples=50)
@@ -129,6 +129,10 @@ class TestTrain:
             ([], {}),
             (["--num-demonstrations", "500"], {"num_demonstrations": 500}),
             (["--demonstration-noise", "0"], {"demonstration_noise": 0.0}),
+            (
+                ["--demonstration-shares", ".5", ".3", ".2", "--demonstration-temperature", ".1"],
+                {"demonstration_shares": [0.5, 0.3, 0.2], "demonstration_temperature": 0.1},
+            ),
             (["--reinforce.num-steps", "200000"], {"reinforce": {"num_steps": 200_000}}),
             (["--reinforce.num-steps", "50000"], {"reinforce": {"num_steps": 50_000}}),
             (["--value.num-updates", "10000", "--value.anneal"], {"value": {"num_updates": 10_000, "anneal": True}}),

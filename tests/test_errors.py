@@ -23,7 +23,7 @@ VALUELAB = [sys.executable, "-c", "from analysis.cli import main; main()"]
 TINY = [
     "--imitation.num-updates", "5", "--imitation.batch-size", "32", "--num-demonstrations", "10",
     "--reinforce.num-steps", "64", "--reinforce.num-envs", "4", "--reinforce.rollout-length", "8",
-    "--value.num-updates", "5", "--value.num-episodes", "10", "--value.num-envs", "4", "--episodes", "8",
+    "--value.num-updates", "5", "--value.num-episodes", "10", "--episodes", "8",
 ]  # fmt: skip
 WORLD = ["train", "ValueLab/MultiNeed-v0", "--option", "size=3", "--option", "num_objects=2"]
 FOREIGN_ENVS = '''

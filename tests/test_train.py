@@ -17,14 +17,15 @@ from agents import optimum
 from agents.actors import action_values
 from agents.checkpoint import load_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
+from agents.environments import world_of
 from agents.evaluation import evaluate
 from agents.exact import policy_table, value_accuracy
-from agents.experts import corrected
+from agents.experts import corrected, find_demonstrations
 from agents.presets import recommended
 from agents.train import train
 from envs import demonstrations
-from envs.demonstrations import demonstrate
-from envs.episodes import episode_returns
+from envs.demonstrations import demonstrate, expert_policy
+from envs.episodes import Episodes, episode_returns
 from envs.errors import NonFiniteError, UserError
 from envs.registry import WORLDS, make_world
 from envs.search_demonstrations import search_demonstrations
@@ -160,6 +161,45 @@ def test_corrected_demonstrations_hold_the_experts_choice_in_every_state() -> No
     tied = optimal[states].sum(axis=1) == 2
     first = labelled.actions[tied] == optimal[states[tied]].argmax(axis=1)
     assert abs(first.mean() - 0.5) < 5 * 0.5 / np.sqrt(tied.sum())
+
+
+def test_three_experts_demonstrate_by_their_shares() -> None:
+    """Of the noisy one D sees the states, with the exact choice as label; of the soft one what it did."""
+    world = make_world(ENV_ID, **OPTIONS)
+    config = TrainConfig(
+        num_demonstrations=400, demonstration_noise=0.6, demonstration_temperature=0.05,
+        demonstration_shares=(0.25, 0.5, 0.25),
+    )  # fmt: skip
+    shown = find_demonstrations(ENV_ID, config, world=world, options=OPTIONS)
+    assert isinstance(shown, Episodes) and shown.rows is not None and shown.num_episodes == 400
+    mdp = enumerate_world(world, world.levels("train"))
+    optimal, best = value_iteration(mdp).optimal_actions, value_iteration(mdp).values
+    states, ends = state_index(mdp, shown.rows), shown.offsets
+    labels = np.split(optimal[states, shown.actions], ends[[100, 300]])
+    assert labels[0].all() and labels[1].all() and 0.5 < labels[2].mean() < 0.99
+    lost = best[states[ends[:-1]]] - episode_returns(shown, discount=world.discount)
+    assert np.abs(lost[:100]).max() < 1e-9 and lost[100:300].mean() > 0.1
+    # One soft expert with noise: imitated is its own choice, not the noise.
+    soft = dataclasses.replace(config, demonstration_shares=())
+    both = find_demonstrations(ENV_ID, soft, world=world, options=OPTIONS)
+    assert isinstance(both, Episodes) and both.rows is not None
+    chosen = optimal[state_index(mdp, both.rows), both.actions].mean()
+    policy = expert_policy(mdp, temperature=0.05)[state_index(mdp, both.rows)]
+    expected = (policy * optimal[state_index(mdp, both.rows)]).sum(axis=1)
+    assert chosen == pytest.approx(expected.mean(), abs=3 / len(expected) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "settings"),
+    [
+        ("MiniGrid-Empty-5x5-v0", {"demonstration_noise": 0.3}),
+        ("MiniGrid-Empty-5x5-v0", {"demonstration_temperature": 0.1}),
+        (ENV_ID, {"demonstration_temperature": 0.1, "demonstrations": "episodes.npz"}),
+    ],
+)
+def test_settings_of_an_exact_expert_are_refused_where_none_plays(env_id: str, settings: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="is of exact experts"):
+        find_demonstrations(env_id, TrainConfig(**settings), world=world_of(env_id), options={})
 
 
 def test_events_are_routed_into_the_encoder_only_where_v_was_seen_to_fit_so() -> None:

@@ -26,6 +26,9 @@ from envs.errors import UserError
 from envs.storage import remove
 from shards.registry import HEADS
 
+DEMONSTRATION_OPTIONS = (
+    "num_demonstrations", "demonstration_noise", "demonstration_temperature", "demonstration_shares",
+)  # fmt: skip
 OnRow = Callable[[dict[str, Any]], None]
 
 
@@ -50,7 +53,7 @@ def config_of(command: Train) -> TrainConfig:
         UserError: a wrong value, or one that nothing would read.
     """
     best = recommended(command.env_id, seed=command.seed)
-    counts = {name: getattr(command, name) for name in ("num_demonstrations", "demonstration_noise")}
+    given = {name: getattr(command, name) for name in DEMONSTRATION_OPTIONS}
     return dataclasses.replace(
         best, agent=_agent_of(command, best.agent), stages=command.stages, device=command.device,
         num_evaluation_episodes=command.episodes,
@@ -58,7 +61,7 @@ def config_of(command: Train) -> TrainConfig:
         imitation=dataclasses.replace(best.imitation, **command.imitation),
         reinforce=dataclasses.replace(best.reinforce, **command.reinforce),
         value=dataclasses.replace(best.value, **command.value),
-        **{name: value for name, value in counts.items() if value is not None},
+        **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
 
 
