@@ -17,7 +17,7 @@ from agents.rollout import Actor
 from agents.seeding import stream as named_stream
 from agents.streams import EnvStream, Flags, Floats, Indices, require_finite
 from envs.errors import UserError, nearest
-from envs.rows import World
+from envs.rows import MAX_OUTCOMES, World
 
 ACTORS = ("D", "V1")
 
@@ -94,10 +94,11 @@ class ValueActor:
         Args:
             agent: V∘E is read.
             world: gives the outcomes.
-            discount: γ; None for the world's own.
+            discount: γ; None for the one that V was trained with, and for the world's own where V is untrained.
         """
         self.agent, self.world = agent, world
-        self.discount = world.discount if discount is None else discount
+        known = (discount, agent.value_discount, world.discount)
+        self.discount = next(gamma for gamma in known if gamma is not None)
         self.memory: Tensor | None = None
 
     def act(self, stream: EnvStream, needed: Flags) -> tuple[Indices, NDArray[np.float32]]:
@@ -151,6 +152,11 @@ def action_values(
     rewards = outcomes.components @ world.reward_weights
     lookahead: Floats = (outcomes.probability * (rewards + discount * values)).sum(axis=2)
     return lookahead
+
+
+def actors_of(world: World | None) -> tuple[str, ...]:
+    """The actors that can play: V1 needs a world with a kernel whose outcomes can be listed; None is a foreign env."""
+    return ACTORS if world is not None and world.max_outcomes <= MAX_OUTCOMES else ("D",)
 
 
 def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: bool = True, first_env: int = 0) -> Actor:

@@ -50,6 +50,7 @@ def save_agent(folder: str | Path, agent: AlphaAgent, *, extra: Mapping[str, Any
         "observations": agent.spec.to_dict(),
         "num_actions": agent.num_actions,
         "seed": agent.seed,
+        "value_discount": agent.value_discount,
     }
     meta = {"agent": description, "extra": dict(extra or {})}
     _write(folder, agent_tensors(agent), meta, kind="agent")
@@ -71,6 +72,7 @@ def load_agent(folder: str | Path) -> tuple[AlphaAgent, dict[str, Any]]:
         spec = ObservationSpec.from_dict(description["observations"])
         config = settings_from_dict(AgentConfig, description["config"])
         agent = build_agent(spec, description["num_actions"], config, seed=description["seed"])
+        agent.value_discount = description.get("value_discount")
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"Checkpoint '{folder}' does not describe an agent ({error!r}); save it again.") from error
     _fill(agent, tensors, folder)

@@ -25,6 +25,9 @@ from envs.vector import GridVectorEnv
 
 Vector = VectorEnv[Any, Any, Any]
 DEFAULT_DISCOUNT = 0.99
+DEFAULT_TIME_LIMIT = 4000
+"""Steps of an episode in an env that is registered without a limit, where a policy may never come to an end. MiniGrid's
+own limits, which its registry does not tell, go up to 3600."""
 PACKAGES = MappingProxyType({"MiniGrid-": "minigrid", "BabyAI-": "minigrid"})
 
 
@@ -41,6 +44,13 @@ def discount_of(env_id: str, options: Mapping[str, Any] | None = None) -> float:
     return DEFAULT_DISCOUNT if world is None else world.discount
 
 
+def given_time_limit(env_id: str, options: Mapping[str, Any] | None = None) -> int | None:
+    """The time limit that `make_vector` gives an env which is registered without one; None where it has its own."""
+    if is_world_id(env_id) or (options or {}).get("max_episode_steps") is not None:
+        return None
+    return DEFAULT_TIME_LIMIT if gymnasium.spec(env_id).max_episode_steps is None else None
+
+
 def make_vector(
     env_id: str,
     num_envs: int,
@@ -50,7 +60,7 @@ def make_vector(
     first_env: int = 0,
     autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
 ) -> Vector:
-    """Build a vector env.
+    """Build a vector env. A foreign one that has no time limit gets `DEFAULT_TIME_LIMIT`.
 
     Args:
         env_id: Gymnasium id; the package that registers it must have been imported.
@@ -68,9 +78,10 @@ def make_vector(
         levels = world.levels(split)
         return GridVectorEnv(world, num_envs, levels=levels, autoreset_mode=autoreset_mode, first_env=first_env)
     require_env(env_id)
-    known = dict(options or {})
+    known, limit = dict(options or {}), given_time_limit(env_id, options)
+    limited = known if limit is None else known | {"max_episode_steps": limit}
     try:
-        makers = [lambda: make_single(env_id, known) for _ in range(num_envs)]
+        makers = [lambda: make_single(env_id, limited) for _ in range(num_envs)]
         env = SyncVectorEnv(makers, autoreset_mode=autoreset_mode)
     except (gymnasium.error.Error, TypeError) as error:
         raise UserError(f"Env {env_id!r} with options {known} cannot be made: {_one_line(error)}") from error

@@ -133,6 +133,7 @@ def fit_values(
     """
     agent = restart_value(agent) if restart else copy.deepcopy(agent)
     outcomes = outcomes_of(agent, data, config, withheld=withheld)
+    agent.value_discount = outcomes.discount
     trainer = _Trainer(agent, encoded or encode_episodes(agent, data), outcomes, config=config)
     generator = torch_generator(seed, "value", "minibatches")
     batches = minibatches(

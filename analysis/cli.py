@@ -17,18 +17,22 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, ValueEncoder
+from agents.config import ImitationConfig, ReinforceConfig, RouteEncoder, Stage, ValueConfig, ValueEncoder
 from analysis.arguments import one_line, problem_with
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
 from analysis.cli_words import Device, EnvId, Import, Options, Run
+from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
 EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted."
+SomeImitation = Annotated[dict[str, Any], ImitationConfig, tyro.conf.arg(constructor=some_of(ImitationConfig))]
+SomeReinforce = Annotated[dict[str, Any], ReinforceConfig, tyro.conf.arg(constructor=some_of(ReinforceConfig))]
+SomeValue = Annotated[dict[str, Any], ValueConfig, tyro.conf.arg(constructor=some_of(ValueConfig))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,16 +59,24 @@ class Train:
     """How V is built: MONO, MOE, ROUTE, POS or NEG-F."""
     value_encoder: ValueEncoder = "scratch"
     """V's encoder: its own (scratch), a frozen copy of D's (imitated), or D's itself (shared)."""
+    route_encoder: RouteEncoder | None = None
+    """What reaches V's encoder from ROUTE: each part's own events (routed), all errors (global), or nothing (stopped);
+    left out, global, but routed on CrossedHistory."""
     encoder: str = "mlp"
     """How E is built: mlp, conv or gru."""
     stages: tuple[Stage, ...] = ("imitate", "reinforce", "value")
-    """The stages to run; their order is fixed."""
+    """The stages to run, each once and in this order."""
     demonstrations: Path | None = None
-    """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had."""
+    """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had, and
+    the word `expert` or `search` insists on one."""
     num_demonstrations: int | None = None
-    """Episodes of the expert (default: 20000 of an exact expert, which cost little, 500 found by search)."""
-    demonstration_noise: float = 0.0
-    """Share of random actions in an exact expert's, which shows D states off its path."""
+    """Episodes of the expert (default: 40000 of an exact expert, which cost little, 200 found by search)."""
+    demonstration_noise: float | None = None
+    """Share of random actions in an exact expert's, which shows D states off its path (default: 0.6)."""
+    demonstration_temperature: float | None = None
+    """Softness of the exact expert in units of return: action a with probability as exp(Q*(s, a)/T) (default: 0)."""
+    demonstration_shares: tuple[float, ...] | None = None
+    """Shares of the episodes by an exact, a noisy and a soft expert, such as 0.5 0.3 0.2 (default: one expert)."""
     episodes: int = 256
     """Episodes per reported return."""
     seed: int = 0
@@ -79,12 +91,18 @@ class Train:
     """An option of the environment, such as size=5 (`valuelab envs` lists ours); may be given several times."""
     imports: Import = ()
     """A package to import first, so that it can register its environments; may be given several times."""
-    imitation: ImitationConfig = ImitationConfig()
-    """Settings of the stage imitate; left alone, those that suit the environment."""
-    reinforce: ReinforceConfig = ReinforceConfig()
-    """Settings of the stage reinforce; left alone, those that suit the environment."""
-    value: ValueConfig = ValueConfig()
-    """Settings of the stage value; left alone, those that suit the environment."""
+    imitation: SomeImitation = dataclasses.field(default_factory=dict)
+    """Settings of the stage imitate; what is left out suits the environment."""
+    reinforce: SomeReinforce = dataclasses.field(default_factory=dict)
+    """Settings of the stage reinforce; what is left out suits the environment."""
+    value: SomeValue = dataclasses.field(default_factory=dict)
+    """Settings of the stage value; what is left out suits the environment."""
+
+    def __post_init__(self) -> None:
+        """Refuse wrong values of settings, whatever the environment."""
+        ImitationConfig(**self.imitation)
+        ReinforceConfig(**self.reinforce)
+        ValueConfig(**self.value)
 
 
 @dataclasses.dataclass(frozen=True)

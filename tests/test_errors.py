@@ -23,7 +23,7 @@ VALUELAB = [sys.executable, "-c", "from analysis.cli import main; main()"]
 TINY = [
     "--imitation.num-updates", "5", "--imitation.batch-size", "32", "--num-demonstrations", "10",
     "--reinforce.num-steps", "64", "--reinforce.num-envs", "4", "--reinforce.rollout-length", "8",
-    "--value.num-updates", "5", "--value.num-episodes", "10", "--value.num-envs", "4", "--episodes", "8",
+    "--value.num-updates", "5", "--value.num-episodes", "10", "--episodes", "8",
 ]  # fmt: skip
 WORLD = ["train", "ValueLab/MultiNeed-v0", "--option", "size=3", "--option", "num_objects=2"]
 FOREIGN_ENVS = '''
@@ -156,6 +156,7 @@ def refused(capsys: pytest.CaptureFixture[str], trained: Path) -> Refusal:
         ([*WORLD, "--seed", "-1"], ["seed", "-1", "from 0"]),
         ([*WORLD, "--num-demonstrations", "0"], ["num_demonstrations", "0", "from 1"]),
         ([*WORLD, "--value-head", "ROUTE", "--value-encoder", "shard"], ["'shard'", "shared"]),
+        ([*WORLD, "--route-encoder", "global"], ["--route-encoder", "'MONO'", "--value-head ROUTE"]),
         ([*WORLD, "--demonstrations", "none.npz"], ["none.npz"]),
         ([*WORLD, "--import", "no_such_package"], ["'no_such_package'", "--import"]),
         ([*WORLD, "--import", "broken_envs"], ["'broken_envs'", "ValueError: not today, nor tomorrow"]),

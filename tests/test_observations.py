@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from agents import encoding
 from agents.encoding import ObservationEncoder
 from agents.leaves import Leaf
 from agents.observations import ObservationSpec
@@ -46,6 +47,25 @@ def test_leading_axes_are_kept() -> None:
     assert encode(spec, sample).shape == (3, 2, 490)
     single = {"planes": np.ones((6, 9, 9), np.uint8), "vector": np.ones(4, np.float32)}
     assert encode(spec, single).shape == (490,)
+
+
+def test_the_centre_is_the_mean_whatever_is_encoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, rng = ObservationSpec.from_space(own_space()), np.random.default_rng(0)
+    planes = rng.integers(0, 2, (1000, 6, 9, 9), dtype=np.uint8)
+    sample = {"planes": planes, "vector": rng.random((1000, 4), dtype=np.float32)}
+    whole, pieces = ObservationEncoder(spec), ObservationEncoder(spec)
+    whole.fit_centre(sample)
+    sizes: list[int] = []
+    forward = pieces.forward
+    monkeypatch.setattr(encoding, "CHUNK", 64)
+    monkeypatch.setattr(pieces, "forward", lambda seen: sizes.append(len(seen["planes"])) or forward(seen))
+    pieces.fit_centre(sample)
+    assert max(sizes) == 64 and sum(sizes) == 1000
+    expected = np.concatenate([planes.reshape(1000, -1), sample["vector"]], axis=1).mean(axis=0, dtype=np.float64)
+    for encoder in (whole, pieces):
+        np.testing.assert_allclose(encoder.centre, expected, rtol=1e-6)
+    # Sums of bytes are exact, so that for them the pieces do not show at all.
+    assert torch.equal(whole.centre[:486], pieces.centre[:486])
 
 
 def test_discrete_parts_become_one_hot_and_unknown_values_all_zeros() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from agents.agent import AlphaAgent, build_agent, with_value_encoder
+from agents.actors import ValueActor
+from agents.agent import AlphaAgent, build_agent, restart_value, with_value_encoder
 from agents.batches import all_values, frozen_features, minibatches
+from agents.checkpoint import load_agent, save_agent
 from agents.config import AgentConfig, ValueConfig
 from agents.encoded import encode_episodes, select_episodes
 from agents.exact import policy_table, value_accuracy, value_table
@@ -63,6 +66,20 @@ def test_v_comes_near_the_exact_value_of_the_policy() -> None:
     assert record[-1]["r_squared"] == pytest.approx(1 - record[-1]["relative_error"] ** 2)
     assert value_accuracy(make_agent(), WORLD, mdp, uniform_share=0.5).relative_error > 0.9
     np.testing.assert_array_equal(weights(trained, "policy"), weights(agent, "policy"))
+
+
+def test_v_looks_ahead_and_is_judged_with_the_discount_that_it_learned(episodes: Episodes, tmp_path: Path) -> None:
+    agent, mdp = make_agent(), enumerate_world(WORLD, WORLD.levels("train"))
+    settings = ValueConfig(num_updates=400, learning_rate=5e-3, discount=0.5)
+    trained, _ = fit_values(agent, episodes, settings, seed=0)
+    assert (agent.value_discount, trained.value_discount, WORLD.discount) == (None, 0.5, 0.95)
+    near = value_accuracy(trained, WORLD, mdp, uniform_share=0.5).relative_error
+    assert near < 0.5 < value_accuracy(trained, WORLD, mdp, uniform_share=0.5, discount=0.95).relative_error
+    save_agent(tmp_path / "agent", trained)
+    loaded, _ = load_agent(tmp_path / "agent")
+    assert (ValueActor(loaded, WORLD).discount, ValueActor(agent, WORLD).discount) == (0.5, 0.95)
+    assert ValueActor(loaded, WORLD, discount=0.9).discount == 0.9
+    assert restart_value(loaded).value_discount is None
 
 
 def test_arms_see_the_same_minibatches_whatever_their_head(episodes: Episodes) -> None:

@@ -14,6 +14,7 @@ from agents.config import ReinforceConfig, TrainConfig
 from agents.device import resolve_device
 from agents.evaluation import evaluate
 from agents.fields import settings_to_dict
+from agents.measuring import measure_run
 from agents.train import CHECKPOINT, CONFIG, CURVE, METRICS, train
 from analysis.cell_files import StudyFolder, finished
 from analysis.cli import Demo
@@ -23,7 +24,7 @@ from analysis.commands.curve_figure import draw_curve
 from analysis.commands.demo_words import Trained, conclusion
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
-from analysis.commands.returns import measure
+from analysis.commands.returns import lines_of
 from analysis.commands.returns import show as show_returns
 from analysis.commands.train import introduction
 from analysis.probe import ProbeBudget, probe_agent
@@ -37,7 +38,9 @@ from envs.storage import previous_folder, read_json, remove
 
 MINIGRID, CROSSED = "MiniGrid-Empty-8x8-v0", "ValueLab/CrossedHistory-v0"
 NUM_SEEDS = 3
-NUM_EPISODES = 64
+NUM_UNTRAINED = 16
+NUM_HELD_OUT = 64
+"""Episodes of the untrained network, which take as long as the time limit lets them."""
 SECONDS = {"train": 35.0, "measure": 8.0, "compare": 75.0, "probe": 10.0}
 """What the parts take on two cores, in seconds; the remaining time that is shown adapts to the machine."""
 
@@ -102,14 +105,12 @@ def _train(folder: Path, config: TrainConfig, journey: Journey, *, is_trained: b
             train(MINIGRID, config, folder, progress=display.tell)
     agent, _ = load_agent(folder / CHECKPOINT)
     with journey.piece("measure") as display:
-        (line,) = measure(
-            agent, MINIGRID, options={}, actors=("D",), num_episodes=NUM_EPISODES, seed=config.seed,
-            progress=lambda share, text: display.tell(share / 2, text),
-        )  # fmt: skip
+        found = measure_run(agent, MINIGRID, config, progress=lambda share, text: display.tell(share / 2, text))
+        (line,) = lines_of(found.lines)
         display.tell(0.5, "the untrained network plays")
-        twin, few = untrained_twin(agent), NUM_EPISODES // 4
-        before = evaluate(twin, MINIGRID, greedy=False, num_episodes=few, seed=config.seed)
-        fit = probe_agent(agent, MINIGRID, seed=1000, budget=ProbeBudget(num_episodes=NUM_EPISODES)).outcomes
+        twin = untrained_twin(agent)
+        before = evaluate(twin, MINIGRID, greedy=False, num_episodes=NUM_UNTRAINED, seed=config.seed)
+        fit = probe_agent(agent, MINIGRID, seed=1000, budget=ProbeBudget(num_episodes=NUM_HELD_OUT)).outcomes
     show_returns([line], title=f"{config.agent.head} on {MINIGRID}, seed {config.seed}")
     title = f"{MINIGRID}: return while reinforcing"
     figure = draw_curve(folder, title=title, best=line.optimum.undiscounted)

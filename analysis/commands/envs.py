@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
 import sys
 from typing import Any
 
 from analysis.commands.printing import say, table
+from analysis.docstrings import meanings
 from envs.registry import WORLDS, make_world, world_id
 from envs.rows import World
 
@@ -32,9 +32,9 @@ def run() -> int:
 
 def _show(name: str) -> None:
     config_class, world = WORLDS[name].config, make_world(name)
-    meanings = _meanings(config_class)
+    texts = meanings(config_class)
     rows = [
-        (field.name, _default(field, world), meanings.get(field.name, "")) for field in dataclasses.fields(config_class)
+        (field.name, _default(field, world), texts.get(field.name, "")) for field in dataclasses.fields(config_class)
     ]
     table(("option", "default", "meaning"), rows, title=f"{world_id(name)}: {_first_sentence(world)}")
     facts = _facts(world) + [("variants", variant) for variant in _variants(name)]
@@ -72,10 +72,3 @@ def _first_sentence(world: World) -> str:
     """What the world's module says of it in its first sentence."""
     text = " ".join((inspect.getdoc(sys.modules[world.module]) or "").split())
     return text.partition(": ")[2].partition(".")[0] + "."
-
-
-def _meanings(config_class: type[Any]) -> dict[str, str]:
-    """The Attributes section of a config's docstring, by option."""
-    text = inspect.getdoc(config_class) or ""
-    found = re.findall(r"^ +(\w+): (.+(?:\n {6,}.+)*)", text.partition("Attributes:")[2], flags=re.MULTILINE)
-    return {name: " ".join(meaning.split()) for name, meaning in found}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from agents import measuring
 from agents.agent import AlphaAgent
-from agents.environments import world_of
-from agents.evaluation import Evaluation, evaluate
-from analysis.commands.optimum import Optimum, exact_optimum, search_optimum
+from agents.evaluation import Evaluation
+from agents.exact import ValueAccuracy
+from agents.optimum import Optimum
 from analysis.commands.printing import cell, say, table, wrapped
 
 HEADER = ("actor", "levels", "return", "discounted", "optimum", "share", "steps", "ended")
 REACHABLE = "reachable"
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -63,35 +63,18 @@ def measure(
     actors: Sequence[str],
     num_episodes: int,
     seed: int,
-    progress: Progress | None = None,
+    progress: measuring.Progress | None = None,
 ) -> list[Line]:
-    """Play every actor on every split: training and held-out levels of our worlds, fresh seeds elsewhere.
+    """Play every actor on every split (arguments of `agents.measuring.measure`), as lines of the table."""
+    found = measuring.measure(
+        agent, env_id, options=options, actors=actors, num_episodes=num_episodes, seed=seed, progress=progress
+    )
+    return lines_of(found)
 
-    Raises:
-        UserError: an unknown environment, or actor V1 where there is no kernel.
-    """
-    tell, world = progress or (lambda share, line: None), world_of(env_id, options)
-    splits = ("test",) if world is None else ("train", "test")
-    pairs = [(split, actor) for split in splits for actor in actors]
-    lines: list[Line] = []
-    remembers = agent.policy_encoder.memory_size > 0
-    for index, (split, actor) in enumerate(pairs):
-        tell(index / (len(pairs) + 1), f"{actor} plays {num_episodes} episodes")
-        played = evaluate(
-            agent, env_id, actor=actor, num_episodes=num_episodes, seed=seed, split=split, options=options
-        )
-        if lines and lines[-1].played.split == played.split:
-            # The same seed gives all actors the same levels, so one optimum serves them.
-            lines.append(Line(played, lines[-1].optimum, remembers))
-            continue
-        tell((index + 0.5) / (len(pairs) + 1), "looking for the optimum")
-        optimum = (
-            search_optimum(env_id, options, discount=played.discount, seed=seed)
-            if world is None
-            else exact_optimum(world, played)
-        )
-        lines.append(Line(played, optimum, remembers))
-    return lines
+
+def lines_of(found: Sequence[measuring.Measured]) -> list[Line]:
+    """What was measured, as lines of the table."""
+    return [Line(one.played, one.optimum, one.remembers) for one in found]
 
 
 def show(lines: Sequence[Line], *, title: str) -> None:
@@ -107,7 +90,13 @@ def show(lines: Sequence[Line], *, title: str) -> None:
     ]
     notes += dict.fromkeys(_optimum_note(line.optimum) for line in lines)
     notes += dict.fromkeys(_reachable_note(line) for line in lines if line.optimum.observed is not None)
+    notes += [_cut_note(line.played) for line in lines if line.played.num_cut]
     say(*(part for note in notes for part in wrapped(note)))
+
+
+def show_accuracy(accuracy: ValueAccuracy | None) -> None:
+    """Print how near V is to the exact value, nothing where that is not known."""
+    say(*([] if accuracy is None else wrapped(accuracy.words)))
 
 
 def _optimum_note(optimum: Optimum) -> str:
@@ -129,6 +118,13 @@ def _reachable_note(line: Line) -> str:
         else "the best deterministic policy without memory, as D's encoder has none"
     )
     return f"{start} Reachable (discounted, exact): {kind}; V1 looks ahead with the kernel, which sees all."
+
+
+def _cut_note(played: Evaluation) -> str:
+    return (
+        f"{played.num_cut} of {len(played.returns)} episodes of {played.actor} were cut after {played.given_limit} "
+        "steps, since the environment has no time limit (--option max_episode_steps=N of `valuelab train` sets one)."
+    )
 
 
 def _row(line: Line) -> tuple[str, ...]:

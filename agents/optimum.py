@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from agents.evaluation import Evaluation
+from agents.seeding import derive_seed
 from envs.beliefs import hides_state, observation_numbers
 from envs.demonstrations import search_demonstrations
 from envs.episodes import Episodes, episode_returns
@@ -88,10 +89,14 @@ def _observed_optimum(world: World, mdp: TabularMDP, *, discount: float) -> Obse
 
 
 def search_optimum(env_id: str, options: Mapping[str, Any], *, discount: float, seed: int) -> Optimum:
-    """Mean return of plans from fresh resets; `envs.planning` says when the shortest plan is the best one."""
+    """Mean return of plans from fresh resets; `envs.planning` says when the shortest plan is the best one.
+
+    The resets come from a stream of their own, so that they are none of those that were imitated under the same seed.
+    """
+    own_seed = derive_seed(seed, "optimum")
     try:
         plans = search_demonstrations(
-            env_id, num_episodes=NUM_SEARCHED, seed=seed, max_nodes=MAX_NODES, discount=discount, options=options
+            env_id, num_episodes=NUM_SEARCHED, seed=own_seed, max_nodes=MAX_NODES, discount=discount, options=options
         )
     except UserError as error:
         return Optimum(None, None, f"not known: {error}")
