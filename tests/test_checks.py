@@ -31,7 +31,7 @@ from envs.checks.values import facts_of, fault_in
 from envs.errors import UserError
 from envs.registry import WORLDS, world_id, world_names
 
-STEPS = 1500
+STEPS = 1000
 PATIENCE = 600.0
 TOY_TEXT = ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v4", "Blackjack-v1"]
 CONTROL = ["CartPole-v1", "Acrobot-v1", "Pendulum-v1"]
@@ -73,7 +73,10 @@ class TestMutants:
         assert broken(report) == [MUTANTS[name].rule], [str(finding) for finding in report.findings]
 
     def test_how_many_of_23_each_checker_finds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """At least 21 is the bar. The other two checkers play few steps, and compare no streams, instances or ends."""
+        """At least 21 is the bar. The other checkers play few steps, and compare no streams, instances or ends.
+
+        Gymnasium's takes its first steps at random: it sees the slips of some mutants in some runs.
+        """
         from stable_baselines3.common.env_checker import check_env as stable_baselines_check
 
         monkeypatch.delenv("DISPLAY", raising=False)
@@ -83,8 +86,9 @@ class TestMutants:
         print(f"of {len(MUTANTS)} mutants: valuelab {len(ours)}, gymnasium {gymnasium_finds}, "
               f"stable-baselines3 {stable_baselines_finds}")  # fmt: skip
         assert len(MUTANTS) == 23 and len(ours) >= 21
-        assert {"WrongDtype", "RewardArray", "NumberFlags", "NeedsDisplay"} <= set(gymnasium_finds)
-        assert (len(gymnasium_finds), len(stable_baselines_finds)) == (6, 4)
+        always = {"WrongDtype", "RewardArray", "NumberFlags", "NeedsDisplay"}
+        assert always | {"FixedSeed", "ReusedBuffer"} <= set(gymnasium_finds) and len(gymnasium_finds) <= 8
+        assert always <= set(stable_baselines_finds) and len(stable_baselines_finds) <= 5
 
 
 def found_by(check: Callable[[Any], object]) -> list[str]:
@@ -106,7 +110,7 @@ def found_by(check: Callable[[Any], object]) -> list[str]:
 
 @pytest.mark.parametrize("env", checked_oddities.FAULTY, ids=lambda env: env.__name__)
 def test_further_faults_are_found_under_their_rule(env: type[SoundGrid]) -> None:
-    report = check_env(env, num_steps=1200, seconds=PATIENCE)
+    report = check_env(env, num_steps=STEPS, seconds=PATIENCE)
     assert broken(report) == [env.rule], [str(finding) for finding in report.findings]
 
 

@@ -22,7 +22,7 @@ from envs.checks.rules import (
 from envs.checks.subject import CUT, Subject, global_chance
 
 _PLAYS = 2
-_EPISODES = 6
+_EPISODES = 12
 _ANOTHER_DAY = 90_061
 """Seconds of a day, an hour, a minute and a second, so that each of them changes."""
 

@@ -44,7 +44,7 @@ def facts_of(value: Any, path: str) -> Facts:
 
 def _described(value: Any) -> str:
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        kind = f"{_name(value.dtype)}{list(value.shape)}"
+        kind = _array_kind(value)
         if value.size <= _SHOWN:
             return f"{kind} {value.tolist()}"
         return f"{kind} with digest {hashlib.blake2b(value.tobytes(), digest_size=8).hexdigest()}"
@@ -109,11 +109,10 @@ def _fault_in_tuple(value: Any, space: spaces.Tuple[Any], path: str) -> _Fault |
 
 
 def _fault_in_box(value: Any, space: spaces.Box, path: str) -> _Fault | None:
-    wanted = f"{space.dtype}{list(space.shape)}"
     if not isinstance(value, np.ndarray | np.generic):
-        return OBSERVATION_TYPE, f"{path} is a {_kind(value)}, declared is an array {wanted}", value
+        return OBSERVATION_TYPE, f"{path} is a {_kind(value)}, declared is {_array_kind(space)}", value
     if value.dtype != space.dtype or value.shape != space.shape:
-        return OBSERVATION_TYPE, f"{path} is {value.dtype}{list(value.shape)}, declared is {wanted}", ""
+        return OBSERVATION_TYPE, f"{path} is {_array_kind(value)}, declared is {_array_kind(space)}", ""
     if value.dtype.kind in "fc" and not np.isfinite(value).all():
         return NOT_FINITE, f"{path} is not finite", np.asarray(value)[~np.isfinite(value)][0]
     outside = np.less(value, space.low) | np.greater(value, space.high)
@@ -131,6 +130,10 @@ def _contains(space: spaces.Space[Any], value: Any) -> bool:
     # Spaces of other authors may fail in any way on values that they do not expect.
     except Exception:
         return False
+
+
+def _array_kind(value: Any) -> str:
+    return f"{_name(value.dtype)}{list(value.shape)}"
 
 
 def _kind(value: Any) -> str:
