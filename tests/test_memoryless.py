@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,6 +207,17 @@ def test_observations_are_numbered_by_what_is_seen():
             shown["vector"] == shown["vector"][n]
         ).all(1)
         assert (same == (numbers == numbers[n])).all()
+
+
+@pytest.mark.parametrize("context", ["hidden", "first"])
+def test_the_page_gives_the_optima_of_what_is_hidden(context):
+    page = (Path(__file__).parent.parent / "envs" / "README.md").read_text()
+    given = re.search(rf"^\| `{context}` \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", page, flags=re.MULTILINE)
+    world = make_world("MultiNeed", context=context)
+    mdp = enumerate_world(world, range(50))
+    found = memoryless_optimum(mdp, observation_numbers(world, mdp.rows))
+    computed = [start_value(mdp, value_iteration(mdp).values), found.with_memory, found.value]
+    assert [float(number) for number in given.groups()] == pytest.approx(computed, abs=6e-5)
 
 
 def test_what_cannot_be_searched_is_refused():
