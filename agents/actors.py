@@ -221,5 +221,7 @@ def take(stream: EnvStream, envs: Indices) -> dict[str, Any]:
 
 
 def _id_of(env: Any) -> str:
-    spec = getattr(env, "spec", None)
+    """The id of a vector env's first env, which Gymnasium's own batches have no field for."""
+    first = getattr(env, "envs", [env])[0]
+    spec = getattr(first, "spec", None)
     return spec.id if spec is not None else type(env).__name__

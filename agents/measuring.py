@@ -21,10 +21,17 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """The episodes of one actor on one split, and the best that could be had there."""
+    """The episodes of one actor on one split.
+
+    Attributes:
+        played: the episodes.
+        optimum: the best that could be had there.
+        remembers: whether D's encoder has a memory.
+    """
 
     played: Evaluation
     optimum: Optimum
+    remembers: bool
 
     def summary(self) -> dict[str, Any]:
         """Means over episodes and the optimum, JSON-ready."""
@@ -62,6 +69,7 @@ def measure(
     splits = ("test",) if world is None else ("train", "test")
     pairs = [(split, actor) for split in splits for actor in actors]
     found: list[Measured] = []
+    remembers = agent.policy_encoder.memory_size > 0
     for index, (split, actor) in enumerate(pairs):
         tell(index / (len(pairs) + 1), f"{actor} plays {num_episodes} episodes")
         played = evaluate(
@@ -69,7 +77,7 @@ def measure(
         )
         if found and found[-1].played.split == played.split:
             # The same seed gives all actors the same levels, so one optimum serves them.
-            found.append(Measured(played, found[-1].optimum))
+            found.append(Measured(played, found[-1].optimum, remembers))
             continue
         tell((index + 0.5) / (len(pairs) + 1), "looking for the optimum")
         optimum = (
@@ -77,7 +85,7 @@ def measure(
             if world is None
             else exact_optimum(world, played)
         )
-        found.append(Measured(played, optimum))
+        found.append(Measured(played, optimum, remembers))
     return found
 
 

@@ -5,6 +5,7 @@ Shape key: E episodes, L levels, I starts of a level.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +14,32 @@ import numpy as np
 
 from agents.evaluation import Evaluation
 from agents.seeding import derive_seed
+from envs.beliefs import hides_state, observation_numbers
 from envs.demonstrations import search_demonstrations
 from envs.episodes import Episodes, episode_returns
 from envs.errors import UserError
+from envs.memoryless import memoryless_optimum
 from envs.rows import World
-from envs.tabular import enumerate_world, value_iteration
+from envs.tabular import TabularMDP, enumerate_world, start_value, value_iteration
 
 MAX_STATES = 1_000_000
 NUM_SEARCHED = 8
 MAX_NODES = 20_000
+
+
+@dataclass(frozen=True)
+class ObservedOptimum:
+    """What agents get on average at best that act on observations, where states look alike; discounted.
+
+    Attributes:
+        with_memory: Of those that remember all they have seen and done, None where it is not known.
+        without_memory: Of those whose action is a function of the observation, None where it is not known.
+        words: Why there are no numbers; "" where there are.
+    """
+
+    with_memory: float | None
+    without_memory: float | None
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,11 +50,13 @@ class Optimum:
         discounted: Mean of Σ_t γ^t r_t, None where it is not known.
         undiscounted: Mean of Σ_t r_t, None where it is not known.
         words: Where the numbers come from, or why there are none.
+        observed: What can be had by observations alone; None where they tell the states apart.
     """
 
     discounted: float | None
     undiscounted: float | None
     words: str
+    observed: ObservedOptimum | None = None
 
 
 def exact_optimum(world: World, played: Evaluation) -> Optimum:
@@ -47,12 +67,25 @@ def exact_optimum(world: World, played: Evaluation) -> Optimum:
     levels, counts = np.unique(played.levels, return_counts=True)
     try:
         mdp = enumerate_world(world, levels, max_states=MAX_STATES)
-        values = value_iteration(mdp, discount=played.discount).values[mdp.start_state]
+        values = value_iteration(mdp, discount=played.discount).values
     except UserError as error:
         return Optimum(None, None, f"not known: {error}")
-    by_level = values.reshape(len(levels), world.num_starts).mean(axis=1)
-    mean = float(np.average(by_level, weights=counts))
-    return Optimum(mean, None, "exact, over all starts of the levels that were played")
+    shares = np.repeat(counts / (counts.sum() * world.num_starts), world.num_starts)
+    mdp = dataclasses.replace(mdp, start_probability=shares)
+    words = "exact, over all starts of the levels that were played"
+    return Optimum(start_value(mdp, values), None, words, _observed_optimum(world, mdp, discount=played.discount))
+
+
+def _observed_optimum(world: World, mdp: TabularMDP, *, discount: float) -> ObservedOptimum | None:
+    """The optima of agents that see observations only; None where those tell the states apart."""
+    observation = observation_numbers(world, mdp.rows)
+    if not hides_state(observation):
+        return None
+    try:
+        best = memoryless_optimum(mdp, observation, discount=discount)
+    except UserError as error:
+        return ObservedOptimum(None, None, str(error))
+    return ObservedOptimum(best.with_memory, best.value)
 
 
 def search_optimum(env_id: str, options: Mapping[str, Any], *, discount: float, seed: int) -> Optimum:

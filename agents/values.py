@@ -20,14 +20,7 @@ import torch
 from torch import Tensor
 
 from agents.agent import AlphaAgent, restart_value
-from agents.batches import (
-    Minibatch,
-    all_values,
-    features_of,
-    frozen_features,
-    minibatches,
-    values_of,
-)
+from agents.batches import Minibatch, all_values, features_of, frozen_features, minibatches, values_of
 from agents.config import ValueConfig
 from agents.encoded import EncodedEpisodes, encode_episodes
 from agents.losses import r_squared, relative_error

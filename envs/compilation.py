@@ -98,8 +98,9 @@ def source_digest(module: ModuleType) -> str:
         module: The world's module.
 
     Returns:
-        Sixteen hexadecimal digits of SHA-256 over the files of all reachable functions and the values of all global
-        constants that they name. What numba and numpy contribute is left to numba's own versioned cache.
+        Sixteen hexadecimal digits of SHA-256 over the files of all reachable functions and the values of all constants
+        that they take from their globals or closures. What numba and numpy contribute is left to numba's own versioned
+        cache.
     """
     roots = [getattr(module, name) for name in _WORLD_FUNCTIONS] + [*kernels.PARTS, *kernels.LOOPS, compile_kernels]
     files: set[str] = set()
@@ -113,7 +114,7 @@ def source_digest(module: ModuleType) -> str:
 
 
 def _walk(roots: list[Any], *, files: set[str], constants: set[str]) -> None:
-    """Collect files of functions and values of constants, following the globals that functions name."""
+    """Collect files of functions and values of constants, following what functions take from globals and closures."""
     seen: set[int] = set()
     waiting = list(roots)
     while waiting:
@@ -142,6 +143,7 @@ def _named_values(function: FunctionType) -> Iterator[Any]:
     for name in sorted(_names(function.__code__)):
         if name in function.__globals__:
             yield function.__globals__[name]
+    yield from (cell.cell_contents for cell in function.__closure__ or ())
 
 
 def _names(code: CodeType) -> set[str]:

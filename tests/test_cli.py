@@ -11,7 +11,9 @@ import pytest
 
 from analysis import progress
 from analysis.arguments import one_line, problem_with
-from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train, commands, main, parse
+from analysis.cli import Command, Demo, Envs, Evaluate, Probe, Train, commands, main, parse
+from analysis.cli_shown import Play, Watch
+from analysis.cli_studies import Compare, Preregister
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,8 @@ from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Pr
         (["train", "X-v0", "--value-head", "MOE", "--out", "r"], Train("X-v0", value_head="MOE", out=Path("r"))),
         (["train", "X-v0", "--value_head", "MOE", "--no-tensorboard"], Train("X-v0", value_head="MOE")),
         (["evaluate", "run", "--actor", "V1"], Evaluate(Path("run"), actor="V1")),
+        (["watch", "run", "--split", "train", "--out", "a.gif"], Watch(Path("run"), split="train", out=Path("a.gif"))),
+        (["play", "X-v0", "--show-context", "--record", "f"], Play("X-v0", show_context=True, record=Path("f"))),
         (["probe", "run", "--out", "there"], Probe(Path("run"), out=Path("there"))),
         (["compare", "--arms", "MONO", "MOE", "--seeds", "5"], Compare(arms=("MONO", "MOE"), seeds=5)),
         (["preregister", "file.json", "--preset", "quick"], Preregister(Path("file.json"), preset="quick")),
@@ -66,6 +70,8 @@ def test_settings_of_stages_are_options() -> None:
         (["train", "A-v0", "--value.uniform-share", "1.5"], ["uniform_share", "1.5", "from 0 to 1"]),
         (["train", "A-v0", "--value.discount", "nan"], ["discount", "nan", "from 0 to 1"]),
         (["evaluate", "run", "--actor", "V2"], ["'V2'", "D, V1, both", "Did you mean 'V1'?"]),
+        (["watch", "run", "--split", "tets"], ["'tets'", "train, test", "Did you mean 'test'?"]),
+        (["play"], ["needs ENV_ID"]),
         (["compare", "--preset", "frist"], ["'frist'", "quick, first", "Did you mean 'first'?"]),
         (["compare", "--seeds", "three"], ["--seeds", "'three'", "whole number"]),
         (["compare", "MONO"], ["'MONO'", "options start with --"]),
@@ -94,16 +100,16 @@ def test_what_only_tyro_finds_is_one_line_too() -> None:
     assert one_line(box) == "field is 3; it must be 4."
 
 
-@pytest.mark.parametrize("words", [["--help"], ["-h"], *([name, "--help"] for name in commands())])
+@pytest.mark.parametrize("words", [["--help"], ["-h"], *([*name.split(), "--help"] for name in commands())])
 def test_help_names_every_option(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(words)
     out, err = capsys.readouterr()
     assert not stop.value.code and not err
     if len(words) == 1:
-        assert set(commands()) <= set(re.findall(r"^  (\w+)", out, flags=re.MULTILINE))
+        assert set(commands()) <= set(re.findall(r"^  (\w+(?: \w+)?)  ", out, flags=re.MULTILINE))
         return
-    for field in dataclasses.fields(commands()[words[0]]):
+    for field in dataclasses.fields(commands()[" ".join(words[:-1])]):
         shown = {"imports": "import", "options": "option", "env_id": "ENV_ID", "run": "RUN", "file": "FILE"}
         assert shown.get(field.name, field.name).replace("_", "-").lower() in out.replace("_", "-").lower()
 

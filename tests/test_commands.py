@@ -15,6 +15,7 @@ import gymnasium as gym
 import pytest
 
 from agents import environments, experts, optimum
+from agents.agent import build_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.evaluation import evaluate
 from agents.experts import find_demonstrations
@@ -26,6 +27,7 @@ from analysis import progress
 from analysis.cli import Train, main, parse
 from analysis.commands import demo, probe
 from analysis.commands.environments import parse_options
+from analysis.commands.returns import measure
 from analysis.commands.runs import open_run
 from analysis.commands.train import config_of
 from analysis.instruments.probes import ProbeSettings
@@ -33,10 +35,14 @@ from analysis.predictions.crossed_history import crossing
 from analysis.probe import ProbeBudget, probe_agent
 from analysis.studies import comparison, crossing_cells
 from analysis.studies.yoked import Setup
+from envs.beliefs import observation_numbers
 from envs.episodes import Episodes
+from envs.memoryless import memoryless_optimum
 from envs.registry import WORLDS, make_world
 from envs.search_demonstrations import search_demonstrations
 from envs.storage import read_json, sha256
+from envs.tabular import enumerate_world
+from envs.vector import observation_space
 
 STAGES = {
     "imitation": ImitationConfig(num_updates=100, batch_size=64),
@@ -236,7 +242,6 @@ class TestTrain:
         assert (played["mean_length"], played["num_cut"]) == (30, 0)
 
     def test_the_curve_goes_to_tensorboard_when_asked(self, ran: Ran, tmp_path: Path) -> None:
-        pytest.importorskip("tensorboard")
         assert ran("train", *WORLD, *TINY, "--out", tmp_path / "run", "--tensorboard") == 0
         assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
 
@@ -279,6 +284,41 @@ class TestEvaluate:
                 expected.append(world.discount ** (steps - 1))
         found = exact_optimum(world, played)
         assert found.discounted == pytest.approx(sum(expected) / len(expected), abs=1e-9)
+
+    @pytest.mark.parametrize("encoder", ["mlp", "gru"])
+    def test_a_world_that_hides_its_state_is_reported_with_what_can_be_reached(
+        self, ran: Ran, tmp_path: Path, encoder: str
+    ) -> None:
+        options: dict[str, Any] = {"size": 3, "num_objects": 4, "num_levels": 40, "context": "hidden"}
+        agent = AgentConfig(encoder=encoder, encoder_sizes=(8,), hidden_size=8, memory_size=8)
+        config = TrainConfig(agent=agent, num_demonstrations=40, **STAGES)
+        trained = train("ValueLab/MultiNeed-v0", config, tmp_path / "run", options=options).agent
+        assert ran("evaluate", tmp_path / "run", "--episodes", 64, "--seed", 5) == 0
+        world = make_world("MultiNeed", **options)
+        played = evaluate(trained, "ValueLab/MultiNeed-v0", num_episodes=64, seed=5, split="test", options=options)
+        found = exact_optimum(world, played)
+        assert found.observed is not None
+        mdp = enumerate_world(world, played.levels)
+        best = memoryless_optimum(mdp, observation_numbers(world, mdp.rows))
+        assert (found.observed.without_memory, found.observed.with_memory) == pytest.approx(
+            (best.value, best.with_memory), abs=1e-9
+        )
+        assert best.value < best.with_memory - 0.001 < found.discounted - 0.01
+        reached = best.with_memory if encoder == "gru" else best.value
+        rows = {line.split()[0]: line.split()[-1] for line in ran.out.splitlines() if " held out " in line}
+        assert rows == {"D": f"{reached:.3f}", "V1": "–"}
+        words = " ".join(ran.out.split())
+        assert "Observations hide the state" in words
+        assert ("the best policy that remembers" in words) == (encoder == "gru")
+
+    def test_a_hidden_world_with_chance_says_why_there_is_no_number(self, tmp_path: Path) -> None:
+        world = make_world("MultiNeed", size=3, num_objects=2, drift=0.1, context="hidden")
+        agent = build_agent(observation_space(world), 4, AgentConfig(encoder_sizes=(8,), hidden_size=8), seed=0)
+        options = vars(world.config)
+        lines = measure(agent, "ValueLab/MultiNeed-v0", options=options, actors=("D",), num_episodes=8, seed=0)
+        observed = lines[0].optimum.observed
+        assert observed is not None and observed.with_memory is None and lines[0].reachable is None
+        assert "have several outcomes" in observed.words and lines[0].optimum.discounted is not None
 
     def test_what_pays_before_the_end_has_no_shortest_optimum(self) -> None:
         found = search_optimum("CartPole-v1", {}, discount=0.99, seed=0)
@@ -371,8 +411,12 @@ class TestDemo:
         monkeypatch.setattr(demo, "MINIGRID", "MiniGrid-Empty-5x5-v0")
         monkeypatch.setattr(demo, "NUM_SEEDS", 2)
         monkeypatch.setattr(demo, "NUM_UNTRAINED", 1)
-        monkeypatch.setattr(demo, "settings", lambda seed: settings(seed=seed))
-        monkeypatch.setattr(demo, "probe_agent", functools.partial(probe_agent, budget=budget))
+        monkeypatch.setattr(demo, "settings", lambda seed, device: settings(seed=seed, device=device))
+
+        def probed(*names: object, **given: object) -> object:
+            return probe_agent(*names, **{**given, "budget": budget})  # type: ignore[arg-type]
+
+        monkeypatch.setattr(demo, "probe_agent", probed)
         plan = functools.partial(comparison.make_plan, arms=("MONO", "POS"))
         monkeypatch.setattr(demo, "make_plan", plan)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from typing import Any
 
 from analysis.commands.printing import say, table
@@ -69,5 +70,5 @@ def _default(field: dataclasses.Field[Any], world: World) -> str:
 
 def _first_sentence(world: World) -> str:
     """What the world's module says of it in its first sentence."""
-    text = " ".join((inspect.getdoc(inspect.getmodule(type(world.config))) or "").split())
+    text = " ".join((inspect.getdoc(sys.modules[world.module]) or "").split())
     return text.partition(": ")[2].partition(".")[0] + "."

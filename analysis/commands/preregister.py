@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.cli import Preregister
+from analysis.cli_studies import Preregister
 from analysis.commands.printing import say
 from analysis.preregistration import preregister
 from analysis.studies.comparison import frozen, make_plan

@@ -18,14 +18,33 @@ from agents.optimum import Optimum
 from analysis.commands.printing import cell, say, table, wrapped
 
 HEADER = ("actor", "levels", "return", "discounted", "optimum", "share", "steps", "ended")
+REACHABLE = "reachable"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One actor on one split, beside the best that could be had there."""
+    """One actor on one split, beside the best that could be had there.
+
+    Attributes:
+        played: Its episodes.
+        optimum: The best of all.
+        remembers: Whether D's encoder has a memory.
+    """
 
     played: Evaluation
     optimum: Optimum
+    remembers: bool
+
+    @property
+    def reachable(self) -> float | None:
+        """The best that can be had by what D's encoder sees and remembers; None where unknown, and for V1.
+
+        V1 looks ahead with the kernel, which knows what observations hide.
+        """
+        best = self.optimum.observed
+        if best is None or self.played.actor != "D":
+            return None
+        return best.with_memory if self.remembers else best.without_memory
 
     @property
     def share(self) -> float | None:
@@ -55,12 +74,14 @@ def measure(
 
 def lines_of(found: Sequence[measuring.Measured]) -> list[Line]:
     """What was measured, as lines of the table."""
-    return [Line(one.played, one.optimum) for one in found]
+    return [Line(one.played, one.optimum, one.remembers) for one in found]
 
 
 def show(lines: Sequence[Line], *, title: str) -> None:
     """Print the table, and what its numbers are and are not."""
-    table(HEADER, [_row(line) for line in lines], title=title)
+    hidden = any(line.optimum.observed is not None for line in lines)
+    rows = [(*_row(line), cell(line.reachable)) if hidden else _row(line) for line in lines]
+    table((*HEADER, REACHABLE) if hidden else HEADER, rows, title=title)
     first = lines[0].played
     notes = [
         f"Means over {len(first.returns)} episodes; ± is the 95 % interval over the episodes of this one agent and "
@@ -68,6 +89,7 @@ def show(lines: Sequence[Line], *, title: str) -> None:
         "share of episodes that the world ended, not the time limit."
     ]
     notes += dict.fromkeys(_optimum_note(line.optimum) for line in lines)
+    notes += dict.fromkeys(_reachable_note(line) for line in lines if line.optimum.observed is not None)
     notes += [_cut_note(line.played) for line in lines if line.played.num_cut]
     say(*(part for note in notes for part in wrapped(note)))
 
@@ -81,6 +103,21 @@ def _optimum_note(optimum: Optimum) -> str:
     if optimum.discounted is None:
         return f"Optimum: {optimum.words}"
     return f"Optimum ({'discounted' if optimum.undiscounted is None else 'undiscounted'}): {optimum.words}."
+
+
+def _reachable_note(line: Line) -> str:
+    """What a world that hides its state leaves to D."""
+    best = line.optimum.observed
+    assert best is not None
+    start = "Observations hide the state: some states look alike, which the optimum tells apart."
+    if best.words:
+        return f"{start} What D can reach is not known: {best.words}"
+    kind = (
+        "the best policy that remembers all it has seen and done"
+        if line.remembers
+        else "the best deterministic policy without memory, as D's encoder has none"
+    )
+    return f"{start} Reachable (discounted, exact): {kind}; V1 looks ahead with the kernel, which sees all."
 
 
 def _cut_note(played: Evaluation) -> str:
