@@ -6,8 +6,10 @@ Gymnasium's default, seed + k, would let two runs with neighbouring seeds share 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -80,13 +82,46 @@ def make_vector(
     require_env(env_id)
     known, limit = dict(options or {}), given_time_limit(env_id, options)
     limited = known if limit is None else known | {"max_episode_steps": limit}
-    try:
+    with _options_to_blame(env_id, known, "made"):
         makers = [lambda: make_single(env_id, limited) for _ in range(num_envs)]
         env = SyncVectorEnv(makers, autoreset_mode=autoreset_mode)
-    except (gymnasium.error.Error, TypeError) as error:
-        raise UserError(f"Env {env_id!r} with options {known} cannot be made: {_one_line(error)}") from error
     num_actions_of(env.single_action_space)
     return env
+
+
+def describe_env(env_id: str, options: Mapping[str, Any] | None = None) -> tuple[ObservationSpec, int]:
+    """What one env shows, and its number of actions; it is made and reset on trial, since options may fail there first.
+
+    Raises:
+        UserError: as `make_vector`; observations that an agent cannot take; options with which no episode begins.
+    """
+    env = make_vector(env_id, 1, options=options)
+    try:
+        spec = ObservationSpec.from_space(env.single_observation_space)
+        with _options_to_blame(env_id, dict(options or {}), "reset"):
+            env.reset(seed=0)
+        return spec, num_actions_of(env.single_action_space)
+    finally:
+        env.close()
+
+
+@contextlib.contextmanager
+def _options_to_blame(env_id: str, options: dict[str, Any], what: str) -> Iterator[None]:
+    """Refuse options that an env cannot take, whatever it raises then; without options the fault is its author's.
+
+    Gymnasium's own errors, and the TypeError of an argument that is not known, say enough in any case.
+    """
+    try:
+        yield
+    except (gymnasium.error.Error, TypeError) as error:
+        raise UserError(f"Env {env_id!r} with options {options} cannot be {what}: {_one_line(error)}") from error
+    except Exception as error:
+        if not options:
+            raise
+        # A bare `assert` says nothing, but its line of code does.
+        text = _one_line(error) or traceback.extract_tb(error.__traceback__)[-1].line
+        cause = f"{type(error).__name__}: {text}"
+        raise UserError(f"Env {env_id!r} with options {options} cannot be {what}: {cause}") from error
 
 
 def import_package_of(env_id: str) -> None:

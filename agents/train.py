@@ -24,7 +24,7 @@ from agents.agent import AlphaAgent, build_agent, num_actions_of
 from agents.checkpoint import save_agent
 from agents.config import AgentConfig, TrainConfig
 from agents.device import resolve_device
-from agents.environments import discount_of, make_vector, open_stream, require_env, world_of
+from agents.environments import describe_env, discount_of, make_vector, open_stream, require_env, world_of
 from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
 from agents.imitation import imitate
@@ -134,10 +134,7 @@ class _Run:
 
     def begin(self) -> tuple[AlphaAgent, Episodes | None]:
         """Refuse what cannot be trained, write the settings, find demonstrations, and build the agent."""
-        env = make_vector(self.env_id, 1, options=self.options)
-        spec = ObservationSpec.from_space(env.single_observation_space)
-        num_actions = num_actions_of(env.single_action_space)
-        env.close()
+        spec, num_actions = describe_env(self.env_id, self.options)
         if spec.dropped:
             self.notes.append(f"Dropped from the observations, being text: {', '.join(spec.dropped)}.")
         settings, seed = self._agent_settings(), self.config.seed

@@ -35,7 +35,7 @@ def test_our_own_observations_pass_as_they_are_planes_first() -> None:
     rng = np.random.default_rng(0)
     planes = rng.integers(0, 2, (5, 6, 9, 9), dtype=np.uint8)
     vector = rng.random((5, 4), dtype=np.float32)
-    assert (spec.planes_shape, spec.num_flat, spec.num_inputs, spec.needs_fit) == ((6, 9, 9), 4, 490, False)
+    assert (spec.planes_shape, spec.num_flat, spec.num_inputs) == ((6, 9, 9), 4, 490)
     matrix = encode(spec, {"vector": vector, "planes": planes})
     assert matrix.dtype == torch.float32
     np.testing.assert_array_equal(matrix, np.concatenate([planes.reshape(5, -1), vector], axis=1))
@@ -113,7 +113,7 @@ def minigrid_sample(env_id: str, num_steps: int) -> tuple[gym.Env, dict[str, np.
 def test_minigrid_codes_become_planes_of_the_observed_levels() -> None:
     env, sample = minigrid_sample("MiniGrid-DoorKey-5x5-v0", 200)
     spec = ObservationSpec.from_space(env.observation_space)
-    assert spec.dropped == ("mission",) and spec.needs_fit and spec.planes_shape == (3, 7, 7)
+    assert spec.dropped == ("mission",) and spec.planes_shape == (3, 7, 7)
     fitted = spec.fit(sample)
     levels = [np.unique(sample["image"][..., channel]) for channel in range(3)]
     num_planes = sum(len(codes) + 1 for codes in levels)

@@ -11,8 +11,7 @@ from typing import Any
 
 from agents.config import AgentConfig, TrainConfig
 from agents.device import resolve_device
-from agents.environments import make_vector
-from agents.observations import ObservationSpec
+from agents.environments import describe_env
 from agents.presets import recommended
 from agents.train import TrainResult, train
 from analysis.cli import Train
@@ -92,9 +91,7 @@ def introduction(env_id: str, options: dict[str, Any], *, device: str) -> list[s
     Raises:
         UserError: observations or actions that no agent can take, or a device that cannot be used.
     """
-    env = make_vector(env_id, 1, options=options)
-    spec = ObservationSpec.from_space(env.single_observation_space)
-    env.close()
+    spec, _ = describe_env(env_id, options)
     lines = [resolve_device(device)[1]]
     if spec.dropped:
         lines.append(f"Dropped from the observations, because text cannot be encoded: {', '.join(spec.dropped)}.")
