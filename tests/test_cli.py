@@ -11,7 +11,20 @@ import pytest
 
 from analysis import progress
 from analysis.arguments import one_line, problem_with
-from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train, commands, main, parse
+from analysis.cli import (
+    Command,
+    Compare,
+    Demo,
+    Envs,
+    EnvsCheck,
+    Evaluate,
+    Preregister,
+    Probe,
+    Train,
+    commands,
+    main,
+    parse,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +32,7 @@ from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Pr
     [
         (["demo"], Demo()),
         (["envs"], Envs()),
+        (["envs", "check", "X-v0", "--import", "a", "--seed", "3"], EnvsCheck("X-v0", imports=("a",), seed=3)),
         (["train", "X-v0", "--seed", "3"], Train("X-v0", seed=3)),
         (["train", "--seed=3", "X-v0"], Train("X-v0", seed=3)),
         (["train", "--import", "a", "--import", "b", "X-v0"], Train("X-v0", imports=("a", "b"))),
@@ -70,6 +84,8 @@ def test_settings_of_stages_are_options() -> None:
         (["compare", "MONO"], ["'MONO'", "options start with --"]),
         (["preregister"], ["needs FILE"]),
         (["envs", "--all"], ["'--all'", "it has none"]),
+        (["envs", "chek", "A-v0"], ["envs cannot use 'chek'"]),
+        (["envs", "check", "A-v0", "--step", "9"], ["envs check has no option '--step'", "Did you mean '--steps'?"]),
     ],
 )
 def test_words_that_do_not_fit_are_refused_in_one_line(
@@ -100,7 +116,7 @@ def test_help_names_every_option(words: list[str], capsys: pytest.CaptureFixture
     out, err = capsys.readouterr()
     assert not stop.value.code and not err
     if len(words) == 1:
-        assert set(commands()) <= set(re.findall(r"^  (\w+)", out, flags=re.MULTILINE))
+        assert set(commands()) <= set(re.findall(r"^  (\w+(?: \w+)?)  ", out, flags=re.MULTILINE))
         return
     for field in dataclasses.fields(commands()[words[0]]):
         shown = {"imports": "import", "options": "option", "env_id": "ENV_ID", "run": "RUN", "file": "FILE"}
