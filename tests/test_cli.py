@@ -12,7 +12,7 @@ import pytest
 from analysis import progress
 from analysis.arguments import one_line, problem_with
 from analysis.cli import Command, Demo, Envs, Evaluate, Probe, Train, commands, main, parse
-from analysis.cli_shown import Play, Watch
+from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister
 
 
@@ -21,6 +21,7 @@ from analysis.cli_studies import Compare, Preregister
     [
         (["demo"], Demo()),
         (["envs"], Envs()),
+        (["envs", "check", "X-v0", "--import", "a", "--seed", "3"], EnvsCheck("X-v0", imports=("a",), seed=3)),
         (["train", "X-v0", "--seed", "3"], Train("X-v0", seed=3)),
         (["train", "--seed=3", "X-v0"], Train("X-v0", seed=3)),
         (["train", "--import", "a", "--import", "b", "X-v0"], Train("X-v0", imports=("a", "b"))),
@@ -77,6 +78,8 @@ def test_settings_of_stages_are_options() -> None:
         (["compare", "MONO"], ["'MONO'", "options start with --"]),
         (["preregister"], ["needs FILE"]),
         (["envs", "--all"], ["'--all'", "it has none"]),
+        (["envs", "chek", "A-v0"], ["envs cannot use 'chek'"]),
+        (["envs", "check", "A-v0", "--step", "9"], ["envs check has no option '--step'", "Did you mean '--steps'?"]),
     ],
 )
 def test_words_that_do_not_fit_are_refused_in_one_line(

@@ -292,6 +292,19 @@ def test_search_in_a_registered_environment_of_any_kind() -> None:
     assert np.diff(frozen.offsets).tolist() == [6, 6] and frozen.observations.keys() == {"observation"}
 
 
+def test_plans_in_taxi_are_as_short_as_its_own_table_allows() -> None:
+    """Taxi's table is no part of its state; here it gives the distances, by sweeps back from the paid end."""
+    played = search_demonstrations("Taxi-v4", num_episodes=2, seed=0)
+    table = gymnasium.make("Taxi-v4").unwrapped.P
+    distance = dict.fromkeys(table, np.inf)
+    for _ in range(40):
+        for state, moves in table.items():
+            ways = [0.0 if ended and reward > 0 else distance[after] for ((_, after, reward, ended),) in moves.values()]
+            distance[state] = 1 + min(ways)
+    starts = played.observations["observation"][played.offsets[:-1]]
+    assert np.diff(played.offsets).tolist() == [distance[int(start)] for start in starts]
+
+
 def test_search_varies_its_choice_among_the_best() -> None:
     played = search_demonstrations("Test/Line-v0", num_episodes=40, seed=0, options={"fault": "tie"})
     assert 40 < (played.actions == 3).sum() < 120

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 
-from envs.checks.players import generators
+from envs.checks.players import generator_states, set_generators
 from envs.checks.rules import LIMIT_AS_TERMINATION, RESET_OBSERVATION_AT_END
 from envs.checks.subject import Episode, Subject
 from envs.checks.values import facts_of
@@ -75,11 +74,9 @@ def _would_be_shown(subject: Subject, episode: Episode) -> set[str]:
     shown = set()
     with subject.player() as player:
         player.play_episode(episode.actions[:-1], seed=episode.seed)
-        before = {name: copy.deepcopy(one.bit_generator.state) for name, one in generators(player.env).items()}
+        before = generator_states(player.env)
         for num_draws in range(_DRAWS):
-            for name, generator in generators(player.env).items():
-                generator.bit_generator.state = before[name]
-                generator.random(num_draws)
+            set_generators(player.env, before, num_draws=num_draws)
             shown.add(player.reset().observation)
     return shown
 

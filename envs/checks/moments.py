@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from envs.checks.values import Facts, key_of
+from envs.checks.values import Facts, difference, key_of
 
 
 class Moment(NamedTuple):
@@ -49,9 +49,9 @@ def place(episode: int, step: int) -> str:
 def parting(first: list[Moment], second: list[Moment]) -> tuple[Moment, str] | None:
     """The moment at which two plays part, and in what; None where they are equal."""
     for one, two in zip(first, second, strict=False):
-        if one.facts != two.facts:
-            path = next(name for name in one.facts | two.facts if one.facts.get(name) != two.facts.get(name))
-            return one, f"{path} is {one.facts.get(path, 'missing')} and {two.facts.get(path, 'missing')}"
+        what = difference(one.facts, two.facts)
+        if what:
+            return one, what
     return None
 
 

@@ -19,6 +19,7 @@ from envs.checks.players import Broken, Clock
 from envs.checks.report import Findings
 from envs.checks.rules import OTHER_PROCESS
 from envs.checks.subject import Subject
+from envs.checks.values import difference
 
 _SECONDS = 60
 
@@ -40,9 +41,8 @@ def check_other_process(subject: Subject) -> None:
         subject.findings.skip(OTHER_PROCESS.name, there)
         return
     for moment, facts in zip(here, there, strict=False):
-        if moment.facts != facts:
-            path = next(name for name in moment.facts | facts if moment.facts.get(name) != facts.get(name))
-            seen = f"{path} is {moment.facts.get(path)} and {facts.get(path)}"
+        seen = difference(moment.facts, facts)
+        if seen:
             subject.findings.add(OTHER_PROCESS, "two plays differ in two processes", seen=seen, where=moment.where)
             return
 

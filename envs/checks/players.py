@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -28,7 +28,7 @@ from envs.checks.rules import (
     SPACES,
     Rule,
 )
-from envs.checks.values import Facts, facts_of, fault_in
+from envs.checks.values import Facts, difference, facts_of, fault_in
 
 Env = gymnasium.Env[Any, Any]
 Make = Callable[..., Env]
@@ -191,12 +191,10 @@ class Player:
         if len(self._kept) < _KEPT:
             return
         observation, info, facts, where = self._kept.popleft()
-        now = _shown(observation, info)
-        if now != facts:
-            path = next(name for name in facts | now if facts.get(name) != now.get(name))
-            what = f"{path}, returned in {where}, had changed {_KEPT} calls later"
-            seen = f"{facts.get(path)}, then {now.get(path)}"
-            self._findings.add(OBSERVATION_SHARED, what, seen=seen, where=self.where)
+        changed = difference(facts, _shown(observation, info))
+        if changed:
+            what = f"what was returned in {where} had changed {_KEPT} calls later"
+            self._findings.add(OBSERVATION_SHARED, what, seen=changed, where=self.where)
 
     def _reward(self, reward: Any) -> float:
         is_number = isinstance(reward, int | float | np.integer | np.floating) and not isinstance(reward, bool)
@@ -213,9 +211,22 @@ class Player:
         return bool(np.any(flag))
 
 
-def generators(env: Env) -> dict[str, np.random.Generator]:
-    """NumPy generators that the innermost env keeps as attributes, by name."""
-    return {name: value for name, value in vars(env.unwrapped).items() if isinstance(value, np.random.Generator)}
+def generator_states(env: Env) -> dict[str, Any]:
+    """States of the generators that the innermost env keeps as attributes, by name."""
+    return {name: copy.deepcopy(one.bit_generator.state) for name, one in _generators(env).items()}
+
+
+def _generators(env: Env) -> dict[str, np.random.Generator]:
+    attributes = getattr(env.unwrapped, "__dict__", {})
+    return {name: value for name, value in attributes.items() if isinstance(value, np.random.Generator)}
+
+
+def set_generators(env: Env, states: Mapping[str, Any], *, num_draws: int = 0) -> None:
+    """Put the env's generators into the given states, by name, and let each draw some numbers."""
+    for name, generator in _generators(env).items():
+        if name in states:
+            generator.bit_generator.state = copy.deepcopy(states[name])
+            generator.random(num_draws)
 
 
 def _shown(observation: Any, info: Any) -> Facts:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import time
 from collections.abc import Iterator
 from unittest import mock
 
 from envs.checks.moments import Moment, parting
-from envs.checks.players import generators
+from envs.checks.players import generator_states, set_generators
 from envs.checks.rules import (
     GLOBAL_CHANCE,
     INSTANCES,
@@ -64,10 +63,8 @@ def _check_unseeded_reset(subject: Subject, number: int) -> None:
         player.play_episode(planner.sticky(4 * CUT), seed=first_seed)
         idle.reset(seed=first_seed)
         control.reset(seed=other_seed)
-        for name, generator in generators(idle.env).items():
-            for one in (player, control):
-                # A state is copied by NumPy when it is set, but the dict that is read is not.
-                generators(one.env)[name].bit_generator.state = copy.deepcopy(generator.bit_generator.state)
+        for one in (player, control):
+            set_generators(one.env, generator_states(idle.env))
         plan = planner.sticky(CUT // 2)
         played, rested, checked = (one.play_episode(plan, seed=None) for one in (player, idle, control))
     if parting(rested, checked) is None:

@@ -64,6 +64,14 @@ def key_of(facts: Facts) -> str:
     return hashlib.blake2b(repr(sorted(facts.items())).encode(), digest_size=16).hexdigest()
 
 
+def difference(first: Facts, second: Facts) -> str | None:
+    """The first leaf that differs, with both texts; None where facts are equal."""
+    for path in first | second:
+        if first.get(path) != second.get(path):
+            return f"{path} is {first.get(path, 'missing')} and {second.get(path, 'missing')}"
+    return None
+
+
 def fault_in(value: Any, space: spaces.Space[Any], path: str) -> _Fault | None:
     """What an observation breaks of its space.
 
