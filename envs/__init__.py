@@ -3,8 +3,9 @@
 from envs.errors import NonFiniteError, UserError
 from envs.registry import WORLDS, make_world, register_worlds
 from envs.rows import EnvState, Levels, Outcomes, World
+from envs.single import GridEnv
 from envs.step_buffers import StepBuffers
-from envs.vector import GridEnv, GridVectorEnv
+from envs.vector import GridVectorEnv
 
 __all__ = [
     "WORLDS",

@@ -18,18 +18,22 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, typeof
 from numba.core.registry import CPUDispatcher
 
-from envs import kernels, noise
+from envs import kernels, noise, row_kernels
 
 _WORLD_FUNCTIONS = ("begin", "transition", "observe", "breakpoints", "context")
 _HOT_FUNCTIONS = ("transition", "observe", "breakpoints", "context")
+# Without numba's runtime no counts of references stand in a loop, which would make it 15 times as slow, and an array
+# that is allocated fails to compile ("NRT required but not enabled").
+_INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False}
+_COMPILED: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
 _VERSIONED_ELSEWHERE = frozenset({"numpy", "numba"}) | sys.stdlib_module_names
 
 
 class Kernels(NamedTuple):
-    """The compiled loops of one world, in the order of `envs.kernels.LOOPS`."""
+    """The compiled loops of one world, the engine's before those over rows."""
 
     reset_envs: Callable[..., None]
     step_envs: Callable[..., int]
@@ -61,16 +65,26 @@ def compile_kernels(module_name: str) -> Kernels:
             f"{', '.join(_WORLD_FUNCTIONS)} at its top level with @njit."
         )
     inlined = {name: _inlined(functions[name]) for name in _HOT_FUNCTIONS}
-    namespace = {**vars(kernels), **functions, **inlined, "__name__": module_name}
+    namespace = {**vars(row_kernels), **vars(kernels), **functions, **inlined, "__name__": module_name}
     digest = source_digest(module)
-    for part in kernels.PARTS:
-        namespace[part.__name__] = njit(forceinline=True)(_rehome(part, namespace, module=module, digest=digest))
-    loops = (_rehome(loop, namespace, module=module, digest=digest) for loop in kernels.LOOPS)
-    return Kernels(*(njit(nogil=True, cache=True)(loop) for loop in loops))
+    for part in (*row_kernels.PARTS, *kernels.PARTS):
+        namespace[part.__name__] = njit(**_INLINED)(_rehome(part, namespace, module=module, digest=digest))
+    loops = (_rehome(loop, namespace, module=module, digest=digest) for loop in (*kernels.LOOPS, *row_kernels.LOOPS))
+    return Kernels(*(njit(**_COMPILED)(loop) for loop in loops))
+
+
+def machine_code(loop: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """The compiled code of a loop for arguments of these types.
+
+    Called through it, a loop does not look at the types of its some thirty arrays again, which takes ten times as long
+    as a step of one env. Whoever calls it answers for the types, and for arrays being C-ordered.
+    """
+    code: Callable[..., Any] = loop.compile(tuple(typeof(argument) for argument in arguments))  # type: ignore[no-untyped-call]
+    return code
 
 
 def _inlined(function: Any) -> Any:
-    """The function, and all that it calls, compiled into its caller, so that reference counts of arrays cancel out."""
+    """The function, and all that it calls, compiled into its caller."""
     namespace = dict(function.py_func.__globals__)
     for name in _names(function.py_func.__code__):
         called = namespace.get(name)
@@ -78,7 +92,7 @@ def _inlined(function: Any) -> Any:
             namespace[name] = _inlined(called)
     python = function.py_func
     copy = FunctionType(python.__code__, namespace, python.__name__, python.__defaults__, python.__closure__)
-    return njit(forceinline=True)(copy)
+    return njit(**_INLINED)(copy)
 
 
 def _rehome(
@@ -102,7 +116,8 @@ def source_digest(module: ModuleType) -> str:
         that they take from their globals or closures. What numba and numpy contribute is left to numba's own versioned
         cache.
     """
-    roots = [getattr(module, name) for name in _WORLD_FUNCTIONS] + [*kernels.PARTS, *kernels.LOOPS, compile_kernels]
+    templates = [*row_kernels.PARTS, *row_kernels.LOOPS, *kernels.PARTS, *kernels.LOOPS]
+    roots = [*(getattr(module, name) for name in _WORLD_FUNCTIONS), *templates, compile_kernels]
     files: set[str] = set()
     constants: set[str] = set()
     _walk(roots, files=files, constants=constants)

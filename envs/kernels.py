@@ -1,11 +1,11 @@
-"""Template loops over rows: written once, re-homed into every world's module and compiled there.
+"""Template loops of the engine: written once, re-homed into every world's module and compiled there.
 
-The functions below call `begin`, `transition`, `observe`, `breakpoints` and `context` as module globals that this
-module does not have; `envs.compilation` gives each world its own copies, in whose globals they are the world's
-functions. Nothing here allocates, and nothing here runs before it is compiled. The loops take tuples of arrays apart
-once and not in the loop, since each array taken out of a tuple may cost an atomic count of references.
+The functions here and in `envs.row_kernels` call `begin`, `transition`, `observe`, `breakpoints` and `context` as
+module globals that the two modules do not have; `envs.compilation` gives each world its own copies, in whose globals
+they are the world's functions. Nothing here allocates, so it is compiled without counts of references; nothing here
+runs before it is compiled.
 
-Shape key: N envs or rows, S row size, A actions, O outcomes, C components, P planes, H, W grid, V vector.
+Shape key: T steps, N envs or rows, S row size, A actions, O outcomes, C components, P planes, H, W grid, V vector.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, name-defined"
@@ -51,7 +51,7 @@ class StateArrays(NamedTuple):
 
 
 class OutputArrays(NamedTuple):
-    """The arrays of a `StepBuffers`, written in place."""
+    """The arrays of a `StepBuffers`, written in place; those that come from outside have a first axis of T steps."""
 
     planes: np.ndarray
     vector: np.ndarray
@@ -82,56 +82,36 @@ def _begin_episodes(settings, state, mask, skip):
             begin(config, rows[n], state.level[n], start)
 
 
-def _clear_outputs(out, n):
-    out.reward[n] = 0.0
-    out.performance[n] = 0.0
-    out.terminated[n] = False
-    out.truncated[n] = False
-    out.event[n] = -1
+def _clear_outputs(out):
+    """Whole arrays at once: loops over the few entries of one env cost more than what they write."""
+    out.components.fill(0.0)
+    out.reward.fill(0.0)
+    out.performance.fill(0.0)
+    out.terminated.fill(False)
+    out.truncated.fill(False)
+    out.event.fill(-1)
 
 
 def _advance_envs(settings, state, actions, out):
     """Step the envs that are not pending; a pending one has just begun anew, and reports no reward."""
-    config, draws, num_channels = settings.config, settings.draws, settings.num_channels
-    reward_weights, performance_weights = settings.reward_weights, settings.performance_weights
-    rows, clock, pending, components = state.rows, state.clock, state.pending, out.components
     for n in range(actions.size):
-        for c in range(components.shape[1]):
-            components[n, c] = 0.0
-        _clear_outputs(out, n)
-        if pending[n]:
-            pending[n] = False
+        if state.pending[n]:
+            state.pending[n] = False
             continue
-        if num_channels > 0:
+        if settings.num_channels > 0:
             key = episode_key(state.seed[n], state.env[n], state.episode[n])
-            for c in range(num_channels):
-                draws[c] = uniform(key, clock[n], c)
-        event, terminated = transition(config, rows[n], actions[n], draws, components[n])
-        for c in range(components.shape[1]):
-            out.reward[n] += reward_weights[c] * components[n, c]
-            out.performance[n] += performance_weights[c] * components[n, c]
-        clock[n] += 1
+            for c in range(settings.num_channels):
+                settings.draws[c] = uniform(key, state.clock[n], c)
+        components = out.components[n]
+        event, terminated = transition(settings.config, state.rows[n], actions[n], settings.draws, components)
+        for c in range(components.size):
+            out.reward[n] += settings.reward_weights[c] * components[c]
+            out.performance[n] += settings.performance_weights[c] * components[c]
+        state.clock[n] += 1
         out.event[n] = event
         out.terminated[n] = terminated
-        out.truncated[n] = not terminated and clock[n] >= settings.time_limit
-        pending[n] = terminated or out.truncated[n]
-
-
-def observe_rows(config, background, rows, planes, vector):
-    """Write the observation of each row: the background, then what the world draws upon it."""
-    flat = planes.reshape(rows.shape[0], background.size)
-    for n in range(rows.shape[0]):
-        for i in range(background.size):
-            flat[n, i] = background[i]
-        for i in range(vector.shape[1]):
-            vector[n, i] = 0.0
-        observe(config, rows[n], planes[n], vector[n])
-
-
-def context_rows(config, rows, contexts):
-    """Write the context of each row."""
-    for n in range(rows.shape[0]):
-        contexts[n] = context(config, rows[n])
+        out.truncated[n] = not terminated and state.clock[n] >= settings.time_limit
+        state.pending[n] = terminated or out.truncated[n]
 
 
 def _show_envs(settings, state, out):
@@ -152,25 +132,21 @@ def _keep_finals(settings, state, out):
             out.final_level[n] = state.level[n]
 
 
-def reset_envs(settings, state, mask, out):
+def reset_envs(settings, state, mask, outs):
     """Begin the episodes of the envs in the mask, clear the outputs of all and show all."""
+    out = _outputs_at(outs, 0)
     _begin_episodes(settings, state, mask, 0)
     for n in range(mask.size):
         if mask[n]:
             state.pending[n] = False
-        _clear_outputs(out, n)
-        for c in range(out.components.shape[1]):
-            out.components[n, c] = 0.0
+    _clear_outputs(out)
     _show_envs(settings, state, out)
 
 
-def step_envs(settings, state, actions, out):
-    """One step of all envs; returns -1, or the first env whose action is out of range, with nothing stepped."""
-    for n in range(actions.size):
-        if actions[n] < 0 or actions[n] >= settings.num_actions:
-            return n
+def _step_once(settings, state, actions, out):
     if settings.autoreset == NEXT_STEP:
         _begin_episodes(settings, state, state.pending, 1)
+    _clear_outputs(out)
     _advance_envs(settings, state, actions, out)
     if settings.autoreset == SAME_STEP:
         _keep_finals(settings, state, out)
@@ -178,66 +154,28 @@ def step_envs(settings, state, actions, out):
         for n in range(actions.size):
             state.pending[n] = False
     _show_envs(settings, state, out)
+
+
+def _outputs_at(out, t):
+    """The arrays of step t of a rollout."""
+    return OutputArrays(
+        out.planes[t], out.vector[t], out.reward[t], out.terminated[t], out.truncated[t], out.components[t],
+        out.event[t], out.performance[t], out.level[t], out.context[t],
+        out.final_planes[t], out.final_vector[t], out.final_level[t], out.final_context[t],
+    )  # fmt: skip
+
+
+def step_envs(settings, state, actions, out):
+    """T steps of all envs; returns -1, or t * N + n of the first action out of range, with nothing stepped."""
+    num_steps, num_envs = actions.shape
+    for t in range(num_steps):
+        for n in range(num_envs):
+            if actions[t, n] < 0 or actions[t, n] >= settings.num_actions:
+                return t * num_envs + n
+    for t in range(num_steps):
+        _step_once(settings, state, actions[t], _outputs_at(out, t))
     return -1
 
 
-def begin_rows(config, levels, starts, rows):
-    """Write the first row of each (level, start)."""
-    for n in range(levels.size):
-        begin(config, rows[n], levels[n], starts[n])
-
-
-def _cut_channels(config, row, action, cuts, counts):
-    total = 1
-    for c in range(counts.size):
-        counts[c] = breakpoints(config, row, action, c, cuts[c])
-        total *= counts[c] + 1
-    return total
-
-
-def _joint_outcome(index, cuts, counts, draws):
-    probability = 1.0
-    for c in range(counts.size):
-        digit = index % (counts[c] + 1)
-        index //= counts[c] + 1
-        low = cuts[c, digit - 1] if digit > 0 else 0.0
-        high = cuts[c, digit] if digit < counts[c] else 1.0
-        draws[c] = 0.5 * (low + high)
-        probability *= high - low
-    return probability
-
-
-def expand_rows(config, rows, scratch, out):
-    """All outcomes of all actions; returns -1, or the first row with more outcomes than there is room for.
-
-    `scratch` is (draws, cuts, counts), `out` is (next_rows, probability, components, event, terminated).
-    """
-    draws, cuts, counts = scratch
-    next_rows, probability, components, event, terminated = out
-    for n in range(rows.shape[0]):
-        for action in range(probability.shape[1]):
-            total = _cut_channels(config, rows[n], action, cuts, counts)
-            if total > probability.shape[2]:
-                return n
-            for o in range(total):
-                probability[n, action, o] = _joint_outcome(o, cuts, counts, draws)
-                for s in range(rows.shape[1]):
-                    next_rows[n, action, o, s] = rows[n, s]
-                event[n, action, o], terminated[n, action, o] = transition(
-                    config, next_rows[n, action, o], action, draws, components[n, action, o]
-                )
-    return -1
-
-
-PARTS = (
-    _begin_episodes,
-    _clear_outputs,
-    _advance_envs,
-    observe_rows,
-    context_rows,
-    _show_envs,
-    _keep_finals,
-    _cut_channels,
-    _joint_outcome,
-)
-LOOPS = (reset_envs, step_envs, begin_rows, observe_rows, context_rows, expand_rows)
+PARTS = (_begin_episodes, _clear_outputs, _advance_envs, _show_envs, _keep_finals, _step_once, _outputs_at)
+LOOPS = (reset_envs, step_envs)

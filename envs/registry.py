@@ -12,7 +12,8 @@ from gymnasium.vector import AutoresetMode
 from envs.errors import UserError, nearest
 from envs.family import Family, Options
 from envs.rows import World
-from envs.vector import GridEnv, GridVectorEnv
+from envs.single import GridEnv
+from envs.vector import GridVectorEnv
 from envs.worlds import (
     corner_maze,
     crossed_history,

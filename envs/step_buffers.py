@@ -1,6 +1,6 @@
 """Where a step's results are written, and the infos that Gymnasium's vector API makes of them.
 
-Shape key: N envs, P planes, H, W grid, V vector, C components.
+Shape key: T steps, N envs, P planes, H, W grid, V vector, C components.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ INFO_NAMES = ("components", "event", "performance", "level", "context")
 
 @dataclass(frozen=True, eq=False)
 class StepBuffers:
-    """Where `step_into` writes; all arrays C-contiguous, so that slices [t] of a rollout's arrays can stand here.
+    """Where `step_into` and, with a first axis of T steps on every array, `steps_into` write.
+
+    All arrays are C-ordered, so that slices [t] of a rollout's arrays can stand here. They are checked when they are
+    first used; reshape none afterwards.
 
     Attributes:
         planes: uint8[N, P, H, W], observation after the step (of the new episode where one has begun).
@@ -58,46 +61,73 @@ class StepBuffers:
     final_level: npt.NDArray[np.int64]
     final_context: npt.NDArray[np.int64]
 
-    def require_like(self, other: StepBuffers) -> None:
-        """Refuse arrays that a kernel made for `other` cannot write.
+    @functools.cached_property
+    def num_steps(self) -> int | None:
+        """T, or None for the buffers of one step."""
+        return len(self.reward) if self.reward.ndim == 2 else None
+
+    @functools.cached_property
+    def layout(self) -> tuple[Any, ...]:
+        """What must agree for a kernel to write here: every array's dtype, its shape in one step, its C order."""
+        steps = () if self.num_steps is None else (self.num_steps,)
+        arrays = [getattr(self, name) for name in kernels.OutputArrays._fields]
+        shapes = [array.shape[len(steps) :] if array.shape[: len(steps)] == steps else None for array in arrays]
+        return tuple((a.dtype, shape, a.flags.carray) for a, shape in zip(arrays, shapes, strict=True))
+
+    def require_like(self, model: StepBuffers, *, num_steps: int | None) -> None:
+        """Refuse arrays that a kernel made for `model` cannot write.
+
+        Args:
+            model: Buffers of one step of the env.
+            num_steps: T, or None where one step is to be written.
 
         Raises:
             UserError: If an array has another shape or dtype, or cannot be written in C order.
         """
+        if self.layout == model.layout and self.num_steps == num_steps:
+            return
+        steps = () if num_steps is None else (num_steps,)
         for name in kernels.OutputArrays._fields:
-            array, model = getattr(self, name), getattr(other, name)
-            if array.shape != model.shape or array.dtype != model.dtype or not array.flags.carray:
+            array, shape = getattr(self, name), (*steps, *getattr(model, name).shape)
+            if array.shape != shape or array.dtype != getattr(model, name).dtype or not array.flags.carray:
                 raise UserError(
                     f"StepBuffers.{name} is {array.dtype} of shape {array.shape}, allowed is a writeable C-ordered "
-                    f"{model.dtype} array of shape {model.shape}; start from StepBuffers.empty(world, num_envs)."
+                    f"{getattr(model, name).dtype} array of shape {shape}; start from StepBuffers.empty(world, "
+                    f"num_envs{'' if num_steps is None else ', num_steps=T'})."
                 )
 
     @classmethod
-    def empty(cls, world: World, num_envs: int) -> StepBuffers:
-        """Zeroed buffers for `num_envs` envs of a world."""
-        planes = (num_envs, len(world.plane_names), *world.grid)
-        vector = (num_envs, len(world.vector_names))
+    def empty(cls, world: World, num_envs: int, *, num_steps: int | None = None) -> StepBuffers:
+        """Zeroed buffers for `num_envs` envs of a world, for one step or for a rollout of `num_steps`."""
+        batch = (num_envs,) if num_steps is None else (num_steps, num_envs)
+        planes = (*batch, len(world.plane_names), *world.grid)
+        vector = (*batch, len(world.vector_names))
         return cls(
             planes=np.zeros(planes, np.uint8),
             vector=np.zeros(vector, np.float32),
-            reward=np.zeros(num_envs),
-            terminated=np.zeros(num_envs, np.bool_),
-            truncated=np.zeros(num_envs, np.bool_),
-            components=np.zeros((num_envs, len(world.component_names))),
-            event=np.zeros(num_envs, np.int64),
-            performance=np.zeros(num_envs),
-            level=np.zeros(num_envs, np.int64),
-            context=np.zeros(num_envs, np.int64),
+            reward=np.zeros(batch),
+            terminated=np.zeros(batch, np.bool_),
+            truncated=np.zeros(batch, np.bool_),
+            components=np.zeros((*batch, len(world.component_names))),
+            event=np.zeros(batch, np.int64),
+            performance=np.zeros(batch),
+            level=np.zeros(batch, np.int64),
+            context=np.zeros(batch, np.int64),
             final_planes=np.zeros(planes, np.uint8),
             final_vector=np.zeros(vector, np.float32),
-            final_level=np.zeros(num_envs, np.int64),
-            final_context=np.zeros(num_envs, np.int64),
+            final_level=np.zeros(batch, np.int64),
+            final_context=np.zeros(batch, np.int64),
         )
 
     @functools.cached_property
     def arrays(self) -> kernels.OutputArrays:
-        """The same arrays in the form that the kernels read."""
-        return kernels.OutputArrays(*(getattr(self, name) for name in kernels.OutputArrays._fields))
+        """The same arrays in the form that the kernels read, with a first axis of T = 1 where they hold one step."""
+        arrays = (getattr(self, name) for name in kernels.OutputArrays._fields)
+        return kernels.OutputArrays(*(array[None] if self.num_steps is None else array for array in arrays))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies are made from the arrays alone: a copied view would no longer be a view."""
+        return StepBuffers, tuple(getattr(self, name) for name in kernels.OutputArrays._fields)
 
 
 def observation_space(world: World) -> gymnasium.spaces.Dict:

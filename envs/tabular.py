@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from envs.enumeration import TabularMDP, enumerate_world, state_index
 from envs.errors import UserError
+from envs.gauss_seidel import equations_of, solve_equations
 from envs.markov_chain import has_cycle, solve_chain, transition_matrix
 
 __all__ = [
@@ -64,7 +64,7 @@ def expected_reward(mdp: TabularMDP) -> Floats:
 def value_iteration(mdp: TabularMDP, *, discount: float | None = None, tolerance: float = 1e-10) -> Solution:
     """Solve V*(s) = max_a [r(s, a) + γ Σ_o p(o | s, a) V*(next(s, a, o))], V* = 0 after termination.
 
-    Gauss-Seidel sweeps in ascending and descending order by turns; then one Jacobi step V' = T V, whose residual gives
+    Gauss-Seidel sweeps (`envs.gauss_seidel`), then one Jacobi step V' = T V, whose residual gives
     |V' - V*| <= γ |V' - V| / (1 - γ), all norms being maxima over states (Puterman, "Markov Decision Processes",
     section 6.3). At γ = 1 the state graph must be free of cycles; the result is then exact up to rounding.
 
@@ -82,16 +82,10 @@ def value_iteration(mdp: TabularMDP, *, discount: float | None = None, tolerance
     gamma = _checked_discount(mdp, discount)
     if gamma == 1 and has_cycle(mdp):
         raise UserError("value_iteration: discount 1 needs a world that returns to no state; give a discount below 1.")
-    reward, values, sweeps = expected_reward(mdp), np.zeros(mdp.num_states), 0
-    contraction = gamma / (1 - gamma) if gamma < 1 else np.inf
-    while True:
-        change = 0.0
-        for forward in (False, True):
-            change = max(change, _sweep(values, mdp.next_state, mdp.probability, reward, gamma, forward))
-        sweeps += 2
-        floor = 4 * np.finfo(float).eps * np.abs(values).max(initial=0.0)
-        if change <= floor or change * contraction <= tolerance:
-            break
+    reward, contraction = expected_reward(mdp), gamma / (1 - gamma) if gamma < 1 else np.inf
+    # Half of what the bound allows; the other half is for rounding.
+    change_limit = 0.5 * tolerance / contraction if contraction > 0 else np.inf
+    values, sweeps = solve_equations(equations_of(mdp, reward, gamma), change_limit=change_limit)
     action_values = reward + gamma * _expectation(mdp, values)
     improved = action_values.max(axis=1)
     residual = np.abs(improved - values).max(initial=0.0)
@@ -169,26 +163,6 @@ def occupancy(mdp: TabularMDP, policy_probs: Floats, *, horizon: int | None, dis
 def start_value(mdp: TabularMDP, values: Floats) -> float:
     """Σ_m P(start m) V(start m): the value of an episode before its level and start are drawn."""
     return float(mdp.start_probability @ values[mdp.start_state])
-
-
-@njit(cache=True)
-def _sweep(
-    values: Floats, next_state: NDArray[np.int32], probability: Floats, reward: Floats, gamma: float, forward: bool
-) -> float:
-    """One Gauss-Seidel pass in place; returns the largest change of a value."""
-    largest = 0.0
-    for i in range(values.size):
-        s = i if forward else values.size - 1 - i
-        best = -np.inf
-        for a in range(reward.shape[1]):
-            action_value = reward[s, a]
-            for o in range(next_state.shape[2]):
-                if next_state[s, a, o] >= 0:
-                    action_value += gamma * probability[s, a, o] * values[next_state[s, a, o]]
-            best = max(best, action_value)
-        largest = max(largest, abs(best - values[s]))
-        values[s] = best
-    return largest
 
 
 def _expectation(mdp: TabularMDP, values: Floats) -> Floats:

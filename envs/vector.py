@@ -1,9 +1,9 @@
-"""GridVectorEnv, a native batch of envs of one world, and GridEnv, its view for one env.
+"""GridVectorEnv, a native batch of envs of one world.
 
 Streams of chance are those of `envs.streams`. The engine truncates at the world's time limit; an episode that
 terminates in its last step is terminated and not truncated.
 
-Shape key: N envs, P planes, H, W grid, V vector, C components.
+Shape key: T steps, N envs, P planes, H, W grid, V vector, C components.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs import kernels
+from envs.engine import Engine
 from envs.errors import UserError, require_choice, require_integer
 from envs.render import RENDER_MODES, render_frames
 from envs.rows import EnvState, Levels, Observations, World
 from envs.states import observation_of
-from envs.step_buffers import StepBuffers, env_infos, observation_space, single_info, with_finals
+from envs.step_buffers import StepBuffers, env_infos, observation_space, with_finals
 from envs.streams import Seed, next_streams, reset_mask, start_streams
 
 
@@ -70,27 +70,8 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
         self.single_action_space = gymnasium.spaces.Discrete(world.num_actions)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._started = False
-        self._state = EnvState.empty(num_envs, world.row_size)
-        self._state_arrays = kernels.StateArrays(*(getattr(self._state, n) for n in kernels.StateArrays._fields))
         self.buffers = StepBuffers.empty(world, num_envs)
-        self._settings = self._kernel_settings()
-
-    def _kernel_settings(self) -> kernels.Settings:
-        world = self.world
-        return kernels.Settings(
-            config=world.kernel_config,
-            background=world.background.reshape(-1),
-            reward_weights=world.reward_weights,
-            performance_weights=world.performance_weights,
-            draws=np.zeros(max(world.num_channels, 1)),
-            num_channels=world.num_channels,
-            num_starts=world.num_starts,
-            num_actions=world.num_actions,
-            time_limit=world.time_limit,
-            first_level=self.levels.first,
-            num_levels=self.levels.count,
-            autoreset=getattr(kernels, self.autoreset_mode.name),
-        )
+        self.engine = Engine(world, num_envs, levels=self.levels, autoreset_mode=self.autoreset_mode)
 
     def reset(self, *, seed: Seed = None, options: dict[str, Any] | None = None) -> tuple[Observations, dict[str, Any]]:
         """Begin new episodes.
@@ -106,11 +87,11 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
         if not self._started:
             if not mask.all():
                 raise ResetNeeded("The first reset must reset all envs; call reset() without a reset_mask first.")
-            start_streams(self._state, first_env=self.first_env)
-        next_streams(self._state, mask, seed=seed, first_env=self.first_env)
+            start_streams(self.engine.state, first_env=self.first_env)
+        next_streams(self.engine.state, mask, seed=seed, first_env=self.first_env)
         super().reset(seed=int(seed) if isinstance(seed, (int, np.integer)) else None)
         self._started = True
-        self.world.kernels.reset_envs(self._settings, self._state_arrays, mask, self.buffers.arrays)
+        self.engine.reset(mask, self.buffers)
         return self._observations(), env_infos(self.buffers, mask)
 
     def step(
@@ -143,25 +124,54 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
             ResetNeeded: Before the first reset; in DISABLED mode also if an ended env has not been reset.
             UserError: If an action is not an integer in range; then no env is stepped.
         """
+        self.require_alive()
+        self._step(self._checked_actions(actions, (self.num_envs,))[None], buffers, num_steps=None)
+
+    def steps_into(self, actions: npt.ArrayLike, buffers: StepBuffers) -> None:
+        """Take T steps of all envs; the same, bit by bit, as T calls of `step_into` with slices [t] of the buffers.
+
+        The interpreter's lock is free meanwhile: threads that each have a batch of their own run side by side.
+
+        Args:
+            actions: Integers [T, N] in [0, A), T at least 1; ignored where an env is reset.
+            buffers: Arrays of `StepBuffers.empty(world, N, num_steps=T)`'s shapes.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+            UserError: If an action is not an integer in range, and then no env is stepped; in DISABLED mode.
+        """
+        if self.autoreset_mode == AutoresetMode.DISABLED:
+            raise UserError(
+                "autoreset_mode is 'Disabled', allowed for steps_into are 'NextStep' and 'SameStep', since nobody can "
+                "reset an env between two of its steps."
+            )
+        self.require_alive()
+        num_steps = max(len(np.atleast_1d(actions)), 1)
+        self._step(self._checked_actions(actions, (num_steps, self.num_envs)), buffers, num_steps=num_steps)
+
+    def require_alive(self) -> None:
+        """Refuse to step before the first reset, and in DISABLED mode while an ended env has not been reset."""
         if not self._started:
             raise ResetNeeded("The env has no episode yet; call reset() first.")
-        if self.autoreset_mode == AutoresetMode.DISABLED and self._state.pending.any():
-            ended = int(np.flatnonzero(self._state.pending)[0])
+        pending = self.engine.state.pending
+        if self.autoreset_mode == AutoresetMode.DISABLED and pending.any():
+            ended = int(np.flatnonzero(pending)[0])
             raise ResetNeeded(f"The episode of env {ended} has ended; reset it, with a reset_mask in the options.")
-        if buffers is not self.buffers:
-            buffers.require_like(self.buffers)
-        actions = self._checked_actions(actions)
-        failed = self.world.kernels.step_envs(self._settings, self._state_arrays, actions, buffers.arrays)
-        if failed >= 0:
-            allowed = f"0 to {self.world.num_actions - 1}"
-            raise UserError(f"The action of env {failed} is {actions[failed]}, allowed is {allowed}; no env moved.")
 
-    def _checked_actions(self, actions: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def _step(self, actions: npt.NDArray[np.int64], buffers: StepBuffers, *, num_steps: int | None) -> None:
+        if buffers is not self.buffers:
+            buffers.require_like(self.buffers, num_steps=num_steps)
+        failed = self.engine.step(actions, buffers)
+        if failed >= 0:
+            t, n = divmod(failed, self.num_envs)
+            where = f"env {n}" if num_steps is None else f"env {n} at step {t}"
+            allowed = f"0 to {self.world.num_actions - 1}"
+            raise UserError(f"The action of {where} is {actions[t, n]}, allowed is {allowed}; no env moved.")
+
+    def _checked_actions(self, actions: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
         array = np.asarray(actions)
-        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
-            raise UserError(
-                f"actions are {array.dtype} of shape {array.shape}, allowed are integers of shape ({self.num_envs},)."
-            )
+        if array.shape != shape or array.dtype.kind not in "iu":
+            raise UserError(f"actions are {array.dtype} of shape {array.shape}, allowed are integers of shape {shape}.")
         return np.ascontiguousarray(array, np.int64)
 
     def _observations(self) -> Observations:
@@ -171,78 +181,23 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
         """A copy of everything that the next steps depend on."""
         if not self._started:
             raise ResetNeeded("The env has no state yet; call reset() first.")
-        return self._state.copy()
+        return self.engine.state.copy()
 
     def set_state(self, state: EnvState) -> Observations:
         """Go on from a state that `get_state` returned; returns its observations."""
         names = [field.name for field in dataclasses.fields(EnvState)]
         for name in names:
-            shape, own = getattr(state, name).shape, getattr(self._state, name).shape
+            shape, own = getattr(state, name).shape, getattr(self.engine.state, name).shape
             if shape != own:
                 raise UserError(f"EnvState.{name} has shape {shape}, allowed is {own} for this env.")
         for name in names:
-            getattr(self._state, name)[...] = getattr(state, name)
+            getattr(self.engine.state, name)[...] = getattr(state, name)
         self._started = True
-        nobody = np.zeros(self.num_envs, np.bool_)
-        self.world.kernels.reset_envs(self._settings, self._state_arrays, nobody, self.buffers.arrays)
+        self.engine.reset(np.zeros(self.num_envs, np.bool_), self.buffers)
         return self._observations()
 
     def render(self) -> tuple[Any, ...] | None:
         """One frame per env: uint8[height, width, 3] for "rgb_array", text for "ansi"; None without a render mode."""
         if self.render_mode is None:
             return None
-        return render_frames(self.world, self._state.rows, mode=self.render_mode)
-
-
-class GridEnv(gymnasium.Env[Observations, np.int64]):
-    """One env of a world; reset(seed=s) gives it the stream of env `first_env` of seed s."""
-
-    def __init__(
-        self, world: World, *, levels: Levels | None = None, render_mode: str | None = None, first_env: int = 0
-    ) -> None:
-        """Build the env; the arguments are those of `GridVectorEnv`."""
-        self._batch = GridVectorEnv(
-            world,
-            1,
-            levels=levels,
-            autoreset_mode=AutoresetMode.DISABLED,
-            render_mode=render_mode,
-            first_env=first_env,
-        )
-        self._buffers = self._batch.buffers
-        self.world, self.levels, self.render_mode = world, self._batch.levels, render_mode
-        self.metadata = {"render_modes": list(RENDER_MODES), "render_fps": 4}
-        self.observation_space = self._batch.single_observation_space
-        self.action_space = self._batch.single_action_space
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observations, dict[str, Any]]:
-        """Begin an episode: the first of seed's stream, or the next one; there are no options."""
-        super().reset(seed=seed)
-        self._batch.reset(seed=seed)
-        return self._observation(), single_info(self._buffers)
-
-    def step(self, action: np.int64 | int) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
-        """One step; raises `ResetNeeded` after the end of an episode."""
-        out = self._buffers
-        self._batch.step_into(np.array([action]), out)
-        ended = bool(out.terminated[0]), bool(out.truncated[0])
-        return self._observation(), float(out.reward[0]), *ended, single_info(out)
-
-    def _observation(self) -> Observations:
-        return observation_of(self._buffers.planes[0].copy(), self._buffers.vector[0].copy())
-
-    def get_state(self) -> EnvState:
-        """A copy of the state, with N = 1."""
-        return self._batch.get_state()
-
-    def set_state(self, state: EnvState) -> Observations:
-        """Go on from a state with N = 1; returns its observation."""
-        self._batch.set_state(state)
-        return self._observation()
-
-    def render(self) -> Any:
-        """The frame of the current state, or None without a render mode."""
-        frames = self._batch.render()
-        return None if frames is None else frames[0]
+        return render_frames(self.world, self.engine.state.rows, mode=self.render_mode)

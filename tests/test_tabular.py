@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envs import gauss_seidel
 from envs.enumeration import TabularMDP, enumerate_world, state_index
 from envs.errors import UserError
 from envs.registry import make_world
@@ -103,6 +104,54 @@ def test_the_error_bound_holds(seed: int, tolerance: float) -> None:
     assert np.abs(rough.values - exact.values).max() <= rough.error_bound + exact.error_bound
     assert np.abs(rough.action_values - exact.action_values).max() <= rough.error_bound + exact.error_bound
     assert (rough.optimal_actions | ~exact.optimal_actions).all()
+
+
+def slippery_room(size: int, *, step_reward: float) -> TabularMDP:
+    """A room with 15 % walls whose goal in the corner pays 1; every step pays or costs, moves slip to either side."""
+    free = np.pad(np.random.default_rng(0).random((size, size)) >= 0.15, 1)
+    cells = np.argwhere(free)
+    number = np.full(free.shape, -1)
+    number[free] = np.arange(len(cells))
+    reached = np.stack([number[cells[:, 0] + dy, cells[:, 1] + dx] for dy, dx in ((-1, 0), (0, 1), (1, 0), (0, -1))], 1)
+    reached = np.where(reached < 0, np.arange(len(cells))[:, None], reached)
+    next_state = np.stack([np.roll(reached, turn, axis=1) for turn in (0, 1, -1)], axis=2)
+    at_goal = next_state == len(cells) - 1
+    reward = np.where(at_goal, 1.0, step_reward)
+    probability = np.broadcast_to([0.8, 0.1, 0.1], next_state.shape)
+    return make_mdp(np.where(at_goal, -1, next_state), reward, discount=0.99, probability=probability)
+
+
+def by_policy_iteration(mdp: TabularMDP) -> np.ndarray:
+    """V* from LU decompositions alone."""
+    policy = np.zeros(mdp.num_states, int)
+    while True:
+        values = policy_evaluation(mdp, np.eye(mdp.num_actions)[policy])
+        following = np.append(values, 0.0)[mdp.next_state]
+        action_values = expected_reward(mdp) + mdp.discount * (mdp.probability * following).sum(axis=2)
+        if (action_values.max(axis=1) <= values + 1e-12).all():
+            return values
+        policy = action_values.argmax(axis=1)
+
+
+@pytest.mark.parametrize("step_reward", [0.0, -0.1, 0.1])
+def test_a_room_is_solved_whether_states_are_sorted_or_not(step_reward: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At -0.1 values fall with the distance from the goal and at 0.1 they rise; each takes more than 24 sweeps."""
+    mdp = slippery_room(40, step_reward=step_reward)
+    exact, solution = by_policy_iteration(mdp), value_iteration(mdp, tolerance=1e-9)
+    np.testing.assert_allclose(solution.values, exact, atol=1e-9)
+    assert solution.num_sweeps > gauss_seidel._FIRST_SORTING
+    monkeypatch.setattr(gauss_seidel, "_FIRST_SORTING", 10**9)
+    unsorted = value_iteration(mdp, tolerance=1e-9)
+    np.testing.assert_allclose(unsorted.values, exact, atol=1e-9)
+    assert solution.num_sweeps <= unsorted.num_sweeps
+
+
+def test_returns_to_a_state_are_summed_at_once() -> None:
+    """Staying with probability .9 and leaving for a reward of 2 otherwise; plain sweeps would take over a hundred."""
+    probability = np.array([[[0.9, 0.1]]])
+    solution = value_iteration(make_mdp([[[0, -1]]], [[[1.0, 2.0]]], discount=0.99, probability=probability))
+    assert solution.values == pytest.approx([(0.9 + 0.2) / (1 - 0.99 * 0.9)], abs=1e-12)
+    assert solution.num_sweeps <= 2
 
 
 def test_a_tolerance_below_rounding_is_refused() -> None:

@@ -42,7 +42,8 @@ class CornerModel(MazeModel):
         {"size": 6, "corner_size": 6, "generator": "rooms"},
         {"size": 2, "corner_size": 2, "generator": "open"},
         {"size": 14, "corner_size": 14},
-        {"size": 61, "corner_size": 3, "generator": "tree", "time_limit": 30},
+        {"size": 31, "corner_size": 3, "generator": "tree", "time_limit": 30},
+        {"size": 62, "corner_size": 62, "time_limit": 30},
     ],
 )
 def test_kernel_agrees_with_the_plain_python_model(options, split):

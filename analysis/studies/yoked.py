@@ -149,7 +149,7 @@ def record(context: CellContext) -> list[dict[str, Any]]:
 
 def world_space(world: World) -> Any:
     """The observation space of one env of a world."""
-    from envs.vector import GridEnv
+    from envs.single import GridEnv
 
     return GridEnv(world, levels=world.levels("train")).observation_space
 

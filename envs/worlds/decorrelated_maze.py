@@ -88,7 +88,7 @@ class Numbers(NamedTuple):
 
 @njit
 def begin(config, row, level, start):
-    """Take displacement and path length from the level's place in the turn, then draw trees until one holds both."""
+    """Take displacement and path length from the level's place in the turn; draw the path, then the tree around it."""
     walls, key = config.walls, level_key(level)
     index = level - FIRST_TEST_LEVEL if level >= FIRST_TEST_LEVEL else level
     displacement = _displacement(config, index // config.reach % config.num_displacements)

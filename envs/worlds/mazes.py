@@ -88,7 +88,7 @@ def require_odd(size: int, *, generator: str) -> None:
 
 @njit
 def carve(walls, maze, row, key, counter):
-    """Carve a maze from the draws number `counter` and on of a level's key; returns the number of the next draw.
+    """Carve a maze from a level's draws, beginning with number `counter`; returns the number of the next draw.
 
     What the marks hold before does not matter, and afterwards they hold nothing of use.
     """
