@@ -18,7 +18,7 @@ from envs.demonstrations import (
     table_policy,
 )
 from envs.episodes import Episodes, concatenate, load_episodes
-from envs.errors import UserError
+from envs.errors import UserError, cause
 from envs.registry import find_family, is_world_id, world_id
 from envs.rows import World
 from envs.tabular import enumerate_world
@@ -54,9 +54,9 @@ def find_demonstrations(
         if asked == "search":
             raise
         if asked == "auto":
-            return f"no expert was found ({_cause(error)})"
+            return f"no expert was found ({cause(error)})"
         raise UserError(
-            f"demonstrations is 'expert', but {env_id} cannot be solved ({_cause(error)}); choose options with fewer "
+            f"demonstrations is 'expert', but {env_id} cannot be solved ({cause(error)}); choose options with fewer "
             "states or outcomes, a file of episodes, or 'auto', which then leaves imitation out."
         ) from error
 
@@ -90,11 +90,6 @@ def _refuse_unread(env_id: str, config: TrainConfig, *, world: World | None) -> 
                 f"{name} is {value}, but it is of exact experts, and what demonstrates {env_id} is a search or a file; "
                 "leave it out."
             )
-
-
-def _cause(error: UserError) -> str:
-    """What is wrong, without a cure that is meant for other callers."""
-    return str(error).partition("; ")[0].rstrip(".")
 
 
 def corrected(episodes: Episodes, world: World, *, seed: int, temperature: float = 0.0) -> Episodes:

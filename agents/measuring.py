@@ -124,5 +124,7 @@ def measure_run(
     )  # fmt: skip
     accuracy = None
     if world is not None and "value" in config.stages:
+        if progress is not None:
+            progress(0.9, "comparing V with its exact value")
         accuracy = accuracy_on_training_levels(agent, world, uniform_share=config.value.uniform_share)
     return RunMeasures(tuple(lines), accuracy)

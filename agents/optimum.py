@@ -17,7 +17,7 @@ from agents.seeding import derive_seed
 from envs.beliefs import hides_state, observation_numbers
 from envs.demonstrations import search_demonstrations
 from envs.episodes import Episodes, episode_returns
-from envs.errors import UserError
+from envs.errors import UserError, cause
 from envs.memoryless import memoryless_optimum
 from envs.rows import World
 from envs.tabular import TabularMDP, enumerate_world, start_value, value_iteration
@@ -69,7 +69,7 @@ def exact_optimum(world: World, played: Evaluation) -> Optimum:
         mdp = enumerate_world(world, levels, max_states=MAX_STATES)
         values = value_iteration(mdp, discount=played.discount).values
     except UserError as error:
-        return Optimum(None, None, f"not known: {error}")
+        return Optimum(None, None, f"not known: {cause(error)}")
     shares = np.repeat(counts / (counts.sum() * world.num_starts), world.num_starts)
     mdp = dataclasses.replace(mdp, start_probability=shares)
     words = "exact, over all starts of the levels that were played"
@@ -99,7 +99,7 @@ def search_optimum(env_id: str, options: Mapping[str, Any], *, discount: float, 
             env_id, num_episodes=NUM_SEARCHED, seed=own_seed, max_nodes=MAX_NODES, discount=discount, options=options
         )
     except UserError as error:
-        return Optimum(None, None, f"not known: {error}")
+        return Optimum(None, None, f"not known: {cause(error)}")
     if _pays_before_the_end(plans):
         return Optimum(None, None, f"not known: {env_id} pays before the end, so the shortest plan is not the best one")
     words = f"shortest plans found by search from {NUM_SEARCHED} fresh resets"

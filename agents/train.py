@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.actors import actors_of
 from agents.agent import AlphaAgent, build_agent, num_actions_of
 from agents.checkpoint import save_agent
 from agents.config import AgentConfig, TrainConfig
@@ -137,6 +138,9 @@ class _Run:
         spec, num_actions = describe_env(self.env_id, self.options)
         if spec.dropped:
             self.notes.append(f"Dropped from the observations, being text: {', '.join(spec.dropped)}.")
+        if self.world is not None and "V1" not in actors_of(self.world):
+            count = self.world.max_outcomes
+            self.notes.append(f"Actor V1 is left out: {count} outcomes of one action are too many to list.")
         settings, seed = self._agent_settings(), self.config.seed
         build_agent(spec, num_actions, settings, seed=seed)
         write_json(self.folder / CONFIG, self._description())

@@ -35,6 +35,11 @@ def _rebuild_non_finite(site: str, env: int | None, step: int | None) -> NonFini
     return NonFiniteError(site, env=env, step=step)
 
 
+def cause(error: UserError) -> str:
+    """What is wrong, without the cure, where that is meant for the caller of a function and not for the user."""
+    return str(error).partition("; ")[0].rstrip(".")
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Hint text " Did you mean 'x'?" for the closest known name, or "" where none is close.
 

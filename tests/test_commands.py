@@ -454,6 +454,7 @@ class TestDemo:
 def test_envs_lists_every_option_with_its_meaning(ran: Ran) -> None:
     assert ran("envs") == 0
     words = " ".join(ran.out.split())
+    assert f"gets one of {environments.DEFAULT_TIME_LIMIT} steps" in words
     for name, family in WORLDS.items():
         for id_name in (name, *(f"{name}-{variant}" for variant in family.variants)):
             assert f"ValueLab/{id_name}-v0" in words

@@ -90,6 +90,10 @@ def test_a_world_that_cannot_be_solved_is_trained_without_imitation(
     assert {row["stage"] for row in rows_of(tmp_path / "run")} == {"reinforce"}
     (note,) = [note for note in result.notes if "imitate is left out" in note]
     assert cause in note and "max_states" not in note
+    words = result.measured.lines[0].optimum.words
+    assert words.startswith("not known: ") and "max_states" not in words and not words.endswith(".")
+    assert any("V1 is left out" in note for note in result.notes) == (cause == "64 outcomes")
+    assert {played.played.actor for played in result.measured.lines} == ({"D"} if "64" in cause else {"D", "V1"})
     insisting = TrainConfig(**{**vars(only), "demonstrations": "expert"})
     with pytest.raises(UserError, match=f"'expert', but .* cannot be solved .*{cause}.*; choose options") as refusal:
         train(ENV_ID, insisting, tmp_path / "other", options=options)

@@ -19,7 +19,8 @@ Dict is dropped. MiniGrid comes with valuelab:
 For others, name the package that registers them (an installed one, or a module in the current folder):
   valuelab train THEIR-ID --import their_package
 They have no kernel, so actor V1 is refused and the swaps of `valuelab probe` are left out; a plan found by search
-stands in for the exact optimum where the environment is small and deterministic."""
+stands in for the exact optimum where the environment is small and deterministic. One that is registered without a time
+limit gets one of 4000 steps; --option max_episode_steps=N sets another."""
 
 
 def run() -> int:

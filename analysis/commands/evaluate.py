@@ -28,6 +28,7 @@ def run(command: Evaluate) -> int:
             opened.agent.to(device), opened.env_id, options=opened.options, actors=_actors(command.actor, opened),
             num_episodes=command.episodes, seed=command.seed, progress=display.tell,
         )  # fmt: skip
+        display.tell(0.9, "comparing V with its exact value")
         accuracy = _accuracy(opened)
     show(lines, title=f"{opened.agent.config.head} on {opened.env_id}")
     show_accuracy(accuracy)

@@ -101,7 +101,7 @@ def show_accuracy(accuracy: ValueAccuracy | None) -> None:
 
 def _optimum_note(optimum: Optimum) -> str:
     if optimum.discounted is None:
-        return f"Optimum: {optimum.words}"
+        return f"Optimum: {optimum.words}."
     return f"Optimum ({'discounted' if optimum.undiscounted is None else 'undiscounted'}): {optimum.words}."
 
 
