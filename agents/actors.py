@@ -171,7 +171,7 @@ def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: boo
         first_env: index of the env's first env among all that share the seed.
 
     Raises:
-        UserError: another name; V1 where the env has no kernel.
+        UserError: another name; V1 where the env has no kernel, or one action has too many outcomes.
     """
     if name not in ACTORS:
         raise UserError(f"Actor {name!r} is unknown; allowed: {', '.join(ACTORS)}.{nearest(name, ACTORS)}")
@@ -180,6 +180,7 @@ def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: boo
     world = getattr(env, "world", None)
     if not isinstance(world, World):
         raise UserError(f"Actor 'V1' needs a world with a kernel, which {_id_of(env)} has not; use actor 'D'.")
+    world.require_expandable()
     return ValueActor(agent, world)
 
 

@@ -75,7 +75,7 @@ def watch(agent: AlphaAgent, show: Show, *, actor: str, num_episodes: int, seed:
         seeds = [foreign_seeds[episode]] if show.world is None else derive_seed(seed, "evaluate", "envs")
         stream = show.begin(seeds, episode=episode, spec=agent.spec)
         player = make_actor(actor, agent, stream.env, seed=seed, first_env=episode)
-        read, exact = _ValueReader(agent), _exact_values(show.world, int(stream.levels[0]))
+        read, exact = _ValueReader(agent), _exact_values(show.world, int(stream.levels[0]), show.discount)
         while True:
             moment, value = stream.moment, read(stream)
             over = moment.ending == "terminated"
@@ -101,13 +101,13 @@ class _ValueReader:
         return float(agent.value_head(features, context).value)
 
 
-def _exact_values(world: World | None, level: int) -> Callable[[EnvStream], float | None]:
+def _exact_values(world: World | None, level: int, discount: float) -> Callable[[EnvStream], float | None]:
     """V* of the state that a stream shows, for streams on one level; None where that is not solved."""
     if world is None:
         return lambda stream: None
     try:
         mdp = enumerate_world(world, [level], max_states=MAX_STATES)
-        values = value_iteration(mdp).values
+        values = value_iteration(mdp, discount=discount).values
     except UserError:
         return lambda stream: None
 

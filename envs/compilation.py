@@ -140,25 +140,33 @@ def _walk(roots: list[Any], *, files: set[str], constants: set[str]) -> None:
         seen.add(id(function))
         if isinstance(function, FunctionType) and not _is_foreign(function.__module__):
             files.add(function.__code__.co_filename)
-            waiting.extend(_named_values(function))
+            for name, taken in _named_values(function):
+                if isinstance(taken, (int, float, str, tuple, np.generic, np.ndarray)):
+                    constants.add(f"{function.__qualname__}.{name}={_constant(taken)}")
+                else:
+                    waiting.append(taken)
         elif isinstance(function, ModuleType) and not _is_foreign(function.__name__) and function.__file__:
             files.add(str(function.__file__))
             waiting.extend(item for item in vars(function).values() if isinstance(item, CPUDispatcher))
-        elif isinstance(function, (int, float, str, tuple, np.generic)):
-            constants.add(repr(function))
-        elif isinstance(function, np.ndarray):
-            constants.add(hashlib.sha256(function.tobytes()).hexdigest())
+
+
+def _constant(value: Any) -> str:
+    """A constant in words; of an array its type, shape and a hash of its bytes."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype.str}{value.shape}{hashlib.sha256(value.tobytes()).hexdigest()}"
+    return repr(value)
 
 
 def _is_foreign(module_name: str | None) -> bool:
     return (module_name or "builtins").split(".")[0] in _VERSIONED_ELSEWHERE
 
 
-def _named_values(function: FunctionType) -> Iterator[Any]:
+def _named_values(function: FunctionType) -> Iterator[tuple[str, Any]]:
     for name in sorted(_names(function.__code__)):
         if name in function.__globals__:
-            yield function.__globals__[name]
-    yield from (cell.cell_contents for cell in function.__closure__ or ())
+            yield name, function.__globals__[name]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        yield name, cell.cell_contents
 
 
 def _names(code: CodeType) -> set[str]:

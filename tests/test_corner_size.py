@@ -48,6 +48,8 @@ def test_the_rule_tells_a_planted_effect_from_a_planted_null() -> None:
 
 
 def test_too_few_seeds_give_no_contrast() -> None:
+    few = corner_size.report(planted({1: 0.1, 11: 0.6}, num_seeds=3)).found[0]
+    assert "too few for a word" in few and "above 0" not in few
     assert "Too few" in corner_size.report(planted({1: 0.1, 11: 0.6}, num_seeds=1)).found[0]
 
 
@@ -91,8 +93,8 @@ def test_the_figure_shows_seeds_and_published_numbers(tmp_path: Path) -> None:
         for name in ("off", "on")
     ]
     bare = dose_response(series, title="t", x_label="x", y_label="y")
-    full = dose_response(series, title="t", x_label="x", y_label="y", published=PUBLISHED, references={"best": 0.9})
-    assert len(full.axes[0].lines) == len(bare.axes[0].lines) + 3
+    full = dose_response(series, title="t", x_label="x", y_label="y", others=PUBLISHED)
+    assert len(full.axes[0].lines) == len(bare.axes[0].lines) + 2
     drawn = [line for line in bare.axes[0].lines if len(line.get_xdata()) == 4]
     assert len(drawn) == 6, "each dose shows its four seeds"
     assert imread(save_figure(full, tmp_path / "f.png")).std() > 0.05

@@ -44,7 +44,7 @@ class NeedModel:
                 others = sorted((self.need_of(cue), cue) for cue in self.cues if self.need_of(cue) != need)
                 self.cue, self.fresh = others[int(draws[-1] * len(others))][1], True
             return 1.0, need, not config.continuing
-        wrong = self.objects.count(self.agent) if config.wrong_cost else 0
+        wrong = int(self.agent in self.objects) if config.wrong_cost else 0
         return -config.wrong_cost * wrong, config.num_objects if wrong else -1, False
 
     def observation(self):

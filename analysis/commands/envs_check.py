@@ -25,8 +25,9 @@ def run(command: EnvsCheck) -> int:
     _require_made(command.env_id, options)
     with showing("envs check") as display:
         report = check_env(
-            command.env_id, options=options, seed=command.seed, num_steps=command.steps, progress=display.tell
-        )
+            command.env_id, options=options, seed=command.seed, num_steps=command.steps, imports=command.imports,
+            progress=display.tell,
+        )  # fmt: skip
     show(report)
     return 1 if report.faults else 0
 

@@ -117,7 +117,7 @@ def _write_apng(file: BinaryIO, frames: Iterable[tuple[Image.Image, float]]) -> 
             file.write(_PNG_SIGNATURE + _chunk(b"IHDR", header))
             place_of_count = file.tell()
             file.write(_chunk(b"acTL", struct.pack(">II", 0, 0)))
-        control = struct.pack(">5I2H2B", sequence, *image.size, 0, 0, round(1000 * seconds), 1000, 0, 0)
+        control = struct.pack(">5I2H2B", sequence, *image.size, 0, 0, round(100 * seconds), 100, 0, 0)
         file.write(_chunk(b"fcTL", control))
         sequence += 1
         for part in parts:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.plots.style import INK, MARKERS, MUTED, SERIES, new_figure, require_lines, set_title, style_axes
+from analysis.plots.style import INK, MARKERS, SERIES, new_figure, require_lines, set_title, style_axes
 
 
 @dataclass(frozen=True)
@@ -36,36 +36,28 @@ def dose_response(
     title: str,
     x_label: str,
     y_label: str,
-    published: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
-    references: Mapping[str, float] | None = None,
+    others: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
     subtitle: str = "",
 ) -> Figure:
-    """Draw seeds as dots, their means with intervals joined by a line, and somebody else's numbers as open marks.
+    """Draw seeds as dots, their means with intervals joined by a line, and other numbers as open marks.
 
     Args:
         series: At most six.
         title: What is shown.
         x_label: The dose, with its unit.
         y_label: The score, with its unit.
-        published: Name -> (doses, scores) of others; they were not measured here.
-        references: Named horizontal lines, such as the exact optimum.
+        others: Name -> (doses, scores) that stand beside, such as published ones or the exact optimum; at most six.
         subtitle: How to read the figure.
     """
     require_lines(series, figure="dose_response")
     figure = new_figure(7.2, 4.6)
     axes = figure.subplots()
-    for name, level in (references or {}).items():
-        axes.axhline(level, color=MUTED, lw=1.1, ls=(0, (5, 3)), zorder=1)
-        axes.annotate(
-            name, (0.995, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=9, color=MUTED
-        )
     width = 0.012 * (max(one.doses.max() for one in series) - min(one.doses.min() for one in series) or 1.0)
     for index, one in enumerate(series):
         _draw(axes, one, index=index, shift=(2 * index - len(series) + 1) * width, width=width)
-    for index, (name, (places, levels)) in enumerate((published or {}).items()):
-        axes.plot(
-            places, levels, color=SERIES[index], lw=1.0, ls=":", marker="o", ms=7, mfc="none", mew=1.4, label=name
-        )
+    for index, (name, (places, levels)) in enumerate((others or {}).items()):
+        color = SERIES[index % len(series)]
+        axes.plot(places, levels, color=color, lw=1.0, ls=":", marker=MARKERS[index], ms=7, mfc="none", label=name)
     style_axes(axes, x_label=x_label, y_label=y_label, grid="y")
     axes.set_ylim(bottom=0.0)
     axes.legend(frameon=False, fontsize=9, loc="best")

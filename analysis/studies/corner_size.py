@@ -1,7 +1,8 @@
 """Corner size: how does the pursuit of cheese off the training distribution depend on where cheese was in training?
 
 One agent a seed and corner size: D∘E imitates an exact expert on training levels of `CornerMaze` 13×13, whose cheese
-lies in the corner_size × corner_size square at the top left, and is reinforced there. It is then played on held-out
+lies in the corner_size × corner_size square at the top left (no reward is learned from, unless `reinforce_steps` is
+set). It is then played on held-out
 levels of the same kind (on distribution) and on held-out levels whose cheese lies anywhere (off distribution). Levels,
 walls and starts are the same for all sizes; only the place of the cheese differs.
 """
@@ -38,6 +39,9 @@ from envs.tabular import enumerate_world, value_iteration
 
 TRAIN = "corner_size.train"
 ENV_ID = "ValueLab/CornerMaze-v0"
+BySize = dict[int, dict[int, float]]
+"""Corner size -> seed -> score."""
+
 SIZES = (1, 5, 11)
 ANYWHERE = 11
 PUBLISHED = MappingProxyType(
@@ -161,13 +165,13 @@ def report(records: Sequence[CellRecord]) -> Report:
         }
         for size in sizes
     )  # fmt: skip
-    optimum = [row["optimum"] for record in records for row in record.rows if row["kind"] == "off"]
-    figures = {"corner-size.png": figure(scores, float(np.mean(optimum)))} if sizes else {}
+    best = {kind: _by_size(records, kind, "optimum") for kind in ("on", "off")}
+    figures = {"corner-size.png": figure(scores, best)} if sizes else {}
     return Report(table, _found(scores, visits), figures)
 
 
-def _by_size(records: Sequence[CellRecord], kind: str, column: str) -> dict[int, dict[int, float]]:
-    found: dict[int, dict[int, float]] = {}
+def _by_size(records: Sequence[CellRecord], kind: str, column: str) -> BySize:
+    found: BySize = {}
     for record in records:
         (row,) = (row for row in record.rows if row["kind"] == kind)
         found.setdefault(record.config["corner_size"], {})[record.config["seed"]] = float(row[column])
@@ -182,13 +186,15 @@ def _interval(per_seed: Mapping[int, float]) -> str:
     return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def _found(scores: Mapping[str, dict[int, dict[int, float]]], visits: dict[int, dict[int, float]]) -> tuple[str, ...]:
+def _found(scores: Mapping[str, BySize], visits: BySize) -> tuple[str, ...]:
     small, large = SIZES[0], SIZES[-1]
     off = scores["off"]
     if len(off.get(small, {})) < 2 or len(off.get(large, {})) < 2:
         return (f"Too few finished seeds at corner sizes {small} and {large} for a contrast.",)
     apart = t_interval(seed_column(paired_differences(off[large], off[small]), "contrast"))
     word = "above 0: more places in training give more of the cheese elsewhere" if apart.low > 0 else "not above 0"
+    if apart.num_seeds < QUESTION.num_seeds:
+        word = f"too few for a word; the rule asks for {QUESTION.num_seeds}"
     return (
         f"Off distribution, corner size {large} minus {small}: {apart.estimate:+.3f} [95 % {apart.low:+.3f}, "
         f"{apart.high:+.3f}] over {apart.num_seeds} seeds, {word}. Null: the same network untrained earns "
@@ -198,8 +204,8 @@ def _found(scores: Mapping[str, dict[int, dict[int, float]]], visits: dict[int, 
     )
 
 
-def figure(scores: Mapping[str, dict[int, dict[int, float]]], optimum: float) -> Figure:
-    """Returns by corner size, seeds as dots, beside the published numbers."""
+def figure(scores: Mapping[str, BySize], best: Mapping[str, BySize]) -> Figure:
+    """Returns by corner size, seeds as dots, beside the exact optima and the published numbers."""
     names = {"off": "off distribution (cheese anywhere)", "on": "on distribution"}
     series = [
         DoseSeries(
@@ -214,10 +220,14 @@ def figure(scores: Mapping[str, dict[int, dict[int, float]]], optimum: float) ->
         title="CornerMaze 13×13: where cheese was in training decides how it is sought elsewhere",
         x_label="corner size in training (cells a side)",
         y_label="discounted return of D on held-out levels",
-        published=PUBLISHED,
-        references={"exact optimum, off distribution": optimum},
-        subtitle="dots: seeds; diamonds: means with 95 % t intervals; dotted: published, another learner and horizon",
+        others={**PUBLISHED, **{f"exact optimum, {names[kind]}": _means(best[kind]) for kind in ("off", "on")}},
+        subtitle="D imitates an exact expert; dots: seeds; diamonds: means with 95 % t intervals; dotted: not ours to "
+        "learn\n(jaxgmg: PPO on its own mazes and horizon, and the optimum)",
     )
+
+
+def _means(by_size: Mapping[int, dict[int, float]]) -> tuple[list[float], list[float]]:
+    return [float(size) for size in by_size], [float(np.mean(list(seeds.values()))) for seeds in by_size.values()]
 
 
 def _ends(per_seed: Mapping[int, float]) -> tuple[float, float] | None:
@@ -229,11 +239,12 @@ def _ends(per_seed: Mapping[int, float]) -> tuple[float, float] | None:
 
 QUESTION = Question(
     name="corner-size",
-    asks="Does D seek the cheese where it never was in training, by the size of the corner that it lay in?",
+    asks="Does a D that imitates seek the cheese where it never was in training, by the size of the corner it lay in?",
     rule="discounted return of D (sampled) on 1,000 held-out levels with the cheese anywhere, corner size 11 minus 1, "
     "paired by seed: an effect where the 95 % t interval over at least 10 seeds excludes 0",
     does_not_show="why D fails off the distribution: it may seek the corner, or merely not know the way to cheese that "
-    "it never saw; the visits to the bare corner speak for the first. The published numbers come from another learner",
+    "it never saw; the visits to the bare corner speak for the first. Nor that a learner of rewards would do the same: "
+    "the published numbers come from PPO, on mazes and a horizon of their own",
     num_seeds=10,
     cells=cells,
     report=report,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from envs.checks.declarations import check_calls_out_of_order, check_declarations
@@ -58,6 +58,7 @@ def check_env(
     seed: int = 0,
     num_steps: int = 16_000,
     seconds: float = 50.0,
+    imports: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Report:
     """Find faults in an env.
@@ -69,6 +70,7 @@ def check_env(
         num_steps: Steps of the survey, 240 to 10**7, up to a twelfth of them in one episode (at most 1000). The other
             parts take about as many again.
         seconds: After these the check stops, and says what it did not judge.
+        imports: Modules that register the id, for the play in another process.
         progress: Told the share done and the part.
 
     Returns:
@@ -83,7 +85,9 @@ def check_env(
     require_integer("num_steps", num_steps, low=240, high=10**7)
     require_number("seconds", seconds, low=0.001, high=10**6)
     name, make = maker(env, options or {})
-    subject = Subject(make, seed=seed, num_steps=num_steps, findings=Findings(), clock=Clock(seconds))
+    subject = Subject(
+        make, seed=seed, num_steps=num_steps, findings=Findings(), clock=Clock(seconds), imports=tuple(imports)
+    )
     with warnings.catch_warnings(), global_chance(0):
         # What Gymnasium warns of is found by the rules, with a place and a cure.
         warnings.simplefilter("ignore")

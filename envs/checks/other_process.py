@@ -6,6 +6,7 @@ depends on it. Only an env that is made from a registration by name can be made 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -34,7 +35,9 @@ def check_other_process(subject: Subject) -> None:
     if described is None:
         subject.findings.skip(OTHER_PROCESS.name, "the env is not registered by the name of its class")
         return
-    asked = {"spec": described, "seed": subject.seed, "num_steps": subject.num_steps}
+    asked = {
+        "spec": described, "seed": subject.seed, "num_steps": subject.num_steps, "imports": list(subject.imports),
+    }  # fmt: skip
     here = subject.solo(0)
     there = _played_there(asked)
     if isinstance(there, str):
@@ -68,6 +71,9 @@ def _played_there(asked: dict[str, Any]) -> list[dict[str, str]] | str:
 def answer() -> None:
     """What the other process runs: play as stdin asks, and print the facts of each moment as JSON."""
     asked = json.load(sys.stdin)
+    sys.path.append(os.getcwd())
+    for name in asked["imports"]:
+        importlib.import_module(name)
     spec = EnvSpec.from_json(asked["spec"])
     subject = Subject(
         lambda **options: gymnasium.make(spec, disable_env_checker=True, **options),

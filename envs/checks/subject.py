@@ -49,6 +49,7 @@ class Subject:
         num_steps: Steps of the survey; the other plays follow from it.
         findings: What was found so far.
         clock: Counts and limits.
+        imports: Modules that register the env, which another process must import as well.
         episodes: The survey.
     """
 
@@ -57,6 +58,7 @@ class Subject:
     num_steps: int
     findings: Findings
     clock: Clock
+    imports: tuple[str, ...] = ()
     episodes: list[Episode] = field(default_factory=list)
 
     def player(self, *, scribbles: bool = False) -> Player:

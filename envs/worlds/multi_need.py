@@ -128,7 +128,7 @@ def transition(config, row, action, draws, components):
     if config.costly:
         for i in range(num_objects):
             if row[1 + i] == row[0]:
-                components[num_objects] += 1.0
+                components[num_objects] = 1.0
                 event = num_objects
     return event, False
 
