@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -70,6 +71,26 @@ def test_threads_with_halves_of_the_envs_are_one_batch(case):
             for name in FIELDS:
                 parts = [getattr(part, name) for part in buffers]
                 assert (np.concatenate(parts, axis=1) == getattr(together, name)).all(), name
+
+
+def test_the_interpreter_is_free_during_a_call():
+    """Another thread goes on until the last step is written; if the kernel held the lock, it would see it written."""
+    env, num_steps, entered, ticks = started(WORLD_CASES["walkers"](), 1), 400_000, threading.Event(), 0
+    actions, buffers = np.zeros((num_steps, 1), int), StepBuffers.empty(env.world, 1, num_steps=num_steps)
+
+    def work():
+        entered.set()
+        env.steps_into(actions, buffers)
+
+    env.steps_into(actions, buffers)
+    buffers.event[-1] = -7
+    thread = threading.Thread(target=work)
+    thread.start()
+    entered.wait()
+    while buffers.event[-1, 0] == -7:
+        ticks += 1
+    thread.join()
+    assert ticks > 100
 
 
 @pytest.mark.parametrize("kind", [int, np.int64, np.int32, np.uint8, np.array])
