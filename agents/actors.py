@@ -17,7 +17,7 @@ from agents.rollout import Actor
 from agents.seeding import stream as named_stream
 from agents.streams import EnvStream, Flags, Floats, Indices, require_finite
 from envs.errors import UserError, nearest
-from envs.rows import World
+from envs.rows import MAX_OUTCOMES, World
 
 ACTORS = ("D", "V1")
 
@@ -94,10 +94,11 @@ class ValueActor:
         Args:
             agent: V∘E is read.
             world: gives the outcomes.
-            discount: γ; None for the world's own.
+            discount: γ; None for the one that V was trained with, and for the world's own where V is untrained.
         """
         self.agent, self.world = agent, world
-        self.discount = world.discount if discount is None else discount
+        known = (discount, agent.value_discount, world.discount)
+        self.discount = next(gamma for gamma in known if gamma is not None)
         self.memory: Tensor | None = None
 
     def act(self, stream: EnvStream, needed: Flags) -> tuple[Indices, NDArray[np.float32]]:
@@ -153,6 +154,11 @@ def action_values(
     return lookahead
 
 
+def actors_of(world: World | None) -> tuple[str, ...]:
+    """The actors that can play: V1 needs a world with a kernel whose outcomes can be listed; None is a foreign env."""
+    return ACTORS if world is not None and world.max_outcomes <= MAX_OUTCOMES else ("D",)
+
+
 def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: bool = True, first_env: int = 0) -> Actor:
     """Return the actor called `name` for a vector env.
 
@@ -165,7 +171,7 @@ def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: boo
         first_env: index of the env's first env among all that share the seed.
 
     Raises:
-        UserError: another name; V1 where the env has no kernel.
+        UserError: another name; V1 where the env has no kernel, or one action has too many outcomes.
     """
     if name not in ACTORS:
         raise UserError(f"Actor {name!r} is unknown; allowed: {', '.join(ACTORS)}.{nearest(name, ACTORS)}")
@@ -174,6 +180,7 @@ def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: boo
     world = getattr(env, "world", None)
     if not isinstance(world, World):
         raise UserError(f"Actor 'V1' needs a world with a kernel, which {_id_of(env)} has not; use actor 'D'.")
+    world.require_expandable()
     return ValueActor(agent, world)
 
 
@@ -215,5 +222,7 @@ def take(stream: EnvStream, envs: Indices) -> dict[str, Any]:
 
 
 def _id_of(env: Any) -> str:
-    spec = getattr(env, "spec", None)
+    """The id of a vector env's first env, which Gymnasium's own batches have no field for."""
+    first = getattr(env, "envs", [env])[0]
+    spec = getattr(first, "spec", None)
     return spec.id if spec is not None else type(env).__name__

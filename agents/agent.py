@@ -58,7 +58,10 @@ class AlphaAgent(nn.Module):
         config: what the agent was built from.
         seed: the seed of its initial weights.
         shared: whether V reads the features of D's encoder.
+        value_discount: γ that V was trained with, None while it is untrained.
     """
+
+    value_discount: float | None = None
 
     def __init__(
         self, spec: ObservationSpec, num_actions: int, config: AgentConfig, *, seed: int, value_head: ValueHead
@@ -195,6 +198,7 @@ def restart_value(agent: AlphaAgent, *, seed: int | None = None) -> AlphaAgent:
         seed: of the head's weights; None for the agent's own, which gives the head that it was built with.
     """
     agent = with_value_encoder(agent, agent.config.value_encoder)
+    agent.value_discount = None
     seed = agent.seed if seed is None else seed
     agent.value_head = build_value_head(agent.config, num_features=agent.value_encoder.num_features, seed=seed)
     return agent.to(agent.device)

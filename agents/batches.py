@@ -143,6 +143,14 @@ def all_values(
     return values[features.step_input].cpu().numpy(), values[features.final_input].cpu().numpy()
 
 
+@torch.no_grad()
+def values_of(head: ValueHead, data: EncodedEpisodes, index: Tensor, *, encoder: Encoder | None) -> NDArray[np.float64]:
+    """V float64[B] of some inputs int64[B], for an encoder without memory or, at None, data that hold features."""
+    features = data.inputs.rows(index) if encoder is None else data.inputs.features(encoder, index)
+    values: NDArray[np.float64] = head(features, data.contexts[index]).value.double().cpu().numpy()
+    return values
+
+
 def _permuted(num: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Endless pieces of `size` numbers out of one permutation after the other; pieces may span two."""
     left = torch.zeros(0, dtype=torch.int64)

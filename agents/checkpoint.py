@@ -1,7 +1,7 @@
 """Checkpoints: a folder of safetensors, JSON and a manifest of SHA-256 sums. Loading one never runs code.
 
     FOLDER/weights.safetensors   tensors by name
-    FOLDER/agent.json            what they belong to (``meta.json`` for other states, such as an optimiser's)
+    FOLDER/agent.json            what they belong to
     FOLDER/manifest.json         schema, kind, SHA-256 and size of the two, and a SHA-256 of itself
 
 A folder is written under a temporary name, fsynced and renamed, and what it replaces is kept as ``FOLDER.previous``.
@@ -31,6 +31,8 @@ from envs.errors import NonFiniteError, UserError
 SCHEMA = 1
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
+DESCRIPTION = "agent.json"
+KIND = "agent"
 
 
 def save_agent(folder: str | Path, agent: AlphaAgent, *, extra: Mapping[str, Any] | None = None) -> None:
@@ -50,9 +52,10 @@ def save_agent(folder: str | Path, agent: AlphaAgent, *, extra: Mapping[str, Any
         "observations": agent.spec.to_dict(),
         "num_actions": agent.num_actions,
         "seed": agent.seed,
+        "value_discount": agent.value_discount,
     }
     meta = {"agent": description, "extra": dict(extra or {})}
-    _write(folder, agent_tensors(agent), meta, kind="agent")
+    _write(folder, agent_tensors(agent), meta)
 
 
 def load_agent(folder: str | Path) -> tuple[AlphaAgent, dict[str, Any]]:
@@ -65,50 +68,17 @@ def load_agent(folder: str | Path) -> tuple[AlphaAgent, dict[str, Any]]:
         UserError: a file is missing, truncated or altered; the schema is newer; the weights do not fit the
             description; the description names an encoder or a head that this version does not have.
     """
-    tensors, meta = _read(folder, kind="agent")
+    tensors, meta = _read(folder)
     try:
         description = meta["agent"]
         spec = ObservationSpec.from_dict(description["observations"])
         config = settings_from_dict(AgentConfig, description["config"])
         agent = build_agent(spec, description["num_actions"], config, seed=description["seed"])
+        agent.value_discount = description.get("value_discount")
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"Checkpoint '{folder}' does not describe an agent ({error!r}); save it again.") from error
     _fill(agent, tensors, folder)
     return agent, meta["extra"]
-
-
-def save_tensors(folder: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-    """Write any named tensors, such as the states of optimisers and generators, with JSON-ready facts.
-
-    Raises as ``save_agent``; integer tensors are not checked for finiteness.
-    """
-    _write(folder, tensors, dict(meta), kind="state")
-
-
-def load_tensors(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what ``save_tensors`` wrote; raises UserError as ``load_agent``."""
-    return _read(folder, kind="state")
-
-
-def intact_folder(folder: str | Path) -> tuple[Path, str]:
-    """Return the newest intact checkpoint at ``folder``: itself, or the one that it replaced.
-
-    Returns:
-        The folder to load, and a line that says why it is the previous one ("" where it is not).
-
-    Raises:
-        UserError: neither is intact; the message is that of the newer one.
-    """
-    folder = Path(folder)
-    try:
-        _check_files(folder, kind=None)
-    except UserError as error:
-        previous = storage.previous_folder(folder)
-        if not (previous / MANIFEST).is_file():
-            raise
-        _check_files(previous, kind=None)
-        return previous, f"Using '{previous}': {error}"
-    return folder, ""
 
 
 def agent_tensors(agent: AlphaAgent) -> dict[str, Tensor]:
@@ -131,7 +101,7 @@ def _fill(agent: AlphaAgent, tensors: Mapping[str, Tensor], folder: str | Path) 
         own[name].copy_(tensors[name])
 
 
-def _write(folder: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], *, kind: str) -> None:
+def _write(folder: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write the three files to a temporary folder and put it in place."""
     folder = Path(folder).absolute()
     for path in (folder, storage.previous_folder(folder)):
@@ -140,10 +110,10 @@ def _write(folder: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str,
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise NonFiniteError(f"tensor {name!r} of checkpoint '{folder.name}'")
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    files = {WEIGHTS: tensors_to_bytes(plain), _meta_name(kind): storage.json_bytes(meta)}
+    files = {WEIGHTS: tensors_to_bytes(plain), DESCRIPTION: storage.json_bytes(meta)}
     temporary = storage.temporary_path(folder.parent)
     try:
-        for name, data in {**files, MANIFEST: _manifest(files, kind)}.items():
+        for name, data in {**files, MANIFEST: _manifest(files)}.items():
             storage.write_bytes(temporary / name, data)
         storage.replace_folder(temporary, folder)
     except BaseException:
@@ -156,33 +126,33 @@ def _refuse_foreign(folder: Path) -> None:
     if not folder.exists():
         return
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
-    foreign = sorted(names - {WEIGHTS, MANIFEST, "agent.json", "meta.json"})
+    foreign = sorted(names - {WEIGHTS, MANIFEST, DESCRIPTION})
     if foreign:
         raise UserError(f"'{folder}' holds {foreign[0]!r}, which is no checkpoint's; choose a folder of its own.")
 
 
-def _read(folder: str | Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read the bytes that the manifest vouches for, and only those."""
     folder = Path(folder)
     if not folder.exists() and storage.previous_folder(folder).exists():
         # A process killed between the two renames of a replacement leaves the old content there.
         folder = storage.previous_folder(folder)
-    files = _check_files(folder, kind=kind)
+    files = _check_files(folder)
     try:
-        return tensors_from_bytes(files[WEIGHTS]), storage.parse_json(files[_meta_name(kind)])
+        return tensors_from_bytes(files[WEIGHTS]), storage.parse_json(files[DESCRIPTION])
     except (SafetensorError, ValueError, RecursionError) as error:
         raise UserError(f"Checkpoint '{folder}' cannot be read ({error}); save it again.") from error
 
 
-def _check_files(folder: Path, *, kind: str | None) -> dict[str, bytes]:
-    """Return the content of the files after checking it against the manifest (any kind where None)."""
+def _check_files(folder: Path) -> dict[str, bytes]:
+    """Return the content of the files after checking it against the manifest."""
     if not folder.is_dir():
         raise UserError(f"There is no checkpoint folder '{folder}'; check the path.")
     manifest = _read_manifest(folder)
-    if kind is not None and manifest["kind"] != kind:
-        raise UserError(f"Checkpoint '{folder}' holds {manifest['kind']!r}, not {kind!r}; choose another folder.")
+    if manifest["kind"] != KIND:
+        raise UserError(f"Checkpoint '{folder}' holds {manifest['kind']!r}, not {KIND!r}; choose another folder.")
     contents = {}
-    for name in (WEIGHTS, _meta_name(manifest["kind"])):
+    for name in (WEIGHTS, DESCRIPTION):
         data = _read_bytes(folder / name)
         entry = manifest["files"].get(name)
         if entry != _entry(data):
@@ -227,9 +197,9 @@ def _cure(folder: Path) -> str:
     return f"load '{previous}' instead" if previous.exists() else "restore the folder from a copy or train again"
 
 
-def _manifest(files: Mapping[str, bytes], kind: str) -> bytes:
+def _manifest(files: Mapping[str, bytes]) -> bytes:
     """Return the manifest's bytes."""
-    manifest = {"schema": SCHEMA, "kind": kind, "files": {name: _entry(data) for name, data in files.items()}}
+    manifest = {"schema": SCHEMA, "kind": KIND, "files": {name: _entry(data) for name, data in files.items()}}
     return storage.json_bytes({**manifest, "sha256": _digest(manifest)})
 
 
@@ -241,8 +211,3 @@ def _entry(data: bytes) -> dict[str, Any]:
 def _digest(manifest: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the manifest without its own sum."""
     return hashlib.sha256(storage.json_bytes(dict(manifest))).hexdigest()
-
-
-def _meta_name(kind: str) -> str:
-    """Return the name of the JSON file of a kind of checkpoint."""
-    return "agent.json" if kind == "agent" else "meta.json"

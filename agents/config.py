@@ -6,12 +6,13 @@ Nothing here imports torch or numba. Names of encoders and heads are registry ke
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from agents.fields import check_fields, refuse
 
 ValueEncoder = Literal["scratch", "imitated", "shared"]
 ValueTarget = Literal["monte_carlo", "td_lambda"]
+RouteEncoder = Literal["routed", "global", "stopped"]
 Stage = Literal["imitate", "reinforce", "value"]
 
 
@@ -46,21 +47,16 @@ class AgentConfig:
     num_contexts: int = 0
     num_events: int = 0
     route_gate: bool = False
-    route_encoder: Literal["routed", "global", "stopped"] = "routed"
+    route_encoder: RouteEncoder = "routed"
     value_encoder: ValueEncoder = "scratch"
 
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""
         bounds = {
-            "memory_size": (1, 4096),
-            "hidden_size": (1, 65536),
-            "head_layers": (1, 64),
-            "num_parts": (1, 1024),
-            "encoder_sizes": (1, 65536),
-            "conv_channels": (1, 4096),
-            "num_contexts": (0, 4096),
+            "memory_size": (1, 4096), "hidden_size": (1, 65536), "head_layers": (1, 64), "num_parts": (1, 1024),
+            "encoder_sizes": (1, 65536), "conv_channels": (1, 4096), "num_contexts": (0, 4096),
             "num_events": (0, 4096),
-        }
+        }  # fmt: skip
         check_fields(self, bounds)
         if not self.encoder_sizes:
             refuse(self, "encoder_sizes", allowed="at least one width, such as (64, 64)")
@@ -93,13 +89,9 @@ class ImitationConfig:
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""
         bounds = {
-            "num_updates": (0, 10**9),
-            "batch_size": (1, 10**7),
-            "sequence_length": (1, 10**6),
-            "learning_rate": (0.0, 10.0),
-            "max_grad_norm": (1e-9, 1e9),
-            "validation_share": (0.0, 0.9),
-        }
+            "num_updates": (0, 10**9), "batch_size": (1, 10**7), "sequence_length": (1, 10**6),
+            "learning_rate": (0.0, 10.0), "max_grad_norm": (1e-9, 1e9), "validation_share": (0.0, 0.9),
+        }  # fmt: skip
         check_fields(self, bounds)
 
 
@@ -146,19 +138,11 @@ class ReinforceConfig:
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""
         bounds = {
-            "num_steps": (0, 10**12),
-            "num_envs": (1, 10**6),
-            "rollout_length": (1, 10**6),
-            "num_epochs": (1, 10**4),
-            "batch_size": (1, 10**7),
-            "learning_rate": (0.0, 10.0),
-            "discount": (0.0, 1.0),
-            "trace_lambda": (0.0, 1.0),
-            "clip": (1e-6, 10.0),
-            "entropy_weight": (0.0, 1e3),
-            "baseline_weight": (0.0, 1e3),
-            "max_grad_norm": (1e-9, 1e9),
-        }
+            "num_steps": (0, 10**12), "num_envs": (1, 10**6), "rollout_length": (1, 10**6), "num_epochs": (1, 10**4),
+            "batch_size": (1, 10**7), "learning_rate": (0.0, 10.0), "discount": (0.0, 1.0),
+            "trace_lambda": (0.0, 1.0), "clip": (1e-6, 10.0), "entropy_weight": (0.0, 1e3),
+            "baseline_weight": (0.0, 1e3), "max_grad_norm": (1e-9, 1e9),
+        }  # fmt: skip
         check_fields(self, bounds)
 
 
@@ -175,8 +159,8 @@ class ValueConfig:
         anneal: the learning rate falls linearly to 0.
         discount: γ; None takes the data's own.
         max_grad_norm: the gradient's 2-norm is clipped here.
-        refresh_every: gradient steps between two computations of bootstrapped targets (``td_lambda`` only).
-        num_envs: environments stepped together (online only).
+        refresh_every: gradient steps between two computations of targets that bootstrap (all of ``td_lambda``, and
+            under ``monte_carlo`` those of episodes that a time limit cut).
         num_episodes: episodes to play (online only).
         uniform_share: share of uniformly random actions mixed into D (online only).
         sequence_length: steps of an episode in one sample (encoders with memory only).
@@ -192,7 +176,6 @@ class ValueConfig:
     discount: float | None = None
     max_grad_norm: float = 1.0
     refresh_every: int = 100
-    num_envs: int = 32
     num_episodes: int = 4000
     uniform_share: float = 0.05
     sequence_length: int = 32
@@ -201,18 +184,11 @@ class ValueConfig:
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""
         bounds = {
-            "num_updates": (0, 10**9),
-            "batch_size": (1, 10**7),
-            "refresh_every": (1, 10**9),
-            "num_envs": (1, 10**6),
-            "num_episodes": (1, 10**9),
-            "sequence_length": (1, 10**6),
-            "learning_rate": (0.0, 10.0),
-            "discount": (0.0, 1.0),
-            "trace_lambda": (0.0, 1.0),
-            "max_grad_norm": (1e-9, 1e9),
+            "num_updates": (0, 10**9), "batch_size": (1, 10**7), "refresh_every": (1, 10**9),
+            "num_episodes": (1, 10**9), "sequence_length": (1, 10**6), "learning_rate": (0.0, 10.0),
+            "discount": (0.0, 1.0), "trace_lambda": (0.0, 1.0), "max_grad_norm": (1e-9, 1e9),
             "uniform_share": (0.0, 1.0),
-        }
+        }  # fmt: skip
         check_fields(self, bounds)
 
 
@@ -223,11 +199,16 @@ class TrainConfig:
     Attributes:
         agent: what is trained.
         imitation, reinforce, value: settings of the stages.
-        stages: which stages run; the order is fixed.
+        stages: which stages run, at least one, each once and in the order of the default.
         seed: the one seed from which all streams derive.
         num_demonstrations: episodes to imitate.
-        demonstrations: ``auto`` (exact expert for our worlds, else search), ``expert``, ``search``, or a file's path.
-        demonstration_noise: share of uniform actions in an exact expert's, which shows D states off its path.
+        demonstrations: ``auto`` (exact expert for our worlds, search elsewhere; none, and imitation is left out, where
+            neither is to be had), ``expert``, ``search``, or a file's path.
+        demonstration_noise: share of uniform actions in an exact expert's, which shows D states off its path; imitated
+            is what the expert would have done there.
+        demonstration_temperature: of a soft expert, in units of return: action a with probability ∝ exp(Q*(s, a)/T).
+        demonstration_shares: shares of the episodes by an exact, a noisy and a soft expert, three numbers that sum to
+            1; () is one expert, who has the noise and the temperature both.
         num_evaluation_episodes: episodes per reported return.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
@@ -241,10 +222,26 @@ class TrainConfig:
     num_demonstrations: int = 500
     demonstrations: str = "auto"
     demonstration_noise: float = 0.0
+    demonstration_temperature: float = 0.0
+    demonstration_shares: tuple[float, ...] = ()
     num_evaluation_episodes: int = 256
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""
         counts = dict.fromkeys(("num_demonstrations", "num_evaluation_episodes"), (1, 10**9))
-        check_fields(self, {"seed": (0, 2**63 - 1), "demonstration_noise": (0.0, 1.0), **counts})
+        units = dict.fromkeys(("demonstration_noise", "demonstration_shares"), (0.0, 1.0))
+        check_fields(self, {"seed": (0, 2**63 - 1), "demonstration_temperature": (0.0, 1e9), **units, **counts})
+        ordered = tuple(stage for stage in get_args(Stage) if stage in self.stages)
+        if not ordered or self.stages != ordered:
+            refuse(self, "stages", allowed=f"one or more of {', '.join(get_args(Stage))}, each once and in this order")
+        self._check_shares()
+
+    def _check_shares(self) -> None:
+        """Refuse shares that are not three which sum to 1, or of an expert who would be the exact one."""
+        shares = self.demonstration_shares
+        if shares and (len(shares) != 3 or abs(sum(shares) - 1.0) > 1e-6):
+            refuse(self, "demonstration_shares", allowed="three numbers that sum to 1 (exact, noisy and soft expert)")
+        for name, share in zip(("demonstration_noise", "demonstration_temperature"), shares[1:], strict=False):
+            if share > 0.0 and getattr(self, name) == 0.0:
+                refuse(self, name, allowed=f"above 0 where demonstration_shares gives {share:g} of the episodes to it")

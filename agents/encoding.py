@@ -16,6 +16,8 @@ from agents.leaves import Leaf, channels_first
 from agents.observations import ObservationSpec
 from envs.errors import NonFiniteError, UserError
 
+CHUNK = 8192  # Rows that are encoded at once where there are many.
+
 
 class ObservationEncoder(nn.Module):
     """Computes the canonical matrix of an ``ObservationSpec``, minus the mean of a sample; holds no parameters.
@@ -38,9 +40,16 @@ class ObservationEncoder(nn.Module):
         self.register_buffer("centre", torch.zeros(spec.num_inputs))
 
     def fit_centre(self, observations: Any) -> None:
-        """Set the centre to the mean of a sample of observations [N, ...]; raises as ``forward``."""
+        """Set the centre to the mean of a sample of observations [N, ...], N ≥ 1; raises as ``forward``."""
         self.centre.zero_()
-        self.centre.copy_(self(observations).flatten(0, -2).mean(dim=0))
+        arrays, num_rows = self.spec.select(observations), 0
+        total = torch.zeros_like(self.centre, dtype=torch.float64)
+        # All rows at once would take many times the sample's own bytes.
+        for start in range(0, len(next(iter(arrays.values()))), CHUNK):
+            rows = self({name: array[start : start + CHUNK] for name, array in arrays.items()}).flatten(0, -2)
+            total += rows.sum(dim=0, dtype=torch.float64)
+            num_rows += len(rows)
+        self.centre.copy_(total.to(torch.float32) / num_rows)
 
     def forward(self, observations: Any) -> Tensor:
         """Encode observations with any leading axes, the same for all parts.

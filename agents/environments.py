@@ -6,8 +6,10 @@ Gymnasium's default, seed + k, would let two runs with neighbouring seeds share 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +27,9 @@ from envs.vector import GridVectorEnv
 
 Vector = VectorEnv[Any, Any, Any]
 DEFAULT_DISCOUNT = 0.99
+DEFAULT_TIME_LIMIT = 4000
+"""Steps of an episode in an env that is registered without a limit, where a policy may never come to an end. MiniGrid's
+own limits, which its registry does not tell, go up to 3600."""
 PACKAGES = MappingProxyType({"MiniGrid-": "minigrid", "BabyAI-": "minigrid"})
 
 
@@ -41,6 +46,13 @@ def discount_of(env_id: str, options: Mapping[str, Any] | None = None) -> float:
     return DEFAULT_DISCOUNT if world is None else world.discount
 
 
+def given_time_limit(env_id: str, options: Mapping[str, Any] | None = None) -> int | None:
+    """The time limit that `make_vector` gives an env which is registered without one; None where it has its own."""
+    if is_world_id(env_id) or (options or {}).get("max_episode_steps") is not None:
+        return None
+    return DEFAULT_TIME_LIMIT if gymnasium.spec(env_id).max_episode_steps is None else None
+
+
 def make_vector(
     env_id: str,
     num_envs: int,
@@ -50,7 +62,7 @@ def make_vector(
     first_env: int = 0,
     autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
 ) -> Vector:
-    """Build a vector env.
+    """Build a vector env. A foreign one that has no time limit gets `DEFAULT_TIME_LIMIT`.
 
     Args:
         env_id: Gymnasium id; the package that registers it must have been imported.
@@ -68,14 +80,48 @@ def make_vector(
         levels = world.levels(split)
         return GridVectorEnv(world, num_envs, levels=levels, autoreset_mode=autoreset_mode, first_env=first_env)
     require_env(env_id)
-    known = dict(options or {})
-    try:
-        makers = [lambda: make_single(env_id, known) for _ in range(num_envs)]
+    known, limit = dict(options or {}), given_time_limit(env_id, options)
+    limited = known if limit is None else known | {"max_episode_steps": limit}
+    with _options_to_blame(env_id, known, "made"):
+        makers = [lambda: make_single(env_id, limited) for _ in range(num_envs)]
         env = SyncVectorEnv(makers, autoreset_mode=autoreset_mode)
-    except (gymnasium.error.Error, TypeError) as error:
-        raise UserError(f"Env {env_id!r} with options {known} cannot be made: {_one_line(error)}") from error
     num_actions_of(env.single_action_space)
     return env
+
+
+def describe_env(env_id: str, options: Mapping[str, Any] | None = None) -> tuple[ObservationSpec, int]:
+    """What one env shows, and its number of actions; it is made and reset on trial, since options may fail there first.
+
+    Raises:
+        UserError: as `make_vector`; observations that an agent cannot take; options with which no episode begins.
+    """
+    env = make_vector(env_id, 1, options=options)
+    try:
+        spec = ObservationSpec.from_space(env.single_observation_space)
+        with _options_to_blame(env_id, dict(options or {}), "reset"):
+            env.reset(seed=0)
+        return spec, num_actions_of(env.single_action_space)
+    finally:
+        env.close()
+
+
+@contextlib.contextmanager
+def _options_to_blame(env_id: str, options: dict[str, Any], what: str) -> Iterator[None]:
+    """Refuse options that an env cannot take, whatever it raises then; without options the fault is its author's.
+
+    Gymnasium's own errors, and the TypeError of an argument that is not known, say enough in any case.
+    """
+    try:
+        yield
+    except (gymnasium.error.Error, TypeError) as error:
+        raise UserError(f"Env {env_id!r} with options {options} cannot be {what}: {_one_line(error)}") from error
+    except Exception as error:
+        if not options:
+            raise
+        # A bare `assert` says nothing, but its line of code does.
+        text = _one_line(error) or traceback.extract_tb(error.__traceback__)[-1].line
+        cause = f"{type(error).__name__}: {text}"
+        raise UserError(f"Env {env_id!r} with options {options} cannot be {what}: {cause}") from error
 
 
 def import_package_of(env_id: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agents.actors import make_actor
 from agents.agent import AlphaAgent
-from agents.environments import discount_of, make_vector, open_stream, world_of
+from agents.environments import discount_of, given_time_limit, make_vector, open_stream, world_of
 from agents.playing import Played, first_episodes, play
 from agents.recorder import FOREIGN_BATCH, NATIVE_BATCH
 from envs.errors import UserError, require_integer
@@ -37,6 +37,7 @@ class Evaluation:
         levels: int64[E], −1 where there are none.
         performance: float64[E], Σ_t of the hidden performance, NaN where there is none.
         terminated: bool[E], the world ended the episode, not the limit.
+        given_limit: the time limit that the env was given because it has none of its own, else None.
     """
 
     actor: str
@@ -49,6 +50,12 @@ class Evaluation:
     levels: NDArray[np.int64]
     performance: Floats
     terminated: NDArray[np.bool_]
+    given_limit: int | None = None
+
+    @property
+    def num_cut(self) -> int:
+        """Episodes that the given limit cut."""
+        return 0 if self.given_limit is None else int((~self.terminated & (self.lengths >= self.given_limit)).sum())
 
     def summary(self) -> dict[str, Any]:
         """Means over episodes, JSON-ready; the episodes of one agent say nothing about other seeds."""
@@ -58,6 +65,7 @@ class Evaluation:
             "mean_return": float(np.mean(self.returns)), "discount": self.discount,
             "mean_discounted_return": float(np.mean(self.discounted_returns)),
             "mean_length": float(np.mean(self.lengths)), "share_terminated": float(np.mean(self.terminated)),
+            "num_cut": self.num_cut,
             "mean_performance": performance if np.isfinite(performance) else None,
         }  # fmt: skip
 
@@ -109,11 +117,14 @@ def evaluate(
         parts.append(first_episodes(play(stream, player, episodes_per_env=per_env), num_episodes))
         env.close()
     return _evaluation(
-        parts, actor=actor, greedy=greedy or actor == "V1", split="seeds" if world is None else split, discount=gamma
-    )
+        parts, actor=actor, greedy=greedy or actor == "V1", split="seeds" if world is None else split, discount=gamma,
+        given_limit=given_time_limit(env_id, options),
+    )  # fmt: skip
 
 
-def _evaluation(parts: list[Played], *, actor: str, greedy: bool, split: str, discount: float) -> Evaluation:
+def _evaluation(
+    parts: list[Played], *, actor: str, greedy: bool, split: str, discount: float, given_limit: int | None
+) -> Evaluation:
     def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(part, name) for part in parts])
 
@@ -125,4 +136,5 @@ def _evaluation(parts: list[Played], *, actor: str, greedy: bool, split: str, di
         actor=actor, greedy=greedy, split=split, discount=discount, returns=np.add.reduceat(rewards, starts),
         discounted_returns=np.add.reduceat(rewards * discount**age, starts), lengths=lengths, levels=joined("levels"),
         performance=np.add.reduceat(joined("performance"), starts), terminated=joined("terminated"),
+        given_limit=given_limit,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from agents.returns import Floats
 from agents.streams import require_finite
 from envs.errors import UserError
 from envs.rows import World
-from envs.tabular import TabularMDP, occupancy, policy_evaluation
+from envs.tabular import TabularMDP, enumerate_world, occupancy, policy_evaluation
 
 Rows = NDArray[np.int16]
 BATCH = 8192
@@ -86,6 +86,14 @@ class ValueAccuracy:
     relative_error: float
     num_states: int
 
+    @property
+    def words(self) -> str:
+        """The measure as a sentence."""
+        return (
+            f"V is within {self.relative_error:.2f} sd of the exact value of the policy that it learned from: "
+            f"RMS(V - V^pi)/sd(V^pi) under that policy's visits to {self.num_states} states of training levels."
+        )
+
 
 def value_accuracy(
     agent: AlphaAgent, world: World, mdp: TabularMDP, *, uniform_share: float = 0.0, discount: float | None = None
@@ -97,14 +105,34 @@ def value_accuracy(
         world: the world of the table.
         mdp: the world's own table of the levels in question.
         uniform_share: u.
-        discount: γ that V learned with; None for the world's own.
+        discount: γ of V^π; None for the one that V was trained with, and for the world's own where V is untrained.
 
     V^π knows no time limit: targets bootstrap where the limit cuts an episode.
     """
     policy = policy_table(agent, world, mdp.rows, uniform_share=uniform_share)
     visits = occupancy(mdp, policy, horizon=world.time_limit)
-    exact = policy_evaluation(mdp, policy, discount=discount)
+    exact = policy_evaluation(mdp, policy, discount=agent.value_discount if discount is None else discount)
     return ValueAccuracy(relative_error(value_table(agent, world, mdp.rows), exact, weight=visits), len(mdp.rows))
+
+
+def accuracy_on_training_levels(agent: AlphaAgent, world: World, *, uniform_share: float) -> ValueAccuracy | None:
+    """`value_accuracy` on all training levels; None where these cannot be solved, or D or V has a memory.
+
+    Args:
+        agent: D and V are read.
+        world: the world that V was trained in.
+        uniform_share: of random actions in the play that V learned from.
+
+    None as well where V^π is the same everywhere. Under a shared E, D is not to the last bit the policy that played.
+    """
+    if agent.policy_encoder.memory_size or agent.value_encoder.memory_size:
+        return None
+    try:
+        mdp = enumerate_world(world, world.levels("train"))
+        found = value_accuracy(agent, world, mdp, uniform_share=uniform_share)
+    except UserError:
+        return None
+    return found if np.isfinite(found.relative_error) else None
 
 
 def _batches(rows: Rows) -> list[Rows]:

@@ -10,9 +10,15 @@ import numpy as np
 
 from agents.config import TrainConfig
 from agents.seeding import numpy_generator
-from envs.demonstrations import demonstrate, expert_policy, search_demonstrations, table_policy
-from envs.episodes import Episodes, load_episodes
-from envs.errors import UserError
+from envs.demonstrations import (
+    Demonstrator,
+    demonstrate_mixture,
+    expert_policy,
+    search_demonstrations,
+    table_policy,
+)
+from envs.episodes import Episodes, concatenate, load_episodes
+from envs.errors import UserError, cause
 from envs.registry import find_family, is_world_id, world_id
 from envs.rows import World
 from envs.tabular import enumerate_world
@@ -27,33 +33,67 @@ def find_demonstrations(
 
     Args:
         env_id: Gymnasium id.
-        config: `demonstrations`, `num_demonstrations`, `demonstration_noise` and `seed` are read.
+        config: `seed`, `num_demonstrations` and all that begins with `demonstration` are read.
         world: the world of the id, None for a foreign one.
         options: of the world, or of `gymnasium.make`.
 
     Raises:
-        UserError: "expert" without a kernel, "search" where no plan is found, or a file that cannot be read or is of
-            another environment.
+        UserError: "expert" without a kernel or in a world that cannot be solved, "search" where no plan is found, or a
+            file that cannot be read or is of another environment.
     """
-    asked, seed = config.demonstrations, config.seed
+    asked = config.demonstrations
+    if world is None or asked not in ("auto", "expert"):
+        _refuse_unread(env_id, config, world=world)
     if asked not in ("auto", "expert", "search"):
         return _of_file(asked, env_id)
-    if world is not None and asked != "search":
-        noise, count = config.demonstration_noise, config.num_demonstrations
-        shown = demonstrate(world, world.levels("train"), num_episodes=count, seed=seed, noise=noise)
-        return corrected(shown, world, seed=seed) if noise > 0.0 else shown
-    if asked == "expert":
+    if asked == "expert" and world is None:
         raise UserError(f"demonstrations is 'expert', but {env_id} has no kernel to solve; use 'search' or a file.")
     try:
-        return _searched(env_id, config, options)
+        return _searched(env_id, config, options) if world is None or asked == "search" else _exact(world, config)
     except UserError as error:
         if asked == "search":
             raise
-        return f"no expert was found ({error})"
+        if asked == "auto":
+            return f"no expert was found ({cause(error)})"
+        raise UserError(
+            f"demonstrations is 'expert', but {env_id} cannot be solved ({cause(error)}); choose options with fewer "
+            "states or outcomes, a file of episodes, or 'auto', which then leaves imitation out."
+        ) from error
 
 
-def corrected(episodes: Episodes, world: World, *, seed: int) -> Episodes:
-    """The same states with what the exact expert would have done in each, in place of what was done.
+def demonstrators_of(config: TrainConfig) -> tuple[Demonstrator, ...]:
+    """Who demonstrates: one expert with the noise and the temperature, or three experts by their shares."""
+    noise, temperature = config.demonstration_noise, config.demonstration_temperature
+    if not config.demonstration_shares:
+        return (Demonstrator(1.0, noise, temperature),)
+    kinds = ((0.0, 0.0), (noise, 0.0), (0.0, temperature))
+    return tuple(
+        Demonstrator(share, *kind) for share, kind in zip(config.demonstration_shares, kinds, strict=True) if share > 0
+    )
+
+
+def _exact(world: World, config: TrainConfig) -> Episodes:
+    demonstrators, seed, levels = demonstrators_of(config), config.seed, world.levels("train")
+    shown = demonstrate_mixture(world, levels, demonstrators, num_episodes=config.num_demonstrations, seed=seed)
+    return concatenate([
+        corrected(part, world, seed=seed, temperature=one.temperature) if one.noise > 0.0 else part
+        for one, part in zip(demonstrators, shown, strict=True)
+    ])
+
+
+def _refuse_unread(env_id: str, config: TrainConfig, *, world: World | None) -> None:
+    """Refuse settings of exact experts where none plays; noise, which presets give our worlds, is let pass there."""
+    names = ["demonstration_temperature", "demonstration_shares"] + ["demonstration_noise"] * (world is None)
+    for name in names:
+        if value := getattr(config, name):
+            raise UserError(
+                f"{name} is {value}, but it is of exact experts, and what demonstrates {env_id} is a search or a file; "
+                "leave it out."
+            )
+
+
+def corrected(episodes: Episodes, world: World, *, seed: int, temperature: float = 0.0) -> Episodes:
+    """The same states with what the expert would have done in each without noise, in place of what was done.
 
     Imitated after noisy play, D knows the way back from states that no expert visits, and learns none of the noise.
     After Laskey et al. (2017), arXiv 1703.09327 (noise injection), with labels as in Ross et al. (2011), arXiv
@@ -63,12 +103,13 @@ def corrected(episodes: Episodes, world: World, *, seed: int) -> Episodes:
         episodes: with rows; rewards and states stay those that were played, so that actions no longer lead from one
             state to the next.
         world: the world that was played.
-        seed: of the choices among equally good actions.
+        seed: of the expert's choices.
+        temperature: of the expert; at 0 it chooses among equally good actions alone.
     """
     if episodes.rows is None:
         raise UserError("Episodes without rows cannot be corrected; record them in a world of this package.")
     mdp = enumerate_world(world, np.unique(episodes.levels))
-    probs = table_policy(mdp, expert_policy(mdp))(episodes.rows)
+    probs = table_policy(mdp, expert_policy(mdp, temperature=temperature))(episodes.rows)
     draws = numpy_generator(seed, "demonstrations", "labels").random((len(probs), 1))
     return dataclasses.replace(episodes, actions=(probs.cumsum(axis=1)[:, :-1] <= draws).sum(axis=1))
 

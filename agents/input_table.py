@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from agents.agent import AlphaAgent
+from agents.encoding import CHUNK
 from agents.networks import Encoder, MlpEncoder
 
-CHUNK = 8192
 WORTHWHILE = 0.8
 
 

@@ -69,6 +69,7 @@ def reinforce(
     """
     agent = copy.deepcopy(agent)
     gamma = discount if config.discount is None else config.discount
+    agent.value_discount = gamma if config.share_value else agent.value_discount
     optimizer = FlatAdam(_trained(agent, config), max_grad_norm=config.max_grad_norm)
     actor, tracker = PolicyActor(agent, seed=seed), _ReturnTracker(stream.num_envs)
     generator = torch_generator(seed, "reinforce", "minibatches")

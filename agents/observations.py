@@ -64,11 +64,6 @@ class ObservationSpec:
         """F, the number of columns after the planes."""
         return sum(leaf.num_columns for leaf in self.leaves if not leaf.grid)
 
-    @property
-    def needs_fit(self) -> bool:
-        """Whether some numbers are codes or have no useful range, so that ``fit`` matters for learning."""
-        return any(leaf.fittable for leaf in self.leaves)
-
     def select(self, observations: Any) -> dict[str, Any]:
         """Return the arrays of the leaves by name, without the dropped parts: what a buffer should store.
 

@@ -16,6 +16,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from envs.episodes import Episodes
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -69,6 +71,25 @@ def lambda_returns(
         _columns(continuation_t, shape), float(trace),
     ).reshape(shape)
     return returns
+
+
+def returns_to_go(episodes: Episodes) -> tuple[Floats, Flags]:
+    """What followed each recorded step, Σ_i γ^i·r_{t+i} to the end of its episode, and where all of it was seen.
+
+    Args:
+        episodes: any.
+
+    Returns:
+        float64[n], and bool[n]: False in episodes that a time limit cut.
+    """
+    last = episodes.offsets[1:] - 1
+    terminated, truncated = np.zeros((2, episodes.num_steps), dtype=np.bool_)
+    terminated[last], truncated[last] = episodes.terminated, ~episodes.terminated
+    following = lambda_returns(
+        episodes.rewards, np.zeros(episodes.num_steps), discount_t=discounts(terminated, episodes.discount),
+        continuation_t=continuation(terminated, truncated), trace=1.0,
+    )  # fmt: skip
+    return following, np.repeat(episodes.terminated, np.diff(episodes.offsets))
 
 
 def n_step_returns(

@@ -62,7 +62,8 @@ def prepare(
     """Turn a rollout into samples.
 
     Â_t = λ-return − baseline(s_t), with the baseline of the agent as it acted; the successor of a truncated row is the
-    last observation of its episode.
+    last observation of its episode. The rollout holds the env's own bytes; they are widened here, once for all epochs:
+    encoding every minibatch anew gives the same bits and takes 1 to 5 % more of an update's time.
 
     Args:
         agent: encodes, and estimates the baseline.

@@ -1,6 +1,7 @@
 """Our E, D and V inside Stable-Baselines3's PPO or A2C, and back out as an ``AlphaAgent``.
 
-    model = PPO(ValueLabPolicy, env, policy_kwargs={"config": AgentConfig(value_encoder="shared")})
+    policy = {"config": AgentConfig(value_encoder="shared"), "sample": sample_observations(env)}
+    model = PPO(ValueLabPolicy, env, policy_kwargs=policy)
     model.learn(100_000)
     save_agent("run/checkpoint", agent_from_sb3(model))
 
@@ -13,19 +14,24 @@ Shape key: B batch, A actions.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
+from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from agents.agent import AlphaAgent, Encoded, PolicyOutput, build_agent, num_actions_of
 from agents.config import AgentConfig
 from agents.observations import ObservationSpec
+from agents.seeding import numpy_generator
 from envs.errors import UserError
 from shards.registry import HEADS
 
@@ -46,6 +52,7 @@ class ValueLabPolicy(ActorCriticPolicy):
         config: AgentConfig | None = None,
         seed: int = 0,
         spec: ObservationSpec | None = None,
+        sample: Mapping[str, Any] | NDArray[Any] | None = None,
         use_sde: bool = False,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
@@ -58,8 +65,10 @@ class ValueLabPolicy(ActorCriticPolicy):
             lr_schedule: learning rate by remaining progress.
             config: what to build; by default an agent with its own value encoder.
             seed: of the initial weights.
-            spec: a description fitted to a sample (``ObservationSpec.from_space(space).fit(sample)``), which grids of
-                codes such as MiniGrid's need; by default the one that the space gives.
+            spec: a description of the observations; by default the one that the space gives.
+            sample: observations [N, ...] such as ``sample_observations`` gives, on whose mean the inputs are centred
+                and whose levels and statistics the description learns, as valuelab's own training does. V learns worse
+                without one, and grids of codes such as MiniGrid's need it.
             use_sde: must be False, since it is for continuous actions.
             optimizer_class: A2C passes its own.
             optimizer_kwargs: further settings of the optimiser.
@@ -71,7 +80,7 @@ class ValueLabPolicy(ActorCriticPolicy):
         num_actions_of(action_space)
         config = config if config is not None else AgentConfig()
         refuse_untrainable(config)
-        self.agent_config, self.agent_seed, self.agent_spec = config, seed, spec
+        self.agent_config, self.agent_seed, self.agent_spec, self._sample = config, seed, spec, sample
         super().__init__(
             observation_space,
             action_space,
@@ -85,7 +94,11 @@ class ValueLabPolicy(ActorCriticPolicy):
         """Make the agent in place of Stable-Baselines3's own networks."""
         space = self.agent_spec if self.agent_spec is not None else self.observation_space
         num_actions = num_actions_of(self.action_space)
-        self.agent: AlphaAgent = build_agent(space, num_actions, self.agent_config, seed=self.agent_seed)
+        self.agent: AlphaAgent = build_agent(
+            space, num_actions, self.agent_config, seed=self.agent_seed, sample=self._sample
+        )
+        # Stored with the policy in the sample's place; the centre is among the weights.
+        self.agent_spec, self._sample = self.agent.spec, None
         self.agent.baseline_head.requires_grad_(False)
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         settings = {"lr": lr_schedule(1), **self.optimizer_kwargs}
@@ -147,6 +160,27 @@ class ValueLabPolicy(ActorCriticPolicy):
         }
 
 
+def sample_observations(env: VecEnv, *, num_steps: int = 64, seed: int = 0) -> Any:
+    """Observations of random play, to describe and centre the inputs on (``ValueLabPolicy``'s ``sample``).
+
+    Args:
+        env: is reset and stepped; ``learn`` resets it again. Images must be as the policy will see them: wrap them in
+            ``VecTransposeImage``, as PPO does by itself.
+        num_steps: steps of every env.
+        seed: of the actions.
+
+    Returns:
+        An array [N, ...], or a dict of them, as the env returns observations; N = (num_steps + 1) · env.num_envs.
+    """
+    rng, num_actions = numpy_generator(seed, "sb3", "sample"), num_actions_of(env.action_space)
+    seen: list[Any] = [env.reset()]
+    for _ in range(num_steps):
+        seen.append(env.step(rng.integers(num_actions, size=env.num_envs))[0])
+    if isinstance(seen[0], dict):
+        return {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
+    return np.concatenate(seen)
+
+
 def agent_from_sb3(model: BaseAlgorithm) -> AlphaAgent:
     """Return a copy of the agent inside a model, on the CPU: bitwise the same logits and values.
 
@@ -158,6 +192,7 @@ def agent_from_sb3(model: BaseAlgorithm) -> AlphaAgent:
         raise UserError(f"The model's policy is {name}, which holds no agent of ours; train it with ValueLabPolicy.")
     agent = copy.deepcopy(model.policy.agent).cpu()
     agent.baseline_head.requires_grad_(True)
+    agent.value_discount = getattr(model, "gamma", None)
     return agent
 
 

@@ -14,6 +14,7 @@ transition. `EnvStream` is the one place that knows this:
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,7 @@ class EnvStream:
         transitions = Transitions(
             rewards=rewards, terminated=terminated, truncated=truncated, valid=valid,
             events=_field(last_info, "event", missing=np.full(self.num_envs, -1)),
-            components=None if "components" not in last_info else np.array(last_info["components"], np.float64),
+            components=_components(last_info),
             performance=_field(last_info, "performance", missing=np.full(self.num_envs, np.nan)),
             ended=ended, final_observations=final, final_rows=None if rows is None else rows[ended],
             final_contexts=_field(last_info, "context", missing=np.full(self.num_envs, -1))[ended],
@@ -177,11 +178,30 @@ def require_finite(
 
 
 def _field(info: Mapping[str, Any], name: str, *, missing: NDArray[Any]) -> NDArray[Any]:
-    """The values of an info key, `missing` where an env has none (Gymnasium marks that in "_key")."""
-    if name not in info:
+    """The values of an info key in the type of `missing`, which stands where an env has none that fits this type.
+
+    Gymnasium marks in "_key" who has one. Anybody's env may use these names for something else, such as "1-1" for a
+    level; whatever is no number, or no whole number where one is due, counts as missing.
+    """
+    values, marked = np.asarray(info.get(name, missing)), info.get(f"_{name}")
+    if values.shape != missing.shape:
         return missing
-    values, mask = np.array(info[name], missing.dtype), info.get(f"_{name}")
-    return values if mask is None else np.where(mask, values, missing)
+    if values.dtype == missing.dtype:
+        return values.copy() if marked is None else np.where(marked, values, missing)
+    fits = np.ones(values.shape, bool) if marked is None else np.array(marked, bool)
+    if values.dtype.kind not in "biuf":
+        fits &= np.array([isinstance(value, numbers.Real) for value in values.tolist()], bool)
+        values = np.where(fits, values, 0).astype(np.float64)
+    if missing.dtype.kind == "i":
+        fits &= np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) < 2**53)
+    return np.where(fits, np.where(fits, values, 0).astype(missing.dtype), missing)
+
+
+def _components(info: Mapping[str, Any]) -> Floats | None:
+    """Reward components float64[N, C]; None where the env has none, or means something else by the name."""
+    found = info.get("components")
+    is_table = isinstance(found, np.ndarray) and found.ndim == 2 and found.dtype.kind in "biuf"
+    return np.array(found, np.float64) if is_table else None
 
 
 def _before_reset(info: Mapping[str, Any], ended: Indices) -> dict[str, Any]:
@@ -189,9 +209,13 @@ def _before_reset(info: Mapping[str, Any], ended: Indices) -> dict[str, Any]:
     final = info.get("final_info", {})
     merged = {name: value for name, value in info.items() if name not in ("final_info", "final_obs")}
     for name, value in final.items():
-        mixed = np.array(merged.get(name, np.zeros_like(value)))
-        mixed[ended] = value[ended]
-        merged[name] = mixed
+        # What is nested, such as the statistics of a wrapper, is not read here.
+        if isinstance(value, np.ndarray):
+            now = merged.get(name)
+            now = now if isinstance(now, np.ndarray) and now.shape == value.shape else np.zeros_like(value)
+            mixed = now.astype(value.dtype if now.dtype == value.dtype else object)
+            mixed[ended] = value[ended]
+            merged[name] = mixed
     return merged
 
 

@@ -3,7 +3,7 @@
     config.json    environment, options and settings
     curve.jsonl    a row per update or checkpoint of a stage, appended as it happens
     checkpoint/    the agent after the last finished stage
-    metrics.json   returns against the optimum, when the run is finished
+    metrics.json   returns against the optimum, and V against the exact value, when the run is finished
 
 D∘E is imitated from demonstrations and reinforced with its own baseline; then V∘E is fitted afresh to the outcomes of
 the frozen D.
@@ -20,16 +20,17 @@ from typing import Any
 
 import numpy as np
 
+from agents.actors import actors_of
 from agents.agent import AlphaAgent, build_agent, num_actions_of
 from agents.checkpoint import save_agent
 from agents.config import AgentConfig, TrainConfig
 from agents.device import resolve_device
-from agents.environments import discount_of, make_vector, open_stream, require_env, world_of
-from agents.evaluation import evaluate
+from agents.environments import describe_env, discount_of, make_vector, open_stream, require_env, world_of
 from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
 from agents.imitation import imitate
 from agents.learner import reinforce
+from agents.measuring import RunMeasures, measure_run
 from agents.observations import ObservationSpec
 from agents.recorder import record_episodes
 from agents.seeding import derive_seed, numpy_generator
@@ -40,7 +41,7 @@ from envs.rows import World
 from envs.storage import write_json
 
 CONFIG, CURVE, CHECKPOINT, METRICS = "config.json", "curve.jsonl", "checkpoint", "metrics.json"
-SHARES = {"imitate": 0.25, "reinforce": 0.5, "value": 0.25}
+SHARES = {"imitate": 0.25, "reinforce": 0.45, "value": 0.25, "measure": 0.05}
 SAMPLE_STEPS = 64
 
 Progress = Callable[[float, str], None]
@@ -55,12 +56,14 @@ class TrainResult:
         agent: after the last stage, on its device.
         metrics: as in metrics.json.
         notes: lines that the user should see: the device, parts of observations that were dropped, a stage left out.
+        measured: what the metrics sum up.
     """
 
     folder: Path
     agent: AlphaAgent
     metrics: dict[str, Any]
     notes: tuple[str, ...]
+    measured: RunMeasures
 
 
 def train(
@@ -102,10 +105,13 @@ def train(
     for stage in ("imitate", "reinforce", "value"):
         if stage in config.stages:
             agent = getattr(run, stage)(agent, demonstrations)
-            save_agent(folder / CHECKPOINT, agent, extra={"env_id": env_id, "options": run.options})
-    metrics = run.measure(agent)
+            save_agent(folder / CHECKPOINT, agent, extra=run.facts(stage))
+    measured = measure_run(
+        agent, env_id, config, options=run.options, progress=lambda share, line: run.tell("measure", share, line)
+    )
+    metrics = {"env_id": env_id, "notes": run.notes} | measured.summary()
     write_json(folder / METRICS, metrics)
-    return TrainResult(folder, agent, metrics, tuple(run.notes))
+    return TrainResult(folder, agent, metrics, tuple(run.notes), measured)
 
 
 class _Run:
@@ -129,12 +135,12 @@ class _Run:
 
     def begin(self) -> tuple[AlphaAgent, Episodes | None]:
         """Refuse what cannot be trained, write the settings, find demonstrations, and build the agent."""
-        env = make_vector(self.env_id, 1, options=self.options)
-        spec = ObservationSpec.from_space(env.single_observation_space)
-        num_actions = num_actions_of(env.single_action_space)
-        env.close()
+        spec, num_actions = describe_env(self.env_id, self.options)
         if spec.dropped:
             self.notes.append(f"Dropped from the observations, being text: {', '.join(spec.dropped)}.")
+        if self.world is not None and "V1" not in actors_of(self.world):
+            count = self.world.max_outcomes
+            self.notes.append(f"Actor V1 is left out: {count} outcomes of one action are too many to list.")
         settings, seed = self._agent_settings(), self.config.seed
         build_agent(spec, num_actions, settings, seed=seed)
         write_json(self.folder / CONFIG, self._description())
@@ -214,20 +220,10 @@ class _Run:
         )  # fmt: skip
         return agent
 
-    def measure(self, agent: AlphaAgent) -> dict[str, Any]:
-        """Greedy returns of D, and of V1 where the world has a kernel, on training and held-out levels."""
-        actors = ("D",) if self.world is None else ("D", "V1")
-        splits = ("test",) if self.world is None else ("train", "test")
-        count, seed = self.config.num_evaluation_episodes, derive_seed(self.config.seed, "metrics")
-
-        def returns(actor: str, split: str) -> dict[str, Any]:
-            played = evaluate(
-                agent, self.env_id, actor=actor, num_episodes=count, seed=seed, split=split, options=self.options
-            )
-            return played.summary()
-
-        found = [returns(actor, split) for actor in actors for split in splits]
-        return {"env_id": self.env_id, "evaluations": found, "notes": self.notes}
+    def facts(self, stage: str) -> dict[str, Any]:
+        """What the checkpoint after a stage says beside the agent."""
+        facts = {"env_id": self.env_id, "options": self.options}
+        return facts | {"uniform_share": self.config.value.uniform_share} if stage == "value" else facts
 
     def log(self, stage: str, row: Mapping[str, Any]) -> bool:
         """Append a row to the curve; returns False, which lets the stage go on."""
@@ -242,6 +238,7 @@ class _Run:
         """Report the share of the whole run that is done."""
         if self._progress is None:
             return
-        total = sum(SHARES[name] for name in self.config.stages)
-        before = sum(SHARES[name] for name in self.config.stages[: self.config.stages.index(stage)])
+        parts = (*self.config.stages, "measure")
+        total = sum(SHARES[name] for name in parts)
+        before = sum(SHARES[name] for name in parts[: parts.index(stage)])
         self._progress((before + share * SHARES[stage]) / total, line)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,7 @@ import torch
 from torch import Tensor
 
 from agents.agent import AlphaAgent, restart_value
-from agents.batches import (
-    Minibatch,
-    all_values,
-    features_of,
-    frozen_features,
-    minibatches,
-)
+from agents.batches import Minibatch, all_values, features_of, frozen_features, minibatches, values_of
 from agents.config import ValueConfig
 from agents.encoded import EncodedEpisodes, encode_episodes
 from agents.losses import r_squared, relative_error
@@ -74,10 +69,16 @@ class Outcomes:
         follows = (~self.ends).astype(np.float64)
         return lambda_returns(self.rewards, successors, discount_t=discount_t, continuation_t=follows, trace=self.trace)
 
+    @cached_property
+    def cut(self) -> Flags:
+        """bool[E], episodes that a time limit cut; their last targets bootstrap under any trace."""
+        cut: Flags = ~self.terminated[self.ends]
+        return cut
+
     @property
     def bootstraps(self) -> bool:
         """Whether any target depends on V."""
-        return self.trace < 1.0 or bool((self.ends & ~self.terminated).any())
+        return self.trace < 1.0 or bool(self.cut.any())
 
 
 def fit_values(
@@ -88,6 +89,7 @@ def fit_values(
     seed: int,
     restart: bool = True,
     withheld: Flags | None = None,
+    encoded: EncodedEpisodes | None = None,
     truth: Floats | None = None,
     num_checkpoints: int = 10,
     inspect: Callable[[AlphaAgent, dict[str, Any]], bool] | None = None,
@@ -108,6 +110,7 @@ def fit_values(
             minibatches. It does not touch the initial weights, which are those of the agent's own seed.
         restart: start V∘E afresh; False goes on with the V that the agent has.
         withheld: bool[n], steps whose event label is withheld.
+        encoded: `encode_episodes` of the data by an agent with the same encoding, where several agents learn from them.
         truth: float64[n], a value of each step's state to compare with, such as the exact one of the policy.
         num_checkpoints: rows of the record, evenly spread.
         inspect: called with the agent and the row at each checkpoint; may add entries; True ends the training.
@@ -123,7 +126,8 @@ def fit_values(
     """
     agent = restart_value(agent) if restart else copy.deepcopy(agent)
     outcomes = outcomes_of(agent, data, config, withheld=withheld)
-    trainer = _Trainer(agent, encode_episodes(agent, data), outcomes, config=config)
+    agent.value_discount = outcomes.discount
+    trainer = _Trainer(agent, encoded or encode_episodes(agent, data), outcomes, config=config)
     generator = torch_generator(seed, "value", "minibatches")
     batches = minibatches(
         trainer.data, batch_size=config.batch_size, generator=generator, whole_episodes=trainer.has_memory
@@ -197,11 +201,21 @@ class _Trainer:
         """V of the moment at every step and after every episode."""
         return all_values(self.head, self.data, encoder=self.encoder)
 
+    def _totals(self) -> Floats:
+        """Targets float64[n] with the V of the moment; at λ = 1 only the ends of cut episodes need it."""
+        outcomes, data = self.outcomes, self.data
+        if outcomes.trace < 1.0 or self.has_memory:
+            return outcomes.totals(*self.values())
+        final_values = np.zeros(len(outcomes.cut))
+        if outcomes.cut.any():
+            inputs = data.final_input[torch.from_numpy(outcomes.cut).to(data.final_input.device)]
+            final_values[outcomes.cut] = values_of(self.head, data, inputs, encoder=self.encoder)
+        return outcomes.totals(np.zeros(data.num_steps), final_values)
+
     def update(self, batch: Minibatch, step: int) -> None:
         """One gradient step."""
         if step == 0 or (self.outcomes.bootstraps and step % self.config.refresh_every == 0):
-            total = torch.from_numpy(self.outcomes.totals(*self.values()))
-            self.total = total.to(self.agent.device, torch.float32)
+            self.total = torch.from_numpy(self._totals()).to(self.agent.device, torch.float32)
         features = features_of(self.encoder, self.data, batch, sequence_length=self.config.sequence_length)
         context = self.data.contexts.index_select(0, self.data.step_input.index_select(0, batch.steps))
         shares = self.outcomes.shares

@@ -71,15 +71,15 @@ def _options(command: type) -> tuple[dict[str, Option], list[Option]]:
 
 
 def _fields(command: type, prefix: str) -> Iterator[Option]:
-    """What tyro makes of a dataclass's fields; those of a nested one are named --outer.inner."""
+    """What tyro makes of a dataclass's fields; those of one that a field holds, or is annotated with: --outer.inner."""
     for name, hint in typing.get_type_hints(command, include_extras=True).items():
         kind, marks = _unwrapped(hint)
         typed = next((mark.name for mark in marks if getattr(mark, "name", None)), name).replace("_", "-")
         if any("Positional" in repr(mark) for mark in marks):
             metavar = next((mark.metavar for mark in marks if getattr(mark, "metavar", None)), name.upper())
             yield Option(metavar, kind)
-        elif dataclasses.is_dataclass(kind):
-            yield from _fields(kind, f"{prefix}{typed}.")  # type: ignore[arg-type]
+        elif nested := next((part for part in (kind, *marks) if _is_settings(part)), None):
+            yield from _fields(nested, f"{prefix}{typed}.")
         elif kind is bool:
             yield from (Option(f"{prefix}{no}{typed}", kind) for no in ("", "no-"))
         elif typing.get_origin(kind) is tuple:
@@ -87,6 +87,10 @@ def _fields(command: type, prefix: str) -> Iterator[Option]:
             yield Option(f"{prefix}{typed}", typing.get_args(kind)[0], many=not repeated)
         else:
             yield Option(f"{prefix}{typed}", kind)
+
+
+def _is_settings(part: Any) -> bool:
+    return isinstance(part, type) and dataclasses.is_dataclass(part)
 
 
 def _unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...]]:

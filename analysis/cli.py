@@ -3,7 +3,8 @@
 `analysis.arguments` checks the words, tyro parses them, and `analysis.commands` runs what they say. This module
 imports nothing heavy, so that `valuelab --help` answers at once.
 
-Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input (one line on stderr), 130 interrupted.
+Exit codes: 0 all well, 1 a study holds failed cells or an environment has faults, 2 bad input (one line on stderr), 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,18 +21,18 @@ from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from agents.config import ImitationConfig, ReinforceConfig, Stage, ValueConfig, ValueEncoder
+from agents.config import ImitationConfig, ReinforceConfig, RouteEncoder, Stage, ValueConfig, ValueEncoder
 from analysis.arguments import one_line, problem_with
+from analysis.cli_shown import EnvsCheck, Play, Watch
+from analysis.cli_studies import Compare, Preregister, Study
+from analysis.cli_words import Device, EnvId, Import, Options, Run
+from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
-EXIT_CODES = "Exit codes: 0 all well, 1 a study holds failed cells, 2 bad input, 130 interrupted."
-Device = Literal["auto", "cpu", "cuda"]
-Preset = Literal["quick", "first"]
-Import = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="import", metavar="PACKAGE")]
-Options = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="option", metavar="NAME=VALUE")]
-EnvId = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
-Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-File = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted."
+SomeImitation = Annotated[dict[str, Any], ImitationConfig, tyro.conf.arg(constructor=some_of(ImitationConfig))]
+SomeReinforce = Annotated[dict[str, Any], ReinforceConfig, tyro.conf.arg(constructor=some_of(ReinforceConfig))]
+SomeValue = Annotated[dict[str, Any], ValueConfig, tyro.conf.arg(constructor=some_of(ValueConfig))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Demo:
     """Seed of the MiniGrid run (the comparison uses seeds 0, 1 and 2)."""
     workers: int = 2
     """Worker processes of the comparison; the numbers do not depend on it."""
+    device: Device = "cpu"
+    """Where the networks run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,16 +59,24 @@ class Train:
     """How V is built: MONO, MOE, ROUTE, POS or NEG-F."""
     value_encoder: ValueEncoder = "scratch"
     """V's encoder: its own (scratch), a frozen copy of D's (imitated), or D's itself (shared)."""
+    route_encoder: RouteEncoder | None = None
+    """What reaches V's encoder from ROUTE: each part's own events (routed), all errors (global), or nothing (stopped);
+    left out, global, but routed on CrossedHistory."""
     encoder: str = "mlp"
     """How E is built: mlp, conv or gru."""
     stages: tuple[Stage, ...] = ("imitate", "reinforce", "value")
-    """The stages to run; their order is fixed."""
+    """The stages to run, each once and in this order."""
     demonstrations: Path | None = None
-    """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had."""
+    """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had, and
+    the word `expert` or `search` insists on one."""
     num_demonstrations: int | None = None
-    """Episodes of the expert (default: 20000 of an exact expert, which cost little, 500 found by search)."""
-    demonstration_noise: float = 0.0
-    """Share of random actions in an exact expert's, which shows D states off its path."""
+    """Episodes of the expert (default: 40000 of an exact expert, which cost little, 200 found by search)."""
+    demonstration_noise: float | None = None
+    """Share of random actions in an exact expert's, which shows D states off its path (default: 0.6)."""
+    demonstration_temperature: float | None = None
+    """Softness of the exact expert in units of return: action a with probability as exp(Q*(s, a)/T) (default: 0)."""
+    demonstration_shares: tuple[float, ...] | None = None
+    """Shares of the episodes by an exact, a noisy and a soft expert, such as 0.5 0.3 0.2 (default: one expert)."""
     episodes: int = 256
     """Episodes per reported return."""
     seed: int = 0
@@ -79,12 +91,18 @@ class Train:
     """An option of the environment, such as size=5 (`valuelab envs` lists ours); may be given several times."""
     imports: Import = ()
     """A package to import first, so that it can register its environments; may be given several times."""
-    imitation: ImitationConfig = ImitationConfig()
-    """Settings of the stage imitate; left alone, those that suit the environment."""
-    reinforce: ReinforceConfig = ReinforceConfig()
-    """Settings of the stage reinforce; left alone, those that suit the environment."""
-    value: ValueConfig = ValueConfig()
-    """Settings of the stage value; left alone, those that suit the environment."""
+    imitation: SomeImitation = dataclasses.field(default_factory=dict)
+    """Settings of the stage imitate; what is left out suits the environment."""
+    reinforce: SomeReinforce = dataclasses.field(default_factory=dict)
+    """Settings of the stage reinforce; what is left out suits the environment."""
+    value: SomeValue = dataclasses.field(default_factory=dict)
+    """Settings of the stage value; what is left out suits the environment."""
+
+    def __post_init__(self) -> None:
+        """Refuse wrong values of settings, whatever the environment."""
+        ImitationConfig(**self.imitation)
+        ReinforceConfig(**self.reinforce)
+        ValueConfig(**self.value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,44 +135,10 @@ class Probe:
     """Seed of the episodes and the probes."""
     out: Path | None = None
     """Folder for table and figures (default: RUN/probe)."""
+    device: Device = "auto"
+    """Where the networks run."""
     imports: Import = ()
     """A package to import first; may be given several times."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Compare:
-    """Compare value heads (arms x worlds x seeds) with controls: table, figures, verdicts."""
-
-    preset: Preset = "quick"
-    """quick: 3 seeds, no verdict. first: six arms, 20 seeds (about 20 minutes on two cores)."""
-    seeds: int | None = None
-    """Number of run seeds 0..N-1 instead of the preset's."""
-    arms: tuple[str, ...] | None = None
-    """Arms instead of the preset's, such as MONO MOE ROUTE ROUTE-RAND POS NEG-F."""
-    tests: tuple[str, ...] | None = None
-    """Tests instead of the preset's: T0, CrossedHistory, T3, T5."""
-    workers: int = 2
-    """Worker processes; the numbers do not depend on it."""
-    out: Path | None = None
-    """Study folder (default: runs/compare-PRESET). A stopped study goes on where it was."""
-    preregistration: Path | None = None
-    """A file frozen by `valuelab preregister`; deviations from it are flagged in the result."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Preregister:
-    """Freeze a comparison's tests, margins, seeds, arms and rules by hash before it runs."""
-
-    file: File
-    """The file to write; a frozen plan is never overwritten by another."""
-    preset: Preset = "first"
-    """The preset to freeze."""
-    seeds: int | None = None
-    """Number of run seeds instead of the preset's."""
-    arms: tuple[str, ...] | None = None
-    """Arms instead of the preset's."""
-    tests: tuple[str, ...] | None = None
-    """Tests instead of the preset's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,12 +146,12 @@ class Envs:
     """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
 
 
-Command = Demo | Train | Evaluate | Probe | Compare | Preregister | Envs
+Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Study | Play | Envs | EnvsCheck
 
 
 def commands() -> dict[str, type[Any]]:
-    """The commands by the word that calls them."""
-    return {command.__name__.lower(): command for command in get_args(Command)}
+    """The commands by the word, or the two words, that call them: EnvsCheck by "envs check"."""
+    return {re.sub(r"(?<=[a-z])(?=[A-Z])", " ", one.__name__).lower(): one for one in get_args(Command)}
 
 
 def overview() -> str:
@@ -182,6 +166,8 @@ def parse(words: Sequence[str]) -> Command:
     if list(words[:1]) in (["-h"], ["--help"]):
         print(overview())
         raise SystemExit(0)
+    if " ".join(words[:2]) in commands():
+        words = [" ".join(words[:2]), *words[2:]]
     problem = problem_with(words, commands())
     if problem is None:
         errors = io.StringIO()

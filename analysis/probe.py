@@ -20,6 +20,7 @@ from agents.agent import AlphaAgent
 from agents.checkpoint import load_agent
 from agents.environments import require_env, world_of
 from agents.recorder import record_episodes
+from agents.returns import returns_to_go
 from agents.seeding import derive_seed
 from analysis import probe_figures, probe_words
 from analysis.instruments.probes import ProbeSettings
@@ -30,7 +31,6 @@ from analysis.probe_measures import (
     exact_policy,
     layer_probes,
     outcome_fit,
-    outcomes_of,
     swaps_of,
 )
 from analysis.probe_report import ContextSwap, ProbeReport
@@ -128,6 +128,10 @@ def probe_agent(
     require_env(env_id)
     agent = agent.eval()
     world = world_of(env_id, options)
+    if world is not None and agent.value_discount is not None:
+        # V is held against values in its own unit: those at the discount that it learned with.
+        options = {**(options or {}), "discount": agent.value_discount}
+        world = world_of(env_id, options)
     tell(0.0, "playing held-out episodes")
     episodes = record_episodes(
         agent,
@@ -157,7 +161,7 @@ def _not_applicable(agent: AlphaAgent, episodes: Episodes, visited: ProbedStates
     )
     not_shown = probe_words.limits(has_context=False, has_swaps=False, has_memory=False)
     figures: dict[str, Figure] = {}
-    outcome, known = outcomes_of(episodes)
+    outcome, known = returns_to_go(episodes)
     if known.any():
         figures["values"] = value_scatter(
             {"held-out episodes": {"": (outcome[known], values_along(agent, visited)[known])}},

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from agents.agent import AlphaAgent
-from agents.returns import continuation, discounts, lambda_returns
+from agents.returns import returns_to_go
 from agents.seeding import numpy_generator
 from analysis.instruments.context import context_anova, swap_effect
 from analysis.instruments.minimal_pairs import context_cells, match_contexts, world_with_pairs
@@ -196,24 +196,9 @@ def exact_policy(table: ContextTable, agent: AlphaAgent) -> tuple[Floats, Floats
     return policy_evaluation(table.mdp, probs)[table.index], np.asarray(visits[table.index].mean(axis=1))
 
 
-def outcomes_of(episodes: Episodes) -> tuple[Floats, NDArray[np.bool_]]:
-    """Discounted reward that followed each state, float64[n], and bool[n] whether all of it was seen."""
-    last = episodes.offsets[1:] - 1
-    terminated, truncated = np.zeros((2, episodes.num_steps), dtype=np.bool_)
-    terminated[last], truncated[last] = episodes.terminated, ~episodes.terminated
-    following = lambda_returns(
-        episodes.rewards,
-        np.zeros(episodes.num_steps),
-        discount_t=discounts(terminated, episodes.discount),
-        continuation_t=continuation(terminated, truncated),
-        trace=1.0,
-    )
-    return following, np.repeat(episodes.terminated, np.diff(episodes.offsets))
-
-
 def outcome_fit(agent: AlphaAgent, episodes: Episodes, states: ProbedStates) -> OutcomeFit:
     """Holds V against what followed, on the episodes that the world itself ended."""
-    following, known = outcomes_of(episodes)
+    following, known = returns_to_go(episodes)
     share = float(episodes.terminated.mean())
     if not known.any():
         return OutcomeFit(0, np.nan, np.nan, np.nan, share)

@@ -106,8 +106,10 @@ def levels_of_states(mdp: TabularMDP, *, num_starts: int) -> Ints:
 
 
 def untrained_twin(agent: AlphaAgent) -> AlphaAgent:
-    """The same architecture with the weights that this agent had before training."""
-    return build_agent(agent.spec, agent.num_actions, agent.config, seed=agent.seed).to(agent.device).eval()
+    """This agent as it was before training: the same initial weights behind the same encoding and centre."""
+    twin = build_agent(agent.spec, agent.num_actions, agent.config, seed=agent.seed)
+    twin.observation_encoder.load_state_dict(agent.observation_encoder.state_dict())
+    return twin.to(agent.device).eval()
 
 
 @torch.no_grad()

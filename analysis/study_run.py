@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from analysis import provenance
-from analysis.cell_files import StudyFolder, finished, publish, read_cell
+from analysis.cell_files import CellRecord, StudyFolder, finished, publish, read_cell
 from analysis.cell_runner import CellRequest, run_cell
 from analysis.cells import Cell, Row, address, registered
 from analysis.executors import Executor, TaskResult
@@ -61,18 +61,22 @@ class StudyRun:
         storage.write_json(self._folder.runs() / f"{self._name}.json", record)
 
     def _stands(self, cell: Cell) -> bool:
-        try:
-            record = read_cell(self._folder, cell.hash)
-        except UserError as error:
-            self._warnings.append(f"{error} It is computed again.")
-            return False
+        record = self._read(cell)
         return record is not None and record.status == "finished"
 
+    def _read(self, cell: Cell) -> CellRecord | None:
+        """What stands of a cell; None, with a warning, where its file is damaged."""
+        try:
+            return read_cell(self._folder, cell.hash)
+        except UserError as error:
+            self._warnings.append(f"{error} It is computed again.")
+            return None
+
     def _keep_failures(self) -> None:
-        for name in self._plan.cells:
-            record = read_cell(self._folder, name) if name in self._schedule.pending else None
-            if record is not None:
-                self._fail(self._plan.cells[name], record.rows[0])
+        for name, cell in self._plan.cells.items():
+            record = self._read(cell) if name in self._schedule.pending else None
+            if record is not None and record.status == "failed":
+                self._fail(cell, record.rows[0])
 
     def _fill(self) -> None:
         """Submit ready cells while slots are free; cells that another process finished meanwhile are skipped."""
@@ -94,17 +98,22 @@ class StudyRun:
         cell = self._plan.cells[result.name]
         if result.value is None:
             row = {"error_type": result.failure, "error_message": f"{cell}: {result.message}", "error_line": ""}
-            publish(self._folder, cell.description(), [row], status="failed")
-            self._fail(cell, row, seconds=result.seconds)
+            if publish(self._folder, cell.description(), [row], status="failed"):
+                self._fail(cell, row, seconds=result.seconds)
+            else:  # Its rows were on the disk before its worker died.
+                self._finish(cell, seconds=result.seconds)
             return
         outcome = json.loads(result.value)
         if outcome["error"] is not None:
             self._fail(cell, outcome["error"], seconds=outcome["seconds"])
-            return
+        else:
+            self._finish(cell, seconds=outcome["seconds"])
+
+    def _finish(self, cell: Cell, *, seconds: float) -> None:
         self._computed.append(cell)
-        self._remaining.add(cell, outcome["seconds"])
+        self._remaining.add(cell, seconds)
         self._schedule.finish(cell.hash)
-        self._report(cell, None, seconds=outcome["seconds"])
+        self._report(cell, None, seconds=seconds)
 
     def _fail(self, cell: Cell, error: Row, *, seconds: float = 0.0) -> None:
         self._failed.append(FailedCell(cell, error))

@@ -112,8 +112,9 @@ def source_digest(module: ModuleType) -> str:
         module: The world's module.
 
     Returns:
-        Sixteen hexadecimal digits of SHA-256 over the files of all reachable functions and the values of all global
-        constants that they name. What numba and numpy contribute is left to numba's own versioned cache.
+        Sixteen hexadecimal digits of SHA-256 over the files of all reachable functions and the values of all constants
+        that they take from their globals or closures. What numba and numpy contribute is left to numba's own versioned
+        cache.
     """
     templates = [*row_kernels.PARTS, *row_kernels.LOOPS, *kernels.PARTS, *kernels.LOOPS]
     roots = [*(getattr(module, name) for name in _WORLD_FUNCTIONS), *templates, compile_kernels]
@@ -128,7 +129,7 @@ def source_digest(module: ModuleType) -> str:
 
 
 def _walk(roots: list[Any], *, files: set[str], constants: set[str]) -> None:
-    """Collect files of functions and values of constants, following the globals that functions name."""
+    """Collect files of functions and values of constants, following what functions take from globals and closures."""
     seen: set[int] = set()
     waiting = list(roots)
     while waiting:
@@ -139,24 +140,33 @@ def _walk(roots: list[Any], *, files: set[str], constants: set[str]) -> None:
         seen.add(id(function))
         if isinstance(function, FunctionType) and not _is_foreign(function.__module__):
             files.add(function.__code__.co_filename)
-            waiting.extend(_named_values(function))
+            for name, taken in _named_values(function):
+                if isinstance(taken, (int, float, str, tuple, np.generic, np.ndarray)):
+                    constants.add(f"{function.__qualname__}.{name}={_constant(taken)}")
+                else:
+                    waiting.append(taken)
         elif isinstance(function, ModuleType) and not _is_foreign(function.__name__) and function.__file__:
             files.add(str(function.__file__))
             waiting.extend(item for item in vars(function).values() if isinstance(item, CPUDispatcher))
-        elif isinstance(function, (int, float, str, tuple, np.generic)):
-            constants.add(repr(function))
-        elif isinstance(function, np.ndarray):
-            constants.add(hashlib.sha256(function.tobytes()).hexdigest())
+
+
+def _constant(value: Any) -> str:
+    """A constant in words; of an array its type, shape and a hash of its bytes."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype.str}{value.shape}{hashlib.sha256(value.tobytes()).hexdigest()}"
+    return repr(value)
 
 
 def _is_foreign(module_name: str | None) -> bool:
     return (module_name or "builtins").split(".")[0] in _VERSIONED_ELSEWHERE
 
 
-def _named_values(function: FunctionType) -> Iterator[Any]:
+def _named_values(function: FunctionType) -> Iterator[tuple[str, Any]]:
     for name in sorted(_names(function.__code__)):
         if name in function.__globals__:
-            yield function.__globals__[name]
+            yield name, function.__globals__[name]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        yield name, cell.cell_contents
 
 
 def _names(code: CodeType) -> set[str]:

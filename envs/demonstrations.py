@@ -5,19 +5,24 @@ Shapes: S states, A actions, N rows, E episodes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from envs.enumeration import TabularMDP, enumerate_world, state_finder
 from envs.episodes import Episodes, load_episodes, save_episodes
-from envs.errors import require_number
-from envs.recording import Probabilities, RowPolicy, play_policy
+from envs.errors import UserError, require_number
+from envs.recording import Probabilities, RowPolicy, named_generator, play_policy
 from envs.rows import World
 from envs.search_demonstrations import search_demonstrations
 from envs.states import Integers, Levels, Rows
 from envs.tabular import value_iteration
 
 __all__ = [
+    "Demonstrator",
     "demonstrate",
+    "demonstrate_mixture",
     "expert_policy",
     "load_episodes",
     "mixed",
@@ -93,6 +98,60 @@ def demonstrate(
         return table_policy(mdp, mixed(expert_policy(mdp, temperature=temperature), noise))
 
     return play_policy(world, solve, levels, num_episodes=num_episodes, seed=seed)
+
+
+@dataclass(frozen=True)
+class Demonstrator:
+    """One of several experts who demonstrate.
+
+    Attributes:
+        share: Of the episodes, > 0; shares count relative to their sum.
+        noise: Share of uniform actions, in [0, 1].
+        temperature: Of `expert_policy`, 0 for an optimal one.
+    """
+
+    share: float
+    noise: float = 0.0
+    temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_number("share", self.share, low=1e-9, high=1e9)
+        require_number("noise", self.noise, low=0.0, high=1.0)
+        require_number("temperature", self.temperature, low=0.0, high=np.inf)
+
+
+def demonstrate_mixture(
+    world: World, levels: Levels, demonstrators: Sequence[Demonstrator], *, num_episodes: int, seed: int
+) -> list[Episodes]:
+    """Episodes of several demonstrators, each of whom plays whole ones by a policy of its own.
+
+    `mixed` is another thing: there every step of every episode is drawn from two policies.
+
+    Args:
+        world: A world that can be enumerated.
+        levels: Block that the levels of episodes are drawn from.
+        demonstrators: At least one.
+        num_episodes: Of all together; each plays its share, rounded so that the sum is kept.
+        seed: A single demonstrator plays what `demonstrate` gives for it; each further one has a stream of its own.
+
+    Returns:
+        One recording for each, in their order; `envs.episodes.concatenate` joins them.
+
+    Raises:
+        UserError: No demonstrator, one whose share is less than an episode, or as `demonstrate`.
+    """
+    if not demonstrators:
+        raise UserError("There are 0 demonstrators; give at least one.")
+    shares = np.cumsum([demonstrator.share for demonstrator in demonstrators])
+    counts = np.diff(np.rint(num_episodes * shares / shares[-1]).astype(np.int64), prepend=0)
+    if counts.min() < 1:
+        least = demonstrators[int(counts.argmin())]
+        raise UserError(f"share {least.share:g} of {num_episodes} episodes is none; raise the share or num_episodes.")
+    seeds = [seed, *(int(named_generator(seed, "demonstrator", k).integers(2**62)) for k in range(1, len(counts)))]
+    return [
+        demonstrate(world, levels, num_episodes=int(n), seed=s, noise=one.noise, temperature=one.temperature)
+        for one, n, s in zip(demonstrators, counts, seeds, strict=True)
+    ]
 
 
 def table_policy(mdp: TabularMDP, policy_probs: Probabilities) -> RowPolicy:

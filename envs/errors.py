@@ -35,6 +35,11 @@ def _rebuild_non_finite(site: str, env: int | None, step: int | None) -> NonFini
     return NonFiniteError(site, env=env, step=step)
 
 
+def cause(error: UserError) -> str:
+    """What is wrong, without the cure, where that is meant for the caller of a function and not for the user."""
+    return str(error).partition("; ")[0].rstrip(".")
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Hint text " Did you mean 'x'?" for the closest known name, or "" where none is close.
 
@@ -59,6 +64,19 @@ def require_integer(name: str, value: object, *, low: int, high: int) -> None:
         raise UserError(f"{name} is {value!r}, allowed is an integer from {low} to {high}; choose one in this range.")
 
 
+def require_odd(name: str, value: object, *, low: int, high: int) -> None:
+    """Refuse an option that is not an odd integer in [low, high].
+
+    Raises:
+        UserError: Naming the option, the value seen and the values allowed.
+    """
+    require_integer(name, value, low=low, high=high)
+    if isinstance(value, numbers.Integral) and int(value) % 2 == 0:
+        raise UserError(
+            f"{name} is {value!r}, allowed is an odd integer from {low} to {high}; the nearest is {int(value) - 1}."
+        )
+
+
 def require_number(name: str, value: object, *, low: float, high: float) -> None:
     """Refuse an option that is not a finite number in [low, high].
 
@@ -67,6 +85,16 @@ def require_number(name: str, value: object, *, low: float, high: float) -> None
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) <= high:
         raise UserError(f"{name} is {value!r}, allowed is a number from {low:g} to {high:g}; choose one in this range.")
+
+
+def require_flag(name: str, value: object) -> None:
+    """Refuse an option that is neither True nor False.
+
+    Raises:
+        UserError: Naming the option and the value seen.
+    """
+    if not isinstance(value, bool):
+        raise UserError(f"{name} is {value!r}, allowed are True and False (true and false on the command line).")
 
 
 def require_choice(name: str, value: object, *, choices: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ runs the objects' own hooks for copying: some environments define hooks that bui
 arguments, and so lose the state.
 
 Not part of a state, and shared by copies: random generators and their seed, spaces, specifications, functions, classes,
-loggers and drawing objects. An object whose contents Python cannot see (a simulator in C) is refused by its path.
+loggers, drawing objects and toy-text's tables. An object whose contents Python cannot see (a simulator in C) is refused
+by its path.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ _NO_STATE = (
     types.ModuleType,
 )
 _DRAWING = frozenset({"pygame", "matplotlib", "tkinter", "PIL", "cv2", "pyglet"})
+_TABLE_MODULES, _TABLE = "gymnasium.envs.toy_text.", "P"
+"""Toy-text environments hold all transitions in a table that no step changes and that is long to read."""
 _GENERATOR_ATTRIBUTES = frozenset({"_np_random", "_np_random_seed"})
 _HEAP_TYPE = 1 << 9
 """Flag of classes made by a class statement, from CPython's object.h."""
@@ -121,7 +124,7 @@ def _state_attributes(layer: Env) -> Iterator[tuple[str, Any]]:
     """Attributes of one layer that may hold state: neither the wrapped layer nor the generator."""
     wrapper = isinstance(layer, gymnasium.Wrapper)
     for name, value in vars(layer).items():
-        if name not in _GENERATOR_ATTRIBUTES and not (wrapper and name == "env"):
+        if name not in _GENERATOR_ATTRIBUTES and not (wrapper and name == "env") and not _is_table(layer, name):
             yield name, value
 
 
@@ -208,8 +211,13 @@ def _copy_leaf(value: Any, memo: dict[int, Any], path: str) -> Any:
     names = _field_names(value, path)
     result = memo[id(value)] = object.__new__(kind)
     for name in names:
-        object.__setattr__(result, name, _copy(getattr(value, name), memo, path))
+        part = getattr(value, name)
+        object.__setattr__(result, name, part if _is_table(value, name) else _copy(part, memo, path))
     return result
+
+
+def _is_table(owner: Any, name: str) -> bool:
+    return name == _TABLE and type(owner).__module__.startswith(_TABLE_MODULES)
 
 
 @functools.cache

@@ -14,11 +14,30 @@ from envs.family import Family, Options
 from envs.rows import World
 from envs.single import GridEnv
 from envs.vector import GridVectorEnv
-from envs.worlds import crossed_history, multi_need
+from envs.worlds import (
+    corner_maze,
+    crossed_history,
+    decorrelated_maze,
+    diamond_ghost,
+    dish_maze,
+    fruit,
+    gem_shape,
+    keys_and_chests,
+    multi_need,
+    two_doors,
+)
 
 WORLDS: dict[str, Family] = {
+    "CornerMaze": corner_maze.FAMILY,
     "CrossedHistory": crossed_history.FAMILY,
+    "DecorrelatedMaze": decorrelated_maze.FAMILY,
+    "DiamondGhost": diamond_ghost.FAMILY,
+    "DishMaze": dish_maze.FAMILY,
+    "FruitTask": fruit.FAMILY,
+    "GemShape": gem_shape.FAMILY,
+    "KeysAndChests": keys_and_chests.FAMILY,
     "MultiNeed": multi_need.FAMILY,
+    "TwoDoors": two_doors.FAMILY,
 }
 _NAMESPACE, _VERSION = "ValueLab", "v0"
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from envs.rows import Rows, World
 
+Colour = tuple[int, int, int]
 RENDER_MODES = ("rgb_array", "ansi")
 TILE = 16
 _INSET = 3
@@ -52,26 +53,33 @@ def render_rgb(world: World, row: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8
     cells[planes[-1]] = _WALL_COLOUR
     picture = cells.repeat(TILE, axis=0).repeat(TILE, axis=1)
     depth = np.zeros(world.grid, int)
-    for index, plane in enumerate(planes[1:-1]):
+    for plane, colour in zip(planes[1:-1], colours_of_planes(world).values(), strict=True):
         for y, x in np.argwhere(plane):
-            _fill(picture, (y, x), colour=_COLOURS[index % len(_COLOURS)], inset=_INSET * min(depth[y, x], 2))
+            _fill(picture, (y, x), colour=colour, inset=_INSET * min(depth[y, x], 2))
         depth += plane
     for y, x in np.argwhere(planes[0]):
         _fill(picture, (y, x), colour=_AGENT_COLOUR, inset=TILE // 4)
     return picture
 
 
-def _fill(
-    picture: npt.NDArray[np.uint8], cell: tuple[int, int], *, colour: tuple[int, int, int], inset: int
-) -> None:
+def colours_of_planes(world: World) -> dict[str, Colour]:
+    """The colour of each plane between agent and walls by its name, for a legend."""
+    return {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(world.plane_names[1:-1])}
+
+
+def _fill(picture: npt.NDArray[np.uint8], cell: tuple[int, int], *, colour: Colour, inset: int) -> None:
     y, x = cell[0] * TILE, cell[1] * TILE
     picture[y + inset : y + TILE - inset, x + inset : x + TILE - inset] = colour
 
 
 def render_ansi(world: World, row: npt.NDArray[np.int16]) -> str:
-    """Text of one row int16[S]: `#` wall, `.` floor, `@` agent, `World.glyphs`; then what is shown and the context."""
-    observation = world.observe(row[None])
-    planes, vector = observation["planes"][0].astype(bool), observation.get("vector", [()])[0]
+    """Text of one row int16[S]: its letters (see `draw_letters`), then what the vector shows and the true context."""
+    return f"{draw_letters(world, row)}\nshown: {name_shown(world, row)}; context: {name_context(world, row)}\n"
+
+
+def draw_letters(world: World, row: npt.NDArray[np.int16]) -> str:
+    """The cells of one row int16[S], line by line: `#` wall, `.` floor, `@` agent, `World.glyphs` for the rest."""
+    planes = world.observe(row[None])["planes"][0].astype(bool)
     letters = np.full(world.grid, ".")
     letters[planes[-1]] = "#"
     for y, x in np.argwhere(planes[1:-1].any(axis=0)):
@@ -79,7 +87,16 @@ def render_ansi(world: World, row: npt.NDArray[np.int16]) -> str:
         names = tuple(world.plane_names[1 + index] for index in set_here)
         letters[y, x] = world.glyphs.get(names, str(set_here[-1]))
     letters[planes[0]] = "@"
-    shown = ", ".join(name for name, value in zip(world.vector_names, vector, strict=True) if value) or "nothing"
+    return "\n".join("".join(line) for line in letters)
+
+
+def name_shown(world: World, row: npt.NDArray[np.int16]) -> str:
+    """Names of what the observation vector of one row int16[S] shows, "nothing" where it shows none."""
+    vector = world.observe(row[None]).get("vector", [()])[0]
+    return ", ".join(name for name, value in zip(world.vector_names, vector, strict=True) if value) or "nothing"
+
+
+def name_context(world: World, row: npt.NDArray[np.int16]) -> str:
+    """Name of the true context of one row int16[S], shown or not; "none" where there is none."""
     context = int(world.context_of(row[None])[0])
-    true_context = world.context_names[context] if context >= 0 else "none"
-    return "\n".join(["".join(line) for line in letters]) + f"\nshown: {shown}; context: {true_context}\n"
+    return world.context_names[context] if context >= 0 else "none"

@@ -142,17 +142,21 @@ class World:
         self.kernels.context_rows(self.kernel_config, rows, contexts)
         return contexts
 
+    def require_expandable(self) -> None:
+        """Refuse to look ahead where one action may have more than MAX_OUTCOMES joint outcomes (UserError)."""
+        if self.max_outcomes > MAX_OUTCOMES:
+            raise UserError(
+                f"{self.name} has up to {self.max_outcomes} outcomes of one action with these options, at most "
+                f"{MAX_OUTCOMES} can be expanded; choose options with less chance, such as fewer objects or no drift."
+            )
+
     def expand(self, rows: Rows) -> Outcomes:
         """All outcomes of all actions from rows int16[N, S], with exact probabilities.
 
         Raises:
             UserError: If one action may have more than MAX_OUTCOMES joint outcomes.
         """
-        if self.max_outcomes > MAX_OUTCOMES:
-            raise UserError(
-                f"{self.name} has up to {self.max_outcomes} outcomes of one action with these options, at most "
-                f"{MAX_OUTCOMES} can be expanded; lower the number of chance channels."
-            )
+        self.require_expandable()
         rows = self._checked(rows)
         shape = (len(rows), self.num_actions, self.max_outcomes)
         out = Outcomes(

@@ -15,6 +15,7 @@ from envs.render import RENDER_MODES
 from envs.rows import EnvState, Levels, Observations, World
 from envs.states import observation_of
 from envs.step_buffers import single_info
+from envs.streams import refuse_options
 from envs.vector import GridVectorEnv
 
 
@@ -43,7 +44,8 @@ class GridEnv(gymnasium.Env[Observations, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Begin an episode: the first of seed's stream, or the next one; there are no options."""
+        """Begin an episode: the first of seed's stream, or the next one. Options are refused: there are none."""
+        refuse_options(options, known=())
         super().reset(seed=seed)
         self._batch.reset(seed=seed)
         return self._observation(), single_info(self._buffers)

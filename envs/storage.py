@@ -13,8 +13,9 @@ import math
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from envs.errors import UserError
 
@@ -36,17 +37,32 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     Raises:
         UserError: the folder cannot be written (no right, a file in the way, disk full); the old content stays.
     """
+    with writing(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write piece by piece, which takes its name when the block ends, and is removed where the block raises.
+
+    Raises:
+        UserError: the folder cannot be written (no right, a file in the way, disk full); the old content stays.
+    """
     path = Path(path)
     temporary = temporary_path(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_synced(temporary, data)
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
+        raise UserError(_cannot("write", path, error)) from error
+    finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise UserError(_cannot("write", path, error)) from error
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -161,14 +177,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    """Create ``path`` with the user's own file mode, write all bytes and flush them to the disk."""
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _owner_runs(path: Path) -> bool:

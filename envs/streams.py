@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.errors import UserError, require_integer
+from envs.errors import UserError, nearest, require_integer
 from envs.states import EnvState
 
 Seed = int | Sequence[int | None] | None
@@ -24,9 +24,11 @@ def reset_mask(options: dict[str, Any] | None, num_envs: int) -> Mask:
     """The envs to reset, bool[N]: options["reset_mask"], or all of them.
 
     Raises:
+        UserError: For any other option.
         TypeError: If the mask is no boolean numpy array.
         ValueError: If it has another shape or names no env.
     """
+    refuse_options(options, known=("reset_mask",))
     if options is None or "reset_mask" not in options:
         return np.ones(num_envs, np.bool_)
     mask = options["reset_mask"]
@@ -35,6 +37,15 @@ def reset_mask(options: dict[str, Any] | None, num_envs: int) -> Mask:
     if mask.shape != (num_envs,) or not mask.any():
         raise ValueError(f"options['reset_mask'] is {mask!r}, allowed is shape ({num_envs},) with at least one True.")
     return mask
+
+
+def refuse_options(options: dict[str, Any] | None, *, known: Sequence[str]) -> None:
+    """Refuse options of a reset that would have no effect; levels and sizes are chosen when an env is made."""
+    for name in options or {}:
+        if name not in known:
+            allowed = ", ".join(map(repr, known)) or "none"
+            hint = nearest(name, known)
+            raise UserError(f"reset has no option {name!r}, allowed: {allowed}; options go to make().{hint}")
 
 
 def start_streams(state: EnvState, *, first_env: int) -> None:

@@ -10,13 +10,14 @@ from stable_baselines3.common.env_util import make_vec_env
 import envs  # noqa: F401 (registers the ids)
 from agents.checkpoint import save_agent
 from agents.config import AgentConfig
-from agents.sb3 import ValueLabPolicy, agent_from_sb3
+from agents.sb3 import ValueLabPolicy, agent_from_sb3, sample_observations
 
 
 def main(out: Path, num_steps: int = 100_000) -> None:
     """Train MOE on an E that it shares with D, and save the agent into `out`/checkpoint."""
     env = make_vec_env("ValueLab/CrossedHistory-v0", n_envs=16)
-    policy = {"config": AgentConfig(head="MOE", num_parts=2, value_encoder="shared")}
+    config = AgentConfig(head="MOE", num_parts=2, value_encoder="shared")
+    policy = {"config": config, "sample": sample_observations(env)}
     model = PPO(ValueLabPolicy, env, n_steps=128, gamma=0.95, learning_rate=1e-3, policy_kwargs=policy, device="cpu")
     model.learn(num_steps)
     save_agent(out / "checkpoint", agent_from_sb3(model), extra={"env_id": "ValueLab/CrossedHistory-v0"})

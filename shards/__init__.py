@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shards.controls import shuffle_event_share
 from shards.credit import FlatCredit, GlobalCredit, RoutedCredit
 from shards.matching import ParameterMatch, match_hidden_size, match_parameters, multiply_adds, num_parameters
 from shards.registry import HEADS, HeadEntry, HeadSpec, build_head, head_entry
@@ -25,5 +24,4 @@ __all__ = [
     "match_parameters",
     "multiply_adds",
     "num_parameters",
-    "shuffle_event_share",
 ]

@@ -53,7 +53,7 @@ def test_imports_point_down(path: Path) -> None:
     assert not upward, f"{path} imports {upward}: only {MAY_IMPORT[package]} lie below {package}"
     if package in THIRD_PARTY:
         known = {"numpy", "numba", "scipy", "gymnasium", "torch", "sklearn", "matplotlib", "polars", "rich", "tyro",
-                 "joblib", "safetensors", "stable_baselines3", "minigrid"}
+                 "joblib", "safetensors", "stable_baselines3", "minigrid", "PIL"}
         foreign = (roots & known) - THIRD_PARTY[package]
         assert not foreign, f"{path} imports {foreign}: {package} may use {THIRD_PARTY[package]}"
 

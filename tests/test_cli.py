@@ -11,7 +11,9 @@ import pytest
 
 from analysis import progress
 from analysis.arguments import one_line, problem_with
-from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train, commands, main, parse
+from analysis.cli import Command, Demo, Envs, Evaluate, Probe, Train, commands, main, parse
+from analysis.cli_shown import EnvsCheck, Play, Watch
+from analysis.cli_studies import Compare, Preregister
 
 
 @pytest.mark.parametrize(
@@ -19,6 +21,7 @@ from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Pr
     [
         (["demo"], Demo()),
         (["envs"], Envs()),
+        (["envs", "check", "X-v0", "--import", "a", "--seed", "3"], EnvsCheck("X-v0", imports=("a",), seed=3)),
         (["train", "X-v0", "--seed", "3"], Train("X-v0", seed=3)),
         (["train", "--seed=3", "X-v0"], Train("X-v0", seed=3)),
         (["train", "--import", "a", "--import", "b", "X-v0"], Train("X-v0", imports=("a", "b"))),
@@ -27,6 +30,8 @@ from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Pr
         (["train", "X-v0", "--value-head", "MOE", "--out", "r"], Train("X-v0", value_head="MOE", out=Path("r"))),
         (["train", "X-v0", "--value_head", "MOE", "--no-tensorboard"], Train("X-v0", value_head="MOE")),
         (["evaluate", "run", "--actor", "V1"], Evaluate(Path("run"), actor="V1")),
+        (["watch", "run", "--split", "train", "--out", "a.gif"], Watch(Path("run"), split="train", out=Path("a.gif"))),
+        (["play", "X-v0", "--show-context", "--record", "f"], Play("X-v0", show_context=True, record=Path("f"))),
         (["probe", "run", "--out", "there"], Probe(Path("run"), out=Path("there"))),
         (["compare", "--arms", "MONO", "MOE", "--seeds", "5"], Compare(arms=("MONO", "MOE"), seeds=5)),
         (["preregister", "file.json", "--preset", "quick"], Preregister(Path("file.json"), preset="quick")),
@@ -39,8 +44,9 @@ def test_words_become_commands(words: list[str], command: Command) -> None:
 def test_settings_of_stages_are_options() -> None:
     command = parse(["train", "X-v0", "--reinforce.num-steps", "10", "--value.no-anneal", "--value.discount", "0.9"])
     assert isinstance(command, Train)
-    assert (command.reinforce.num_steps, command.value.anneal, command.value.discount) == (10, False, 0.9)
-    assert command.imitation == Train("X-v0").imitation
+    assert command.reinforce == {"num_steps": 10}
+    assert command.value == {"anneal": False, "discount": 0.9}
+    assert command.imitation == {}
 
 
 @pytest.mark.parametrize(
@@ -65,11 +71,15 @@ def test_settings_of_stages_are_options() -> None:
         (["train", "A-v0", "--value.uniform-share", "1.5"], ["uniform_share", "1.5", "from 0 to 1"]),
         (["train", "A-v0", "--value.discount", "nan"], ["discount", "nan", "from 0 to 1"]),
         (["evaluate", "run", "--actor", "V2"], ["'V2'", "D, V1, both", "Did you mean 'V1'?"]),
+        (["watch", "run", "--split", "tets"], ["'tets'", "train, test", "Did you mean 'test'?"]),
+        (["play"], ["needs ENV_ID"]),
         (["compare", "--preset", "frist"], ["'frist'", "quick, first", "Did you mean 'first'?"]),
         (["compare", "--seeds", "three"], ["--seeds", "'three'", "whole number"]),
         (["compare", "MONO"], ["'MONO'", "options start with --"]),
         (["preregister"], ["needs FILE"]),
         (["envs", "--all"], ["'--all'", "it has none"]),
+        (["envs", "chek", "A-v0"], ["envs cannot use 'chek'"]),
+        (["envs", "check", "A-v0", "--step", "9"], ["envs check has no option '--step'", "Did you mean '--steps'?"]),
     ],
 )
 def test_words_that_do_not_fit_are_refused_in_one_line(
@@ -93,16 +103,16 @@ def test_what_only_tyro_finds_is_one_line_too() -> None:
     assert one_line(box) == "field is 3; it must be 4."
 
 
-@pytest.mark.parametrize("words", [["--help"], ["-h"], *([name, "--help"] for name in commands())])
+@pytest.mark.parametrize("words", [["--help"], ["-h"], *([*name.split(), "--help"] for name in commands())])
 def test_help_names_every_option(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(words)
     out, err = capsys.readouterr()
     assert not stop.value.code and not err
     if len(words) == 1:
-        assert set(commands()) <= set(re.findall(r"^  (\w+)", out, flags=re.MULTILINE))
+        assert set(commands()) <= set(re.findall(r"^  (\w+(?: \w+)?)  ", out, flags=re.MULTILINE))
         return
-    for field in dataclasses.fields(commands()[words[0]]):
+    for field in dataclasses.fields(commands()[" ".join(words[:-1])]):
         shown = {"imports": "import", "options": "option", "env_id": "ENV_ID", "run": "RUN", "file": "FILE"}
         assert shown.get(field.name, field.name).replace("_", "-").lower() in out.replace("_", "-").lower()
 

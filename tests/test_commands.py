@@ -9,35 +9,50 @@ import re
 import socket
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+import gymnasium as gym
 import pytest
 
+from agents import environments, experts, optimum
+from agents.agent import build_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.evaluation import evaluate
+from agents.experts import find_demonstrations
+from agents.fields import settings_to_dict
+from agents.optimum import NUM_SEARCHED, exact_optimum, search_optimum
+from agents.presets import recommended
 from agents.train import train
 from analysis import progress
-from analysis.cli import main
+from analysis.cli import Train, main, parse
 from analysis.commands import demo, probe
 from analysis.commands.environments import parse_options
-from analysis.commands.optimum import exact_optimum, search_optimum
+from analysis.commands.returns import measure
 from analysis.commands.runs import open_run
+from analysis.commands.train import config_of
 from analysis.instruments.probes import ProbeSettings
 from analysis.predictions.crossed_history import crossing
 from analysis.probe import ProbeBudget, probe_agent
 from analysis.studies import comparison, crossing_cells
 from analysis.studies.yoked import Setup
+from envs.beliefs import observation_numbers
+from envs.episodes import Episodes
+from envs.memoryless import memoryless_optimum
 from envs.registry import WORLDS, make_world
+from envs.search_demonstrations import search_demonstrations
 from envs.storage import read_json, sha256
+from envs.tabular import enumerate_world
+from envs.vector import observation_space
 
 STAGES = {
     "imitation": ImitationConfig(num_updates=100, batch_size=64),
     "reinforce": ReinforceConfig(num_steps=256, num_envs=8, rollout_length=16),
-    "value": ValueConfig(num_updates=20, num_episodes=40, num_envs=8),
+    "value": ValueConfig(num_updates=20, num_episodes=40),
 }
 TINY = [
     "--imitation.num-updates", "30", "--imitation.batch-size", "64", "--num-demonstrations", "40",
     "--reinforce.num-steps", "256", "--reinforce.num-envs", "8", "--reinforce.rollout-length", "16",
-    "--value.num-updates", "20", "--value.num-episodes", "40", "--value.num-envs", "8", "--episodes", "16",
+    "--value.num-updates", "20", "--value.num-episodes", "40", "--episodes", "16",
 ]  # fmt: skip
 WORLD = ["ValueLab/MultiNeed-v0", "--option", "size=4", "--option", "num_objects=2", "--option", "num_levels=40"]
 QUICK_PROBE = ProbeSettings(num_folds=2, num_inner_folds=2, penalties=(1.0,), num_resamples=50)
@@ -45,6 +60,19 @@ SETUP = Setup(
     num_demonstrations=60, imitation_updates=20, reinforce_steps=0, num_episodes=120, encoder_sizes=(16, 16),
     hidden_size=48, value_updates=20, batch_size=32, num_checked_levels=2,
 )  # fmt: skip
+
+
+class Endless(gym.Env[int, int]):
+    """Nothing ever happens, and nobody says when it is over."""
+
+    observation_space, action_space = gym.spaces.Discrete(2), gym.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        return action, 0.0, False, False, {}
 
 
 class Ran:
@@ -101,6 +129,40 @@ def content(folder: Path) -> dict[str, str]:
 
 
 class TestTrain:
+    @pytest.mark.parametrize(
+        ("words", "changed"),
+        [
+            ([], {}),
+            (["--num-demonstrations", "500"], {"num_demonstrations": 500}),
+            (["--demonstration-noise", "0"], {"demonstration_noise": 0.0}),
+            (
+                ["--demonstration-shares", ".5", ".3", ".2", "--demonstration-temperature", ".1"],
+                {"demonstration_shares": [0.5, 0.3, 0.2], "demonstration_temperature": 0.1},
+            ),
+            (["--reinforce.num-steps", "200000"], {"reinforce": {"num_steps": 200_000}}),
+            (["--reinforce.num-steps", "50000"], {"reinforce": {"num_steps": 50_000}}),
+            (["--value.num-updates", "10000", "--value.anneal"], {"value": {"num_updates": 10_000, "anneal": True}}),
+            (["--value.target", "monte_carlo"], {"value": {"target": "monte_carlo"}}),
+            (["--imitation.learning-rate", "0.003"], {"imitation": {"learning_rate": 0.003}}),
+            (["--encoder", "conv"], {"agent": {"encoder": "conv"}}),
+            (["--value-head", "ROUTE"], {"agent": {"head": "ROUTE"}}),
+            (
+                ["--value-head", "ROUTE", "--route-encoder", "routed"],
+                {"agent": {"head": "ROUTE", "route_encoder": "routed"}},
+            ),
+        ],
+    )
+    def test_what_is_given_replaces_its_own_field_and_no_other(
+        self, words: list[str], changed: dict[str, Any]
+    ) -> None:
+        """Also where the value given is the plain default of `TrainConfig`, which the preset departs from."""
+        command = parse(["train", "ValueLab/MultiNeed-v0", "--seed", "7", *words])
+        assert isinstance(command, Train)
+        expected = settings_to_dict(recommended("ValueLab/MultiNeed-v0", seed=7))
+        for name, value in changed.items():
+            expected[name] = {**expected[name], **value} if isinstance(value, dict) else value
+        assert settings_to_dict(config_of(command)) == expected
+
     def test_it_says_what_matters_and_what_to_do_next(self, ran: Ran) -> None:
         assert ran("train", *WORLD, *TINY, "--seed", 3) == 0
         folder = Path("runs/ValueLab-MultiNeed-v0-MONO-seed3")
@@ -112,6 +174,31 @@ class TestTrain:
         names = {"config.json", "curve.jsonl", "metrics.json", "curve.png", "checkpoint"}
         assert names <= {path.name for path in folder.iterdir()}
         assert not ran.err
+
+    def test_what_is_printed_is_what_is_written(self, ran: Ran, tmp_path: Path) -> None:
+        assert ran("train", *WORLD, *TINY, "--seed", 5, "--out", tmp_path / "run") == 0
+        printed = re.findall(r"^ (D|V1) +(training|held out) +([\d.]+) ± [\d.]+ +([\d.]+) ± [\d.]+ +([\d.]+) ", ran.out,
+                             flags=re.MULTILINE)  # fmt: skip
+        written = read_json(tmp_path / "run" / "metrics.json")["evaluations"]
+        splits = {"train": "training", "test": "held out"}
+        assert printed == [
+            (row["actor"], splits[row["split"]], f"{row['mean_return']:.3f}", f"{row['mean_discounted_return']:.3f}",
+             f"{row['optimum']['discounted']:.3f}")
+            for row in written
+        ]  # fmt: skip
+        assert len(printed) == 4
+        accuracy = read_json(tmp_path / "run" / "metrics.json")["value_accuracy"]
+        sentence = f"V is within {accuracy['relative_error']:.2f} sd of the exact value of the policy that it learned "
+        assert sentence in " ".join(ran.out.split())
+        assert ran("evaluate", tmp_path / "run", "--episodes", 8) == 0
+        assert sentence in " ".join(ran.out.split())
+
+    def test_v_is_not_judged_where_it_was_not_trained(self, ran: Ran, tmp_path: Path) -> None:
+        assert ran("train", *WORLD, *TINY, "--stages", "imitate", "--out", tmp_path / "run") == 0
+        assert "V is within" not in ran.out
+        assert read_json(tmp_path / "run" / "metrics.json")["value_accuracy"] is None
+        assert ran("evaluate", tmp_path / "run", "--episodes", 8) == 0
+        assert "V is within" not in ran.out
 
     def test_settings_and_options_reach_the_run(self, run: Path) -> None:
         config = read_json(run / "config.json")
@@ -140,8 +227,21 @@ class TestTrain:
         assert "Stage imitate is left out" in ran.out
         assert "Optimum: not known" in ran.out
 
+    def test_an_env_without_a_time_limit_gets_one_and_the_table_says_so(
+        self, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(environments, "DEFAULT_TIME_LIMIT", 50)
+        monkeypatch.setitem(gym.registry, "Endless-v0", gym.envs.registration.EnvSpec("Endless-v0", Endless))
+        assert ran("train", "Endless-v0", *TINY, "--out", tmp_path / "run") == 0
+        (played,) = read_json(tmp_path / "run" / "metrics.json")["evaluations"]
+        assert played["mean_length"] == 50 and played["num_cut"] == played["num_episodes"] == 16
+        words = " ".join(ran.out.split())
+        assert "16 of 16 episodes of D were cut after 50 steps" in words and "max_episode_steps=N" in words
+        assert ran("train", "Endless-v0", *TINY, "--option", "max_episode_steps=30", "--out", tmp_path / "b") == 0
+        (played,) = read_json(tmp_path / "b" / "metrics.json")["evaluations"]
+        assert (played["mean_length"], played["num_cut"]) == (30, 0)
+
     def test_the_curve_goes_to_tensorboard_when_asked(self, ran: Ran, tmp_path: Path) -> None:
-        pytest.importorskip("tensorboard")
         assert ran("train", *WORLD, *TINY, "--out", tmp_path / "run", "--tensorboard") == 0
         assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
 
@@ -185,9 +285,62 @@ class TestEvaluate:
         found = exact_optimum(world, played)
         assert found.discounted == pytest.approx(sum(expected) / len(expected), abs=1e-9)
 
+    @pytest.mark.parametrize("encoder", ["mlp", "gru"])
+    def test_a_world_that_hides_its_state_is_reported_with_what_can_be_reached(
+        self, ran: Ran, tmp_path: Path, encoder: str
+    ) -> None:
+        options: dict[str, Any] = {"size": 3, "num_objects": 4, "num_levels": 40, "context": "hidden"}
+        agent = AgentConfig(encoder=encoder, encoder_sizes=(8,), hidden_size=8, memory_size=8)
+        config = TrainConfig(agent=agent, num_demonstrations=40, **STAGES)
+        trained = train("ValueLab/MultiNeed-v0", config, tmp_path / "run", options=options).agent
+        assert ran("evaluate", tmp_path / "run", "--episodes", 64, "--seed", 5) == 0
+        world = make_world("MultiNeed", **options)
+        played = evaluate(trained, "ValueLab/MultiNeed-v0", num_episodes=64, seed=5, split="test", options=options)
+        found = exact_optimum(world, played)
+        assert found.observed is not None
+        mdp = enumerate_world(world, played.levels)
+        best = memoryless_optimum(mdp, observation_numbers(world, mdp.rows))
+        assert (found.observed.without_memory, found.observed.with_memory) == pytest.approx(
+            (best.value, best.with_memory), abs=1e-9
+        )
+        assert best.value < best.with_memory - 0.001 < found.discounted - 0.01
+        reached = best.with_memory if encoder == "gru" else best.value
+        rows = {line.split()[0]: line.split()[-1] for line in ran.out.splitlines() if " held out " in line}
+        assert rows == {"D": f"{reached:.3f}", "V1": "–"}
+        words = " ".join(ran.out.split())
+        assert "Observations hide the state" in words
+        assert ("the best policy that remembers" in words) == (encoder == "gru")
+
+    def test_a_hidden_world_with_chance_says_why_there_is_no_number(self, tmp_path: Path) -> None:
+        world = make_world("MultiNeed", size=3, num_objects=2, drift=0.1, context="hidden")
+        agent = build_agent(observation_space(world), 4, AgentConfig(encoder_sizes=(8,), hidden_size=8), seed=0)
+        options = vars(world.config)
+        lines = measure(agent, "ValueLab/MultiNeed-v0", options=options, actors=("D",), num_episodes=8, seed=0)
+        observed = lines[0].optimum.observed
+        assert observed is not None and observed.with_memory is None and lines[0].reachable is None
+        assert "have several outcomes" in observed.words and lines[0].optimum.discounted is not None
+
     def test_what_pays_before_the_end_has_no_shortest_optimum(self) -> None:
         found = search_optimum("CartPole-v1", {}, discount=0.99, seed=0)
         assert found.discounted is None and "pays before the end" in found.words
+
+    def test_the_optimum_is_planned_from_other_resets_than_those_imitated(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[set[int]] = []
+
+        def search(env_id: str, **settings: Any) -> Episodes:
+            found = search_demonstrations(env_id, **settings)
+            seen.append(set(found.levels.tolist()))
+            return found
+
+        for module in (experts, optimum):
+            monkeypatch.setattr(module, "search_demonstrations", search)
+        config = TrainConfig(seed=3, num_demonstrations=NUM_SEARCHED)
+        find_demonstrations("MiniGrid-Empty-5x5-v0", config, world=None, options={})
+        search_optimum("MiniGrid-Empty-5x5-v0", {}, discount=0.99, seed=3)
+        imitated, planned = seen[-2:]
+        assert len(imitated) == len(planned) == NUM_SEARCHED and not imitated & planned
 
 
 class TestProbe:
@@ -257,9 +410,13 @@ class TestDemo:
         settings = functools.partial(TrainConfig, num_demonstrations=20, num_evaluation_episodes=4, **STAGES)
         monkeypatch.setattr(demo, "MINIGRID", "MiniGrid-Empty-5x5-v0")
         monkeypatch.setattr(demo, "NUM_SEEDS", 2)
-        monkeypatch.setattr(demo, "NUM_EPISODES", 4)
-        monkeypatch.setattr(demo, "settings", lambda seed: settings(seed=seed))
-        monkeypatch.setattr(demo, "probe_agent", functools.partial(probe_agent, budget=budget))
+        monkeypatch.setattr(demo, "NUM_UNTRAINED", 1)
+        monkeypatch.setattr(demo, "settings", lambda seed, device: settings(seed=seed, device=device))
+
+        def probed(*names: object, **given: object) -> object:
+            return probe_agent(*names, **{**given, "budget": budget})  # type: ignore[arg-type]
+
+        monkeypatch.setattr(demo, "probe_agent", probed)
         plan = functools.partial(comparison.make_plan, arms=("MONO", "POS"))
         monkeypatch.setattr(demo, "make_plan", plan)
 
@@ -297,6 +454,7 @@ class TestDemo:
 def test_envs_lists_every_option_with_its_meaning(ran: Ran) -> None:
     assert ran("envs") == 0
     words = " ".join(ran.out.split())
+    assert f"gets one of {environments.DEFAULT_TIME_LIMIT} steps" in words
     for name, family in WORLDS.items():
         for id_name in (name, *(f"{name}-{variant}" for variant in family.variants)):
             assert f"ValueLab/{id_name}-v0" in words

@@ -6,21 +6,21 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 
 from agents.agent import build_agent
 from analysis.arms import ARMS, contrasts_among, find_arms
 from analysis.cells import CellContext
+from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
 from analysis.predictions.crossed_states import object_distances
 from analysis.predictions.lookahead import first_reached, preference
 from analysis.preregistration import check, preregister
-from analysis.studies import comparison, comparison_scores, yoked
+from analysis.studies import comparison, comparison_scores, comparison_tables, comparison_words, yoked
 from analysis.studies.comparison import cells_of, frozen, make_plan, run_comparison
-from analysis.studies.contest_cells import outcomes
 from analysis.studies.crossing_cells import CROSS
 from analysis.study import digest
 from envs.demonstrations import demonstrate
-from envs.episodes import episode_returns
 from envs.errors import UserError
 from envs.registry import make_world
 
@@ -54,6 +54,11 @@ class TestPlan:
         assert (len(first.seeds), len(first.arms), len(first.tests)) == (20, 6, 4)
         assert len(make_plan("quick").seeds) == 3
 
+    def test_a_replication_has_fresh_seeds(self) -> None:
+        again = make_plan("first", first_seed=20)
+        assert again.seeds == tuple(range(20, 40))
+        assert not {c.hash for c in cells_of(make_plan("first"))} & {c.hash for c in cells_of(again)}
+
     def test_a_change_of_size_changes_every_cell(self) -> None:
         other = tiny_plan(setups={**SMALL, "CrossedHistory": dataclasses.replace(TINY, value_updates=21)})
         assert not {cell.hash for cell in cells_of(tiny_plan())} & {cell.hash for cell in cells_of(other)}
@@ -68,6 +73,7 @@ class TestPlan:
             ({"arms": ("MONO", "MONO")}, "once"),
             ({"tests": ("T55",)}, "'T55'.*Did you mean 'T5'"),
             ({"num_seeds": 1}, "1; at least 2"),
+            ({"first_seed": -1}, "first_seed is -1"),
             ({"tests": ()}, "at least one"),
         ],
     )
@@ -105,6 +111,31 @@ class TestRun:
         assert comparison_scores._planted_fault(lines, 0.05) == "planted agents are missing"
         assert set(comparison_scores._tested({**lines, "POS": {}, "NEG-F": {}, "OPTIMUM": {}})) == {"MOE", "MONO"}
 
+    def test_a_failed_control_forbids_verdicts_in_every_output(self, finished: comparison.ComparisonResult) -> None:
+        test = finished.scores.tests["CrossedHistory"]
+        assert comparison_words.readable_words(test).keys() == {"MONO", "MONO (imitated E)"}
+        faulty = dataclasses.replace(test, controls="the plants did not come out")
+        assert comparison_words.readable_words(faulty) == {}
+        scores = dataclasses.replace(finished.scores, tests={"CrossedHistory": faulty})
+        assert {row["against 0"] for row in comparison_words.table(scores)} == {""}
+        assert "no verdict" not in comparison_tables.markdown(scores)
+
+    def test_tables_and_csv_hold_the_scores(self, finished: comparison.ComparisonResult) -> None:
+        table = (finished.folder / "tables.md").read_text()
+        mean = np.mean(list(finished.scores.tests["CrossedHistory"].lines["MONO"].values()))
+        assert f"| MONO | {mean:+.3f} [" in table and "| c, τ = ∞ |" in table
+        rows = polars.read_csv(finished.folder / "scores.csv")
+        chosen = rows.filter(polars.col("test") == "CrossedHistory", polars.col("reading") == "score")
+        mono = chosen.filter(polars.col("line") == "MONO").sort("seed")
+        assert mono["seed"].to_list() == [0, 1] and mono["value"].mean() == pytest.approx(mean)
+
+    def test_every_tau_of_the_law_is_scored_and_infinity_is_the_optimum(
+        self, finished: comparison.ComparisonResult
+    ) -> None:
+        extra = finished.scores.tests["T0"].extra
+        for seed, nats in extra["values nats_a"]["MONO"].items():
+            assert extra["values nats_r"]["MONO"][seed] == pytest.approx(nats, abs=1e-6)
+
     def test_parameters_match(self, finished: comparison.ComparisonResult) -> None:
         counts = finished.scores.parameters["CrossedHistory"]
         assert all(abs(count / counts["MONO"] - 1) <= 0.02 for count in counts.values())
@@ -118,6 +149,7 @@ class TestRun:
         path = tmp_path / "plan.json"
         preregister(frozen(tiny_plan()), path)
         assert check(frozen(tiny_plan()), path) == []
+        assert frozen(tiny_plan())["margins"]["CrossedHistory, against 0"] == MARGIN_AGAINST_ZERO
         assert any("seeds" in line for line in check(frozen(tiny_plan(num_seeds=3)), path))
         late = run_comparison(tiny_plan(), finished.folder, workers=0, preregistration=path)
         assert "DEVIATIONS" in late.words
@@ -171,11 +203,6 @@ class TestYoked:
 
 class TestContestCells:
     world = make_world("CrossedHistory", layout="choice", num_levels=200)
-
-    def test_outcomes_are_discounted_returns(self) -> None:
-        world = make_world("CrossedHistory")
-        episodes = demonstrate(world, world.levels("train"), num_episodes=50, seed=0, noise=0.3)
-        assert outcomes(episodes)[episodes.offsets[:-1]] == pytest.approx(episode_returns(episodes, discount=0.95))
 
     def test_v1_on_the_optimum_reaches_an_object_and_a_planted_taste_decides_which(self) -> None:
         rows = self.world.begin(self.world.levels("test").ids(), 0)

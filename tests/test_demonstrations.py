@@ -16,7 +16,15 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 
 from envs import recording
-from envs.demonstrations import demonstrate, expert_policy, mixed, search_demonstrations, table_policy
+from envs.demonstrations import (
+    Demonstrator,
+    demonstrate,
+    demonstrate_mixture,
+    expert_policy,
+    mixed,
+    search_demonstrations,
+    table_policy,
+)
 from envs.enumeration import enumerate_world, state_index
 from envs.episodes import Episodes, episode_of_step, episode_returns
 from envs.errors import UserError
@@ -100,6 +108,37 @@ def test_noise_is_the_share_that_it_says() -> None:
     returns = episode_returns(played, discount=0.95)
     value = start_value(mdp, policy_evaluation(mdp, noisy, horizon=64))
     assert returns.mean() == pytest.approx(value, abs=4 * returns.std() / 4000**0.5)
+
+
+def test_several_demonstrators_play_their_shares_of_whole_episodes() -> None:
+    world = make_world("CrossedHistory")
+    kinds = (Demonstrator(1.0), Demonstrator(2.0, noise=0.5), Demonstrator(1.0, temperature=0.05))
+    parts = demonstrate_mixture(world, Levels(0, 50), kinds, num_episodes=4002, seed=1)
+    assert [part.num_episodes for part in parts] == [1000, 2002, 1000]
+    mdp = enumerate_world(world, Levels(0, 50))
+    optimal = value_iteration(mdp).optimal_actions
+    assert optimal[state_index(mdp, parts[0].rows), parts[0].actions].all()
+    for kind, part in zip(kinds, parts, strict=True):
+        policy = mixed(expert_policy(mdp, temperature=kind.temperature), kind.noise)
+        value = start_value(mdp, policy_evaluation(mdp, policy, horizon=64))
+        returns = episode_returns(part, discount=0.95)
+        assert returns.mean() == pytest.approx(value, abs=4 * returns.std() / part.num_episodes**0.5 + 1e-9)
+    # Each has a stream of its own, and a single one is `demonstrate`.
+    assert not np.array_equal(parts[0].levels, parts[2].levels)
+    (alone,) = demonstrate_mixture(world, Levels(0, 50), [Demonstrator(3.0, noise=0.5)], num_episodes=30, seed=1)
+    assert_same(alone, demonstrate(world, Levels(0, 50), num_episodes=30, seed=1, noise=0.5))
+
+
+def test_demonstrators_who_cannot_play_are_refused() -> None:
+    world = make_world("CrossedHistory")
+    with pytest.raises(UserError, match="share 0.001 of 100 episodes is none"):
+        demonstrate_mixture(
+            world, world.levels(), [Demonstrator(0.999), Demonstrator(0.001)], num_episodes=100, seed=0
+        )
+    with pytest.raises(UserError, match="There are 0 demonstrators"):
+        demonstrate_mixture(world, world.levels(), [], num_episodes=100, seed=0)
+    with pytest.raises(UserError, match="share is 0"):
+        Demonstrator(0.0)
 
 
 def test_expert_policy_goes_from_ties_to_uniform() -> None:
@@ -251,6 +290,19 @@ def test_search_in_a_registered_environment_of_any_kind() -> None:
     assert played.options == {"length": 4}
     frozen = search_demonstrations("FrozenLake-v1", num_episodes=2, seed=0, options={"is_slippery": False})
     assert np.diff(frozen.offsets).tolist() == [6, 6] and frozen.observations.keys() == {"observation"}
+
+
+def test_plans_in_taxi_are_as_short_as_its_own_table_allows() -> None:
+    """Taxi's table is no part of its state; here it gives the distances, by sweeps back from the paid end."""
+    played = search_demonstrations("Taxi-v4", num_episodes=2, seed=0)
+    table = gymnasium.make("Taxi-v4").unwrapped.P
+    distance = dict.fromkeys(table, np.inf)
+    for _ in range(40):
+        for state, moves in table.items():
+            ways = [0.0 if ended and reward > 0 else distance[after] for ((_, after, reward, ended),) in moves.values()]
+            distance[state] = 1 + min(ways)
+    starts = played.observations["observation"][played.offsets[:-1]]
+    assert np.diff(played.offsets).tolist() == [distance[int(start)] for start in starts]
 
 
 def test_search_varies_its_choice_among_the_best() -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import gymnasium
 import pytest
 import torch
 
@@ -23,7 +24,7 @@ VALUELAB = [sys.executable, "-c", "from analysis.cli import main; main()"]
 TINY = [
     "--imitation.num-updates", "5", "--imitation.batch-size", "32", "--num-demonstrations", "10",
     "--reinforce.num-steps", "64", "--reinforce.num-envs", "4", "--reinforce.rollout-length", "8",
-    "--value.num-updates", "5", "--value.num-episodes", "10", "--value.num-envs", "4", "--episodes", "8",
+    "--value.num-updates", "5", "--value.num-episodes", "10", "--episodes", "8",
 ]  # fmt: skip
 WORLD = ["train", "ValueLab/MultiNeed-v0", "--option", "size=3", "--option", "num_objects=2"]
 FOREIGN_ENVS = '''
@@ -156,11 +157,16 @@ def refused(capsys: pytest.CaptureFixture[str], trained: Path) -> Refusal:
         ([*WORLD, "--seed", "-1"], ["seed", "-1", "from 0"]),
         ([*WORLD, "--num-demonstrations", "0"], ["num_demonstrations", "0", "from 1"]),
         ([*WORLD, "--value-head", "ROUTE", "--value-encoder", "shard"], ["'shard'", "shared"]),
+        ([*WORLD, "--route-encoder", "global"], ["--route-encoder", "'MONO'", "--value-head ROUTE"]),
         ([*WORLD, "--demonstrations", "none.npz"], ["none.npz"]),
         ([*WORLD, "--import", "no_such_package"], ["'no_such_package'", "--import"]),
         ([*WORLD, "--import", "broken_envs"], ["'broken_envs'", "ValueError: not today, nor tomorrow"]),
         (["train", "Pendulum-v1"], ["Box", "Discrete"]),
         (["train", "FrozenLake-v1", "--option", "slippery=0"], ["FrozenLake-v1", "slippery"]),
+        (["train", "MiniGrid-Empty-8x8-v0", "--option", "size=2"], ["{'size': 2}", "assert width >= 3"]),
+        (["train", "MiniGrid-Empty-8x8-v0", "--option", "agent_view_size=4"], ["agent_view_size", "% 2 == 1"]),
+        (["train", "FrozenLake-v1", "--option", "map_name=9x9"], ["map_name", "KeyError: '9x9'"]),
+        (["train", "FrozenLake-v1", "--option", "desc=3"], ["{'desc': 3}", "ValueError: not enough values"]),
         (["train", "Walk-v0", "--import", "walk_envs", "--option", "fault=continuous"], ["Box", "Discrete"]),
         (["train", "Walk-v0", "--import", "walk_envs", "--option", "fault=text"], ["Text", "Box or Discrete"]),
         (["train", "Walk-v0", "--import", "walk_envs", "--option", "fault=graph"], ["Graph"]),
@@ -269,6 +275,23 @@ def test_an_interruption_says_what_is_kept(tmp_path: Path, capsys: pytest.Captur
     err = capsys.readouterr().err
     assert stop.value.code == 130
     assert err.startswith("valuelab: interrupted; ") and err.count("\n") == 1 and "kept" in err
+
+
+def test_an_env_that_cannot_begin_keeps_its_traceback_unless_options_are_to_blame(
+    refused: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stuck(gymnasium.Env):  # type: ignore[type-arg]
+        observation_space = action_space = gymnasium.spaces.Discrete(2)
+
+        def __init__(self, level: int = 1) -> None: ...
+
+        def reset(self, **_: object) -> object:
+            raise RuntimeError("no level is left")
+
+    monkeypatch.setitem(gymnasium.registry, "Stuck-v0", gymnasium.envs.registration.EnvSpec("Stuck-v0", Stuck))
+    refused("train", "Stuck-v0", "--option", "level=3", names=["{'level': 3}", "RuntimeError: no level is left"])
+    with pytest.raises(RuntimeError, match="no level is left"):
+        main(["train", "Stuck-v0"])
 
 
 def test_a_fault_of_an_env_keeps_its_traceback(tmp_path: Path) -> None:

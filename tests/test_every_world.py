@@ -18,8 +18,16 @@ from envs.tabular import enumerate_world, start_value, value_iteration
 README = Path(__file__).parent.parent / "envs" / "README.md"
 
 SMALL = {
+    "CornerMaze": {"size": 3, "corner_size": 2},
     "CrossedHistory": {"size": 3},
-    "MultiNeed": {"size": 3, "num_objects": 2, "drift": 0.3, "wrong_cost": 0.1},
+    "DecorrelatedMaze": {"size": 7},
+    "DiamondGhost": {"overseen_share": 0.2},
+    "DishMaze": {"size": 3, "layout": "apart"},
+    "FruitTask": {"size": 3, "num_locations": 4, "num_fruits": 2},
+    "GemShape": {"size": 3, "dose": 0.5},
+    "KeysAndChests": {"size": 3, "num_keys": 2, "num_chests": 2},
+    "MultiNeed": {"size": 3, "num_objects": 2, "drift": 0.3, "wrong_cost": 0.1, "continuing": True, "cues_per_need": 2},
+    "TwoDoors": {"dose": 0.5},
 }
 
 

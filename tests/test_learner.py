@@ -75,6 +75,7 @@ def test_v_as_baseline_trains_v(encoder: str, regime: str, head: str) -> None:
     trained, record = reinforce(agent, stream, settings, discount=0.95, seed=0)
     assert not torch.equal(weights(trained, "value_head"), weights(agent, "value_head"))
     assert not torch.equal(weights(trained, "policy_encoder"), weights(agent, "policy_encoder"))
+    assert (agent.value_discount, trained.value_discount) == (None, 0.95)
     assert trained.shared == (regime == "shared")
     assert torch.equal(weights(trained, "baseline"), weights(agent, "baseline"))
     assert np.isfinite(record[-1]["baseline_loss"])

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from agents import encoding
 from agents.encoding import ObservationEncoder
 from agents.leaves import Leaf
 from agents.observations import ObservationSpec
@@ -34,7 +35,7 @@ def test_our_own_observations_pass_as_they_are_planes_first() -> None:
     rng = np.random.default_rng(0)
     planes = rng.integers(0, 2, (5, 6, 9, 9), dtype=np.uint8)
     vector = rng.random((5, 4), dtype=np.float32)
-    assert (spec.planes_shape, spec.num_flat, spec.num_inputs, spec.needs_fit) == ((6, 9, 9), 4, 490, False)
+    assert (spec.planes_shape, spec.num_flat, spec.num_inputs) == ((6, 9, 9), 4, 490)
     matrix = encode(spec, {"vector": vector, "planes": planes})
     assert matrix.dtype == torch.float32
     np.testing.assert_array_equal(matrix, np.concatenate([planes.reshape(5, -1), vector], axis=1))
@@ -46,6 +47,25 @@ def test_leading_axes_are_kept() -> None:
     assert encode(spec, sample).shape == (3, 2, 490)
     single = {"planes": np.ones((6, 9, 9), np.uint8), "vector": np.ones(4, np.float32)}
     assert encode(spec, single).shape == (490,)
+
+
+def test_the_centre_is_the_mean_whatever_is_encoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, rng = ObservationSpec.from_space(own_space()), np.random.default_rng(0)
+    planes = rng.integers(0, 2, (1000, 6, 9, 9), dtype=np.uint8)
+    sample = {"planes": planes, "vector": rng.random((1000, 4), dtype=np.float32)}
+    whole, pieces = ObservationEncoder(spec), ObservationEncoder(spec)
+    whole.fit_centre(sample)
+    sizes: list[int] = []
+    forward = pieces.forward
+    monkeypatch.setattr(encoding, "CHUNK", 64)
+    monkeypatch.setattr(pieces, "forward", lambda seen: sizes.append(len(seen["planes"])) or forward(seen))
+    pieces.fit_centre(sample)
+    assert max(sizes) == 64 and sum(sizes) == 1000
+    expected = np.concatenate([planes.reshape(1000, -1), sample["vector"]], axis=1).mean(axis=0, dtype=np.float64)
+    for encoder in (whole, pieces):
+        np.testing.assert_allclose(encoder.centre, expected, rtol=1e-6)
+    # Sums of bytes are exact, so that for them the pieces do not show at all.
+    assert torch.equal(whole.centre[:486], pieces.centre[:486])
 
 
 def test_discrete_parts_become_one_hot_and_unknown_values_all_zeros() -> None:
@@ -93,7 +113,7 @@ def minigrid_sample(env_id: str, num_steps: int) -> tuple[gym.Env, dict[str, np.
 def test_minigrid_codes_become_planes_of_the_observed_levels() -> None:
     env, sample = minigrid_sample("MiniGrid-DoorKey-5x5-v0", 200)
     spec = ObservationSpec.from_space(env.observation_space)
-    assert spec.dropped == ("mission",) and spec.needs_fit and spec.planes_shape == (3, 7, 7)
+    assert spec.dropped == ("mission",) and spec.planes_shape == (3, 7, 7)
     fitted = spec.fit(sample)
     levels = [np.unique(sample["image"][..., channel]) for channel in range(3)]
     num_planes = sum(len(codes) + 1 for codes in levels)

@@ -16,11 +16,12 @@ from agents.checkpoint import save_agent
 from agents.config import AgentConfig
 from agents.environments import make_vector
 from agents.recorder import record_episodes
+from agents.returns import returns_to_go
 from analysis.instruments.probes import ProbeSettings
 from analysis.probe import ProbeBudget, probe_agent, probe_run
-from analysis.probe_measures import context_table, outcomes_of
+from analysis.probe_measures import context_table
 from analysis.probe_report import ProbeReport, write_report
-from analysis.probe_states import levels_of_states, values_along, values_of, visited_states
+from analysis.probe_states import levels_of_states, untrained_twin, values_along, values_of, visited_states
 from envs.episodes import Episodes
 from envs.errors import UserError
 from envs.registry import make_world
@@ -75,6 +76,30 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(run: Path) -> ProbeReport:
     return probe_run(run, seed=5, budget=QUICK)
+
+
+def test_v_is_compared_at_the_discount_that_it_learned_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = new_agent(MULTI, SMALL)
+    agent.value_discount = 0.5
+    near = probe_agent(agent, MULTI, seed=5, budget=QUICK, options=SMALL)
+    agent.value_discount = None
+    far = probe_agent(agent, MULTI, seed=5, budget=QUICK, options=SMALL)
+    moved = [swap(report, "V, trained").effect.rms_optimal for report in (near, far)]
+    assert moved[0] > 1.5 * moved[1], "at a small discount V* moves more between near and far needs"
+    assert near.outcomes.mean_outcome < far.outcomes.mean_outcome
+
+
+def test_the_untrained_twin_is_the_network_before_training() -> None:
+    """Initial weights alone are not enough: the inputs must be centred as they were."""
+    agent = new_agent(MULTI, SMALL, sample=True)
+    world = make_world(MULTI, **SMALL)
+    rows = world.begin([0, 1, 2], [0, 1, 0])
+    before = agent.value(world.observe(rows)).value.detach()
+    with torch.no_grad():
+        for parameter in agent.parameters():
+            parameter.add_(0.1)
+    assert not torch.equal(agent.value(world.observe(rows)).value, before)
+    assert torch.equal(untrained_twin(agent).value(world.observe(rows)).value, before)
 
 
 def swap(report: ProbeReport, function: str, weighting: str = "all states alike"):
@@ -217,7 +242,7 @@ def test_outcomes_discount_within_episodes_and_skip_truncated_ones() -> None:
         discount=0.5,
         env_id="none",
     )
-    following, known = outcomes_of(episodes)
+    following, known = returns_to_go(episodes)
     assert following[:3].tolist() == [0.25, 0.5, 1.0]
     assert known.tolist() == [True, True, True, False, False]
 

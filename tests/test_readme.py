@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import re
 import shlex
 import sys
+import textwrap
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import gymnasium
 import numpy as np
+import polars
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
+from PIL import Image
+from reference_models import assert_kernel_agrees
 
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.train import train
 from analysis.arms import ARMS, CONTRASTS
-from analysis.cli import commands, parse
+from analysis.cli import commands, main, parse
 from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
 from analysis.predictions.locality import MAX_STEPS
+from analysis.statistics import t_interval
 from analysis.studies.comparison import PRESETS, SETUPS, TESTS, make_plan, run_comparison
 from analysis.studies.comparison_words import SCOPE
 from analysis.studies.contest_cells import PLANTS
@@ -30,7 +38,7 @@ from analysis.verdicts import MIN_SEEDS
 from envs.demonstrations import demonstrate
 from envs.episodes import save_episodes
 from envs.registry import WORLDS, make_world, register_worlds
-from envs.rows import Levels
+from envs.rows import FIRST_TEST_LEVEL, Levels, World
 from envs.tabular import enumerate_world, value_iteration
 
 ROOT = Path(__file__).parent.parent
@@ -123,35 +131,117 @@ def test_files_are_as_the_page_says(user_folder: Path) -> None:
 
 
 @pytest.fixture
-def corridor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The world of docs/authoring.md as a module, registered."""
-    (block,) = [body for name, body in blocks("python") if name == "authoring.md" and is_module(body)]
-    path = tmp_path / "corridor.py"
-    path.write_text(block)
-    spec = importlib.util.spec_from_file_location("corridor", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "corridor", module)
-    spec.loader.exec_module(module)
-    monkeypatch.setitem(WORLDS, "Corridor", module.FAMILY)
-    register_worlds()
-    return module
+def page_world(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a world of docs/authoring.md by its name and registers it, until the test ends."""
+    known, ids = dict(WORLDS), set(gymnasium.registry)
+
+    def load(name: str) -> ModuleType:
+        (block,) = [text for _, text in blocks("python") if text.startswith(f'"""{name}:')]
+        # A folder that stays keeps the compiled kernels, and so seconds of the next run.
+        path = pytestconfig.cache.mkdir("worlds") / f"{name.lower()}.py"
+        if not path.exists() or path.read_text() != block:
+            path.write_text(block)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, path.stem, module)
+        spec.loader.exec_module(module)
+        WORLDS[name] = module.FAMILY
+        register_worlds()
+        return module
+
+    yield load
+    for name in WORLDS.keys() - known.keys():
+        del WORLDS[name]
+    for env_id in gymnasium.registry.keys() - ids:
+        del gymnasium.registry[env_id]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_the_world_of_the_page_works(corridor: ModuleType) -> None:
-    try:
-        check_env(gymnasium.make("ValueLab/Corridor-v0").unwrapped, skip_render_check=True)
-        world = make_world("Corridor", length=5)
-        mdp = enumerate_world(world, Levels(0, 50))
-        assert mdp.num_states == 6, "three inner cells under two lamps"
-        values = value_iteration(mdp).values
-        distance = np.where(mdp.rows[:, 1] == 1, 4 - mdp.rows[:, 0], mdp.rows[:, 0])
-        np.testing.assert_allclose(values, 0.95 ** (distance - 1))
-    finally:
-        for name in ("Corridor", "Corridor-Short"):
-            gymnasium.registry.pop(f"ValueLab/{name}-v0")
+def test_the_world_of_the_page_works(page_world: Callable[[str], ModuleType]) -> None:
+    page_world("Corridor")
+    check_env(gymnasium.make("ValueLab/Corridor-v0").unwrapped, skip_render_check=True)
+    world = make_world("Corridor", length=5)
+    mdp = enumerate_world(world, Levels(0, 50))
+    assert mdp.num_states == 6, "three inner cells under two lamps"
+    values = value_iteration(mdp).values
+    distance = np.where(mdp.rows[:, 1] == 1, 4 - mdp.rows[:, 0], mdp.rows[:, 0])
+    np.testing.assert_allclose(values, 0.95 ** (distance - 1))
+
+
+class VaultModel:
+    """The rules of the tutorial's world a second time, on the letters of its map (see `reference_models`)."""
+
+    MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))
+
+    def __init__(self, text: str) -> None:
+        self.letters = {(y, x): letter for y, line in enumerate(text.split()) for x, letter in enumerate(line)}
+        self.agent = next(cell for cell, letter in self.letters.items() if letter == "@")
+
+    def step(self, action: int, draws: object = None) -> tuple[float, int, bool]:
+        y, x = (place + move for place, move in zip(self.agent, self.MOVES[action], strict=True))
+        letter = self.letters[y, x]
+        if letter == "#" or (letter == "D" and "k" in self.letters.values()):
+            return 0.0, -1, False
+        self.letters[self.agent], self.letters[y, x], self.agent = ".", "@", (y, x)
+        return {"k": (0.0, 0, False), "g": (1.0, 1, True)}.get(letter, (0.0, -1, False))
+
+    def observation(self) -> tuple[np.ndarray, np.ndarray]:
+        planes = np.zeros((5, 7, 7), np.uint8)
+        for cell, letter in self.letters.items():
+            planes["@kDg#".index(letter) if letter in "@kDg#" else slice(0, 0), *cell] = 1
+        return planes, np.zeros(0)
+
+    def shortest(self) -> int:
+        """Steps to the goal, by breadth-first search over copies."""
+        waiting, seen = deque([(self, 0)]), set()
+        while True:
+            model, steps = waiting.popleft()
+            for action in range(4):
+                after = copy.deepcopy(model)
+                if after.step(action)[2]:
+                    return steps + 1
+                if (state := "".join(after.letters.values())) not in seen:
+                    seen.add(state)
+                    waiting.append((after, steps + 1))
+
+
+def test_the_tutorial_is_short() -> None:
+    (block,) = [text for _, text in blocks("python") if text.startswith('"""Vault:')]
+    assert block.count("\n") < 100
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_world_of_the_tutorial_works(page_world: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """Solved exactly, played against a model of its rules, drawn, trained on and watched; its levels are its maps."""
+    vault = page_world("Vault")
+    texts = [textwrap.dedent(text).strip() for text in (*vault.TRAIN, *vault.TEST)]
+    world = make_world("Vault")
+    levels = [0, 1, world.levels("test").first]
+    mdp = enumerate_world(world, levels)
+    values = value_iteration(mdp).values[mdp.start_state]
+    np.testing.assert_allclose(values, [0.95 ** (VaultModel(text).shortest() - 1) for text in texts])
+    for split, number in (("train", 2), ("test", 1)):
+        maps = texts[:2] if split == "train" else texts[2:]
+
+        def model(world: World, level: int, row: np.ndarray, maps: list[str] = maps) -> VaultModel:
+            return VaultModel(maps[level % FIRST_TEST_LEVEL % len(maps)])
+
+        assert_kernel_agrees("Vault", {"time_limit": 30}, model, split=split)
+        env = gymnasium.make("ValueLab/Vault-v0", split=split, render_mode="ansi")
+        drawn = set()
+        for seed in range(12):
+            env.reset(seed=seed)
+            drawn.add("\n".join(env.render().splitlines()[:7]))
+        assert drawn == set(maps) and len(drawn) == number, "what is drawn is what the author drew"
+    check_env(gymnasium.make("ValueLab/Vault-v0").unwrapped, skip_render_check=True)
+    train("ValueLab/Vault-v0", TINY_RUN, tmp_path / "run")
+    with pytest.raises(SystemExit) as stop:
+        main(["watch", str(tmp_path / "run"), "--episodes", "1", "--out", str(tmp_path / "vault.gif")])
+    assert not stop.value.code
+    with Image.open(tmp_path / "vault.gif") as image:
+        assert image.n_frames > 1
 
 
 def test_the_page_of_the_comparison_agrees_with_the_code() -> None:
@@ -174,8 +264,8 @@ def test_the_page_of_the_comparison_agrees_with_the_code() -> None:
 
 
 def test_commands_are_shown() -> None:
-    shown = {shlex.split(line)[1] for name, line in written_commands() if name == "README.md"}
-    assert shown >= set(commands()), "the README shows every command"
+    shown = [shlex.split(line)[1:] for name, line in written_commands() if name == "README.md"]
+    assert {" ".join(words[:n]) for words in shown for n in (1, 2)} >= set(commands()), "the README shows every command"
 
 
 @pytest.mark.parametrize(("page", "line"), written_commands())
@@ -255,3 +345,22 @@ def test_the_readme_says_what_it_must() -> None:
 def test_the_scanner_sees_a_planted_fault(what: str, text: str) -> None:
     assert re.search(FORBIDDEN[what], text)
     assert not re.search(FORBIDDEN[what], "torch's CPU build; runs/home/x")
+
+
+def test_the_first_comparison_stands_in_the_readme_as_it_was_written() -> None:
+    """The tables are those that the command wrote, and each mean in them follows from the per-seed scores beside it."""
+    table = (ROOT / "docs" / "first" / "tables.md").read_text().strip()
+    assert table in TEXTS["README.md"]
+    rows = polars.read_csv(ROOT / "docs" / "first" / "scores.csv")
+    columns = {"CrossedHistory": 1, "T0": 2, "T5": 3, "T3": 4}
+    for line in [text for text in table.split("\n\n")[1].splitlines()[2:] if not text.startswith("| V*")]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for test, column in columns.items():
+            chosen = rows.filter(
+                polars.col("test") == test, polars.col("reading") == "score", polars.col("line") == cells[0]
+            )
+            values = chosen["value"].to_numpy()[:, None]
+            assert (cells[column] == "–") == (len(values) == 0)
+            if len(values):
+                interval = t_interval(values)
+                assert cells[column].startswith(f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]")

@@ -20,8 +20,24 @@ PLAYTHROUGHS = {
         {"size": 4, "num_objects": 2, "context": "first", "drift": 0.5, "time_limit": 5},
         "RULLDURU",
     ),
+    "multi_need_continuing": (
+        "MultiNeed",
+        {"size": 3, "num_objects": 3, "continuing": True, "context": "first"},
+        "DRLDURDL",
+    ),
+    "keys_and_chests": ("KeysAndChests", {"size": 4}, "RDRDLUDL"),
+    "keys_and_chests_many_keys": ("KeysAndChests", {"size": 4, "num_keys": 3, "num_chests": 1}, "DRRDUULD"),
+    "gem_shape": ("GemShape", {"size": 5, "dose": 1.0, "intended": "shape"}, "DRRRDDLL"),
+    "gem_shape_split": ("GemShape", {"size": 5, "layout": "split"}, "DRRRDDLL"),
     "crossed_history": ("CrossedHistory", {"size": 5}, "LLLLURU"),
     "crossed_history_choice": ("CrossedHistory", {"size": 5, "layout": "choice"}, "DDLLRR"),
+    "diamond_ghost": ("DiamondGhost", {}, "DDURRDDU"),
+    "fruit_task": ("FruitTask", {"size": 4, "num_locations": 5, "num_fruits": 2}, "RRDDDRUDU"),
+    "two_doors": ("TwoDoors", {}, "LLURRU"),
+    "two_doors_crossed": ("TwoDoors", {"layout": "crossed", "size": 3}, "LURU"),
+    "corner_maze": ("CornerMaze", {"size": 5, "corner_size": 3, "num_levels": 13}, "UUULLRDRU"),
+    "dish_maze": ("DishMaze", {"size": 5, "layout": "apart", "generator": "tree"}, "RDUDLLLLUUD"),
+    "decorrelated_maze": ("DecorrelatedMaze", {"size": 7, "num_levels": 16}, "DRRDDRRDDLLLLU"),
 }
 
 

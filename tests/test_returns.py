@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from agents.returns import advantages, continuation, discounts, event_shares, lambda_returns, n_step_returns
+from agents.returns import (
+    advantages,
+    continuation,
+    discounts,
+    event_shares,
+    lambda_returns,
+    n_step_returns,
+    returns_to_go,
+)
+from envs import make_world
+from envs.demonstrations import demonstrate
+from envs.episodes import episode_returns
 
 
 def random_chain(seed: int, *, num_rows: int = 23, num_columns: int = 3) -> dict[str, np.ndarray]:
@@ -149,3 +160,18 @@ def test_event_shares_are_shares_and_equal_a_slow_reference(seed: int, decay: fl
 def test_an_unknown_event_is_refused() -> None:
     with pytest.raises(ValueError, match="allowed are -1 .. 1"):
         event_shares(np.ones(1), np.array([2]), continuation_t=np.zeros(1), num_events=2, decay=0.9)
+
+
+def test_returns_to_go_begin_with_the_return_of_the_episode() -> None:
+    world = make_world("CrossedHistory")
+    episodes = demonstrate(world, world.levels("train"), num_episodes=50, seed=0, noise=0.3)
+    following, known = returns_to_go(episodes)
+    assert following[episodes.offsets[:-1]] == pytest.approx(episode_returns(episodes, discount=0.95))
+    assert known.all()
+
+
+def test_what_follows_a_time_limit_is_not_known() -> None:
+    world = make_world("CrossedHistory", time_limit=4)
+    episodes = demonstrate(world, world.levels("train"), num_episodes=50, seed=0, noise=0.3)
+    cut = np.repeat(episodes.truncated, np.diff(episodes.offsets))
+    assert cut.any() and returns_to_go(episodes)[1].tolist() == (~cut).tolist()

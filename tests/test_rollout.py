@@ -10,7 +10,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agents.rollout import collect
-from agents.streams import EnvStream
+from agents.streams import EnvStream, _field
 from envs.errors import NonFiniteError
 
 MODES = list(AutoresetMode)
@@ -118,3 +118,38 @@ def test_dict_observations_with_text(mode: AutoresetMode) -> None:
     rollout = collect(stream, Constant(), num_steps=9)
     np.testing.assert_array_equal(rollout.observations["clock"], plain.observations["clock"])
     np.testing.assert_array_equal(rollout.final_observations["clock"], plain.final_observations["clock"])
+
+
+class Talker(Counter):
+    """Uses the names of our info for other things, and wears a wrapper's statistics."""
+
+    def __init__(self, level: Any, event: Any = 3, components: Any = None) -> None:
+        super().__init__()
+        self.extra = {"level": level, "event": event, "context": 1.5, "performance": "high", "episode": {"r": 1.0}}
+        self.extra |= {} if components is None else {"components": components}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        return super().reset(seed=seed)[0], {"level": self.extra["level"]}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return *super().step(action)[:4], dict(self.extra)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("components", [None, "many", [1, 2], {"food": 1.0}])
+def test_what_is_no_number_in_the_info_counts_as_missing(mode: AutoresetMode, components: Any) -> None:
+    makers = [lambda: Talker("1-1", components=components), lambda: Talker("1-2", 4.0, components)]
+    stream = EnvStream(SyncVectorEnv(makers, autoreset_mode=mode), seeds=[1, 2], flatten=flatten)
+    for _ in range(6):
+        step = stream.step(np.ones(2, np.int64))
+        np.testing.assert_array_equal(step.events[step.valid], np.array([3, 4])[step.valid])
+        assert stream.levels.tolist() == stream.contexts.tolist() == [-1, -1]
+        assert np.isnan(step.performance).all() and step.components is None
+
+
+def test_entries_are_judged_one_by_one() -> None:
+    mixed = {"level": np.array(["1-1", 7, None, 2.0, 2.5, np.nan, True], object)}
+    assert _field(mixed, "level", missing=np.full(7, -1)).tolist() == [-1, 7, -1, 2, -1, -1, 1]
+    floats = {"level": np.array([3.0, 0.5, np.inf]), "_level": np.array([True, True, False])}
+    assert _field(floats, "level", missing=np.full(3, -1)).tolist() == [3, -1, -1]
+    assert _field({"level": {"a": 1}}, "level", missing=np.full(3, -1)).tolist() == [-1, -1, -1]

@@ -19,7 +19,7 @@ from agents.agent import AlphaAgent
 from agents.checkpoint import load_agent, save_agent
 from agents.config import AgentConfig
 from agents.observations import ObservationSpec
-from agents.sb3 import ValueLabPolicy, agent_from_sb3
+from agents.sb3 import ValueLabPolicy, agent_from_sb3, sample_observations
 from envs.errors import UserError
 
 PPO_SETTINGS = {"n_steps": 256, "batch_size": 128, "n_epochs": 4, "device": "cpu"}
@@ -111,6 +111,19 @@ def test_a_fitted_description_can_be_given() -> None:
     agent = agent_from_sb3(model)
     assert agent.spec == spec and agent.spec.planes_shape == (18, 4, 4)
     check_extracted(model, agent)
+
+
+def test_inputs_are_centred_on_a_sample_and_stay_so_in_a_zip(tmp_path: Path) -> None:
+    env = make_vec_env("ValueLab/MultiNeed-5x5-v0", n_envs=4, seed=0)
+    sample = sample_observations(env, num_steps=20)
+    assert len(sample["planes"]) == 4 * 21
+    model = PPO(ValueLabPolicy, env, policy_kwargs={"sample": sample}, n_steps=64, batch_size=64, device="cpu")
+    agent = agent_from_sb3(model)
+    assert agent.encode(sample).matrix.mean(dim=0).abs().max() < 1e-5
+    model.save(tmp_path / "model.zip")
+    back = agent_from_sb3(PPO.load(tmp_path / "model.zip", device="cpu"))
+    assert torch.equal(back.encode(sample).matrix, agent.encode(sample).matrix)
+    assert torch.equal(back.value(sample).value, agent.value(sample).value)
 
 
 @pytest.mark.parametrize(

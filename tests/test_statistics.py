@@ -340,20 +340,14 @@ def test_holm_levels_and_adjusted_p_values_reject_the_same(p_values):
         assert (p <= level) == (p_adjusted <= 0.05) or p_adjusted == pytest.approx(0.05)
 
 
-# --- other packages, where they are installed -----------------------------------------------------------------------
+# --- other packages -----------------------------------------------------------------------
 
 
 def test_statsmodels_agrees():
-    weightstats = pytest.importorskip("statsmodels.stats.weightstats")
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    from statsmodels.stats import multitest, weightstats
+
     x, y = np.random.default_rng(17).normal(size=(2, 9))
     reference = weightstats.ttost_ind(x, y, -0.9, 0.9, usevar="unequal")[0]
     assert tost_welch(column(x), column(y), margin=0.9).p_value == pytest.approx(reference)
     p_values = [0.2, 0.01, 0.03]
     assert holm(p_values) == pytest.approx(tuple(multitest.multipletests(p_values, method="holm")[1]))
-
-
-def test_rliable_agrees():
-    metrics = pytest.importorskip("rliable.metrics")
-    assert iqm(X) == metrics.aggregate_iqm(X)
-    assert probability_of_improvement(X, Y) == pytest.approx(metrics.probability_of_improvement(X, Y))

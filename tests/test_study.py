@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ import study_cells
 from analysis import provenance
 from analysis.cell_files import StudyFolder, publish
 from analysis.cells import CELLS, cell_function
+from analysis.executors import SerialExecutor
 from analysis.schedule import RemainingTime, Schedule, make_plan
 from analysis.study import Cell, digest, read_study, run_study
 from analysis.study_table import export_parquet, read_rows, study_table, to_table
@@ -272,6 +274,29 @@ def test_failed_cells_are_tried_again_unless_told_otherwise(tmp_path):
     again = run_study([cell, child], tmp_path / "s", workers=0)
     assert (again.exit_code, len(again.computed)) == (0, 2)
     assert [row["status"] for row in read_rows(tmp_path / "s")] == ["finished", "finished"]
+
+
+def test_a_failure_that_cannot_be_read_is_computed_again(tmp_path):
+    """Also where failures shall be kept: the damaged file says nothing of what happened."""
+    cell = Cell("test.fail", {"kind": "once", "mark": str(tmp_path / "mark")})
+    run_study([cell], tmp_path / "s", workers=0)
+    path = StudyFolder(tmp_path / "s").rows(cell.hash)
+    path.write_bytes(path.read_bytes()[:-5])
+    again = run_study([cell], tmp_path / "s", workers=0, retry_failed=False)
+    assert (again.exit_code, len(again.computed)) == (0, 1)
+
+
+class DiesAfterwards(SerialExecutor):
+    """A worker that publishes its cell and dies before it can say so."""
+
+    def wait(self):
+        return [dataclasses.replace(end, value=None, failure="WorkerDied") for end in super().wait()]
+
+
+def test_a_worker_that_dies_after_publishing_has_finished_its_cell(tmp_path):
+    cells = study_cells.study(1)
+    result = run_study(cells, tmp_path, executor=DiesAfterwards())
+    assert (result.exit_code, len(result.computed)) == (0, len(cells))
 
 
 def test_lost_workers_are_failed_rows_that_name_the_cell_and_no_process_stays(tmp_path):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from agents.agent import AlphaAgent, build_agent, with_value_encoder
+from agents.actors import ValueActor
+from agents.agent import AlphaAgent, build_agent, restart_value, with_value_encoder
 from agents.batches import all_values, frozen_features, minibatches
+from agents.checkpoint import load_agent, save_agent
 from agents.config import AgentConfig, ValueConfig
 from agents.encoded import encode_episodes, select_episodes
 from agents.exact import policy_table, value_accuracy, value_table
@@ -18,7 +21,7 @@ from agents.input_table import InputTable
 from agents.losses import relative_error
 from agents.recorder import record_episodes
 from agents.returns import event_shares
-from agents.values import fit_values, outcomes_of
+from agents.values import _Trainer, fit_values, outcomes_of
 from envs.episodes import Episodes
 from envs.errors import NonFiniteError
 from envs.registry import make_world
@@ -65,6 +68,20 @@ def test_v_comes_near_the_exact_value_of_the_policy() -> None:
     np.testing.assert_array_equal(weights(trained, "policy"), weights(agent, "policy"))
 
 
+def test_v_looks_ahead_and_is_judged_with_the_discount_that_it_learned(episodes: Episodes, tmp_path: Path) -> None:
+    agent, mdp = make_agent(), enumerate_world(WORLD, WORLD.levels("train"))
+    settings = ValueConfig(num_updates=400, learning_rate=5e-3, discount=0.5)
+    trained, _ = fit_values(agent, episodes, settings, seed=0)
+    assert (agent.value_discount, trained.value_discount, WORLD.discount) == (None, 0.5, 0.95)
+    near = value_accuracy(trained, WORLD, mdp, uniform_share=0.5).relative_error
+    assert near < 0.5 < value_accuracy(trained, WORLD, mdp, uniform_share=0.5, discount=0.95).relative_error
+    save_agent(tmp_path / "agent", trained)
+    loaded, _ = load_agent(tmp_path / "agent")
+    assert (ValueActor(loaded, WORLD).discount, ValueActor(agent, WORLD).discount) == (0.5, 0.95)
+    assert ValueActor(loaded, WORLD, discount=0.9).discount == 0.9
+    assert restart_value(loaded).value_discount is None
+
+
 def test_arms_see_the_same_minibatches_whatever_their_head(episodes: Episodes) -> None:
     orders = []
     for head in ("MONO", "ROUTE"):
@@ -93,6 +110,26 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(episodes: Epi
     assert torch.equal(weights(first, "value"), weights(second, "value"))
     assert not torch.equal(weights(first, "value"), weights(third, "value"))
     assert record == again
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "conv"])
+def test_outcomes_bootstrap_where_a_limit_cut_the_episode_and_nowhere_else(episodes: Episodes, encoder: str) -> None:
+    """At λ = 1 the targets from the ends of cut episodes alone are those from V at every step."""
+    agent = make_agent(encoder=encoder)
+    cut = dataclasses.replace(episodes, terminated=episodes.terminated.copy(), truncated=episodes.truncated.copy())
+    cut.terminated[::3], cut.truncated[::3] = False, True
+    trainer = _Trainer(agent, encode_episodes(agent, cut), outcomes_of(agent, cut, SHORT), config=SHORT)
+    targets = trainer._totals()
+    np.testing.assert_allclose(targets, trainer.outcomes.totals(*trainer.values()), atol=1e-6)
+    blind = trainer.outcomes.totals(np.zeros(cut.num_steps), np.zeros(len(cut.terminated)))
+    assert (targets != blind)[cut.offsets[1:] - 1].tolist() == (~cut.terminated).tolist()
+
+
+def test_an_encoding_may_be_shared(episodes: Episodes) -> None:
+    encoded = encode_episodes(make_agent("MOE"), episodes)
+    given, _ = fit_values(make_agent(), episodes, SHORT, seed=7, encoded=encoded)
+    own, _ = fit_values(make_agent(), episodes, SHORT, seed=7)
+    assert torch.equal(weights(given, "value"), weights(own, "value"))
 
 
 @pytest.mark.parametrize("encoder", ["mlp", "conv", "gru"])

@@ -310,6 +310,7 @@ def test_refusals_are_one_line_with_the_value_seen(call, error, match):
 
 ALLOWED_WARNINGS = {
     "upper and lower bounds are not in [0, 255]": "planes are 0 or 1; a policy must not divide by 255",
+    "Treating image space as channels-last": "said where P > H; the trainer takes planes, bounded by 1, for no image",
     "minimal resolution for an image is 36x36": "planes are a grid of cells; agents.networks brings its own encoders",
 }
 

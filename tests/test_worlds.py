@@ -8,33 +8,43 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_models import assert_kernel_agrees, cell_number, cells_of, distance, interior, moved
+from reference_models import assert_kernel_agrees, cell_number, cells_of, distance, interior, moved, walls_of
 from scipy import stats
 
 from envs import GridVectorEnv, make_world
+from envs.errors import UserError
 from envs.noise import integer, level_key, uniform
 from envs.rows import FIRST_TEST_LEVEL
+from envs.tabular import enumerate_world, value_iteration
+from envs.worlds import multi_need
 
 
 class NeedModel:
-    """MultiNeed written a second time, with tuples and dictionaries."""
+    """MultiNeed written a second time, with tuples and lists."""
 
-    def __init__(self, config, *, level, need):
-        self.config, self.need, self.first = config, need, True
+    def __init__(self, config, *, level, cue):
+        self.config, self.cue, self.fresh = config, cue, True
         free = interior(config.size)
         key = level_key(level)
         draws = [free.pop(integer(key, i, len(free))) for i in range(config.num_objects + 1)]
         self.agent, self.objects = draws[0], draws[1:]
+        self.cues = list(range(config.num_objects * config.cues_per_need))
+
+    def need_of(self, cue):
+        return cue % self.config.num_objects
 
     def step(self, action, draws):
-        config = self.config
-        self.agent, self.first = moved(self.agent, action, config.size), False
+        config, need = self.config, self.need_of(self.cue)
+        self.agent, self.fresh = moved(self.agent, action, config.size), False
         for i, (y, x) in enumerate(self.objects):
             if config.drift and draws[i] < config.drift:
                 self.objects[i] = (y, x + 1 if x < config.size else 1)
-        if self.objects[self.need] == self.agent:
-            return 1.0, self.need, True
-        wrong = self.objects.count(self.agent) if config.wrong_cost else 0
+        if self.objects[need] == self.agent:
+            if config.continuing:
+                others = sorted((self.need_of(cue), cue) for cue in self.cues if self.need_of(cue) != need)
+                self.cue, self.fresh = others[int(draws[-1] * len(others))][1], True
+            return 1.0, need, not config.continuing
+        wrong = int(self.agent in self.objects) if config.wrong_cost else 0
         return -config.wrong_cost * wrong, config.num_objects if wrong else -1, False
 
     def observation(self):
@@ -42,11 +52,9 @@ class NeedModel:
         planes = np.zeros((config.num_objects + 2, config.size + 2, config.size + 2), np.uint8)
         for plane, cell in enumerate([self.agent, *self.objects]):
             planes[(plane, *cell)] = 1
-        planes[-1] = 1
-        for cell in interior(config.size):
-            planes[(-1, *cell)] = 0
-        shown = config.context == "shown" or (config.context == "first" and self.first)
-        return planes, np.eye(config.num_objects, dtype=np.float32)[self.need] * shown
+        planes[-1] = walls_of(config.size)
+        shown = config.context == "shown" or (config.context == "first" and self.fresh)
+        return planes, np.eye(len(self.cues), dtype=np.float32)[self.cue] * shown
 
 
 class HistoryModel:
@@ -100,9 +108,7 @@ class HistoryModel:
         planes[(0, *self.agent)] = 1
         for o, cell in self.objects.items():
             planes[(1 + o, *cell)] = 1
-        planes[-1] = 1
-        for cell in interior(size):
-            planes[(-1, *cell)] = 0
+        planes[-1] = walls_of(size)
         return planes, np.eye(k, dtype=np.float32)[self.cue]
 
 
@@ -111,6 +117,9 @@ CASES = [
     ("MultiNeed", {"size": 3, "num_objects": 3, "wrong_cost": 0.5, "context": "first", "time_limit": 9}),
     ("MultiNeed", {"size": 4, "num_objects": 8, "wrong_cost": 0.1, "drift": 0.4, "context": "hidden"}),
     ("MultiNeed", {"size": 2, "num_objects": 1, "drift": 1.0}),
+    ("MultiNeed", {"size": 3, "cues_per_need": 2, "context": "first"}),
+    ("MultiNeed", {"size": 3, "continuing": True, "context": "first", "num_objects": 3, "wrong_cost": 0.2}),
+    ("MultiNeed", {"size": 2, "continuing": True, "num_objects": 2, "cues_per_need": 3, "drift": 0.3}),
     ("CrossedHistory", {"dose": 0.4, "size": 4, "num_cues": 3, "pairing": (2, 0, 1), "time_limit": 9}),
     ("CrossedHistory", {"layout": "crossed", "size": 3, "num_cues": 3}),
     ("CrossedHistory", {"layout": "choice", "size": 4, "num_cues": 3}),
@@ -124,7 +133,7 @@ def test_kernel_agrees_with_the_plain_python_model(name, options, split):
     def make_model(world, level, row):
         context = int(world.context_of(row[None])[0])
         if name == "MultiNeed":
-            return NeedModel(world.config, level=level, need=context)
+            return NeedModel(world.config, level=level, cue=context)
         model = HistoryModel(world.config, level=level)
         assert context == model.cue
         return model
@@ -207,6 +216,103 @@ def test_wrong_cost_and_its_event():
     assert outcomes.event[0, action, 0] == 4 and not outcomes.terminated[0, action, 0]
     assert outcomes.components[0, action, 0] @ costly.reward_weights == -0.25
     assert (free.expand(row).components[0, action, 0] == 0).all()
+
+
+def test_several_cues_stand_for_one_need():
+    """Cue c means need c mod K: the context tells cues apart, the event and V* do not."""
+    world = make_world("MultiNeed", size=4, num_objects=3, cues_per_need=2)
+    assert world.context_names == world.vector_names == tuple(f"cue_{c}_need_{c % 3}" for c in range(6))
+    assert world.event_names == ("need_0", "need_1", "need_2") and world.num_starts == 6
+    mdp = enumerate_world(world, range(8))
+    values = value_iteration(mdp).values[mdp.start_state].reshape(8, 2, 3)
+    assert (values[:, 0] == values[:, 1]).all() and np.ptp(values, axis=2).max() > 0
+    contexts = world.context_of(mdp.rows)
+    for cue in range(6):
+        events = mdp.event[contexts == cue]
+        assert set(np.unique(events)) == {-1, cue % 3}
+
+
+def test_a_continuing_world_goes_on_from_where_the_agent_is():
+    """At the needed object the next cue is drawn from those of other needs, each with the same chance."""
+    world = make_world("MultiNeed", num_objects=3, cues_per_need=2, continuing=True, context="first")
+    cells = [cell_number(*place) for place in ((3, 3), (3, 4), (1, 1), (7, 7))]
+    row, right, up = np.array([[*cells, 0, 2]], np.int16), 1, 0
+    assert world.context_of(row) == [3]
+    outcomes = world.expand(row)
+    assert outcomes.probability[0, right] == pytest.approx(np.full(4, 0.25))
+    assert not outcomes.terminated.any()
+    assert (outcomes.event[0, right] == 0).all() and (outcomes.components[0, right, :, 0] == 1).all()
+    after = outcomes.next_rows[0, right]
+    assert sorted(world.context_of(after)) == [1, 2, 4, 5], "a cue of another need"
+    assert (world.observe(after)["vector"].argmax(axis=1) == world.context_of(after)).all(), "shown as it is drawn"
+    assert (after[:, 0] == cells[1]).all() and (after[:, 1:4] == cells[1:]).all(), "nothing moves by itself"
+    assert outcomes.probability[0, up].tolist() == [1, 0, 0, 0] and outcomes.event[0, up, 0] == -1
+
+
+def test_a_continuing_episode_is_ended_by_the_limit_alone():
+    world = make_world("MultiNeed", size=3, num_objects=2, continuing=True)
+    env = GridVectorEnv(world, 50)
+    env.reset(seed=0)
+    rng, total = np.random.default_rng(0), np.zeros(50)
+    for t in range(64):
+        _, reward, terminated, truncated, _ = env.step(rng.integers(0, 4, 50))
+        total += reward
+        assert not terminated.any() and truncated.all() == (t == 63)
+    assert total.mean() > 2
+
+
+@pytest.mark.parametrize("num_objects", [2, 3, 4])
+def test_the_value_of_a_continuing_world_solves_the_round_trip(num_objects):
+    """From the object of need n the next is any other with equal chance: W_n = mean_m γ^(d_nm − 1) (1 + γ W_m)."""
+    world = make_world("MultiNeed", size=4, num_objects=num_objects, continuing=True)
+    mdp = enumerate_world(world, range(5))
+    values = value_iteration(mdp).values[mdp.start_state].reshape(5, num_objects)
+    planes = world.observe(world.begin(np.arange(5), 0))["planes"]
+    for level in range(5):
+        agent, *objects = (cells_of(planes[level], plane=plane)[0] for plane in range(num_objects + 1))
+        ways = np.array([[0.95 ** (distance(n, m) - 1) for m in objects] for n in objects])
+        ways *= (1 - np.eye(num_objects)) / (num_objects - 1)
+        arrived = np.linalg.solve(np.eye(num_objects) - 0.95 * ways, ways.sum(axis=1))
+        expected = [0.95 ** (distance(agent, m) - 1) * (1 + 0.95 * arrived[i]) for i, m in enumerate(objects)]
+        assert values[level] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("options", [{"num_objects": 2}, {"num_objects": 3}, {"num_objects": 2, "cues_per_need": 2}])
+@given(st.integers(0, 2**20), st.integers(0, 2**20))
+@settings(max_examples=30, deadline=None)
+def test_outcomes_of_drift_and_the_next_cue_are_all_there_is(options, level, seed):
+    """Any draws lead to a row that `expand` lists, and listed rows come as often as it says."""
+    world = make_world("MultiNeed", size=2, drift=0.4, continuing=True, **options)
+    row = world.begin([level], [0])[0]
+    outcomes = world.expand(row[None])
+    draws = np.random.default_rng(seed).random((400, world.num_channels))
+    draws[0], draws[1] = 0.0, np.nextafter(1.0, 0.0)
+    for action in range(4):
+        seen = {}
+        for draw in draws:
+            after, components = row.copy(), np.zeros(len(world.component_names))
+            multi_need.transition(world.kernel_config, after, action, draw, components)
+            seen[after.tobytes()] = seen.get(after.tobytes(), 0) + 1
+        listed = {}
+        for o, probability in enumerate(outcomes.probability[0, action]):
+            key = outcomes.next_rows[0, action, o].tobytes()
+            listed[key] = listed.get(key, 0.0) + probability
+        assert set(seen) <= set(listed) and sum(listed.values()) == pytest.approx(1)
+        assert all(abs(seen.get(key, 0) / 400 - share) < 0.15 for key, share in listed.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"continuing": True, "num_objects": 1}, "num_objects is 1, allowed with continuing are 2 to 8"),
+        ({"continuing": 1}, "continuing is 1, allowed are True and False"),
+        ({"cues_per_need": 0}, "cues_per_need is 0"),
+        ({"cues_per_need": 9}, "cues_per_need is 9"),
+    ],
+)
+def test_bad_options_of_multi_need_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        make_world("MultiNeed", **options)
 
 
 def optimal_values(world, levels, *, starts):

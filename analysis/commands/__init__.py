@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 from typing import assert_never
 
-from analysis.cli import Command, Compare, Demo, Envs, Evaluate, Preregister, Probe, Train
+from analysis.cli import Command, Demo, Envs, Evaluate, Probe, Train
+from analysis.cli_shown import EnvsCheck, Play, Watch
+from analysis.cli_studies import Compare, Preregister, Study
 from envs.errors import NonFiniteError, UserError
 
 
@@ -16,9 +18,9 @@ def run_command(command: Command) -> int:
     """Run a command.
 
     Returns:
-        The exit code: 0 all well, 1 a study holds failed cells, 2 bad input or a value that is not finite (one line on
-        stderr says which), 130 interrupted (one line says what is kept). Any other exception is a fault of the program
-        or of somebody's environment, and keeps its traceback.
+        The exit code: 0 all well, 1 a study holds failed cells or an environment has faults, 2 bad input or a value
+        that is not finite (one line on stderr says which), 130 interrupted (one line says what is kept). Any other
+        exception is a fault of the program or of somebody's environment, and keeps its traceback.
     """
     try:
         return _run(command)
@@ -49,6 +51,14 @@ def _run(command: Command) -> int:
             from analysis.commands import evaluate
 
             return evaluate.run(command)
+        case Play():
+            from analysis.commands import play
+
+            return play.run(command)
+        case Watch():
+            from analysis.commands import watch
+
+            return watch.run(command)
         case Probe():
             from analysis.commands import probe
 
@@ -61,6 +71,10 @@ def _run(command: Command) -> int:
             from analysis.commands import preregister
 
             return preregister.run(command)
+        case Study():
+            from analysis.commands import study
+
+            return study.run(command)
         case Demo():
             from analysis.commands import demo
 
@@ -69,6 +83,10 @@ def _run(command: Command) -> int:
             from analysis.commands import envs
 
             return envs.run()
+        case EnvsCheck():
+            from analysis.commands import envs_check
+
+            return envs_check.run(command)
         case _:
             assert_never(command)
 
@@ -76,7 +94,7 @@ def _run(command: Command) -> int:
 def _kept(command: Command) -> str:
     """What an interrupted command leaves behind."""
     match command:
-        case Compare() | Demo():
+        case Compare() | Demo() | Study():
             return "what was finished is kept, and the same command goes on from there."
         case Train():
             return "the agent of the last finished stage is kept, if any; to train again, choose another --out."

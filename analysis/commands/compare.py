@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from agents.device import resolve_device
 from analysis.cells import Cell
-from analysis.cli import Compare
+from analysis.cli_studies import Compare
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
 from analysis.progress import Display, showing
@@ -18,7 +19,10 @@ from envs.errors import UserError, require_integer
 def run(command: Compare) -> int:
     """Run or go on with a comparison; 1 where cells failed, else 0."""
     require_integer("--workers", command.workers, low=0, high=1024)
-    plan = make_plan(command.preset, arms=command.arms, tests=command.tests, num_seeds=command.seeds)
+    plan = make_plan(
+        command.preset, arms=command.arms, tests=command.tests, num_seeds=command.seeds,
+        first_seed=command.first_seed, device=resolve_device(command.device)[0].type,
+    )  # fmt: skip
     if command.preregistration is not None and not command.preregistration.is_file():
         raise UserError(
             f"--preregistration is '{command.preregistration}', which is no file; `valuelab preregister` writes one, "
@@ -58,4 +62,7 @@ def show(result: ComparisonResult) -> None:
     if result.table:
         table_of(result.table, title="Scores: means over seeds with 95 % t intervals")
     say("", result.words, "", *(f"Figure: {figure}" for figure in result.figures))
-    say(f"Table: {result.folder / 'rows.parquet'}. These words: {result.folder / 'summary.txt'}.")
+    say(
+        f"Tables: {result.folder / 'tables.md'}, per seed {result.folder / 'scores.csv'}, all rows "
+        f"{result.folder / 'rows.parquet'}. These words: {result.folder / 'summary.txt'}."
+    )

@@ -11,20 +11,23 @@ import numpy as np
 
 from agents.checkpoint import load_agent
 from agents.config import ReinforceConfig, TrainConfig
+from agents.device import resolve_device
 from agents.evaluation import evaluate
 from agents.fields import settings_to_dict
+from agents.measuring import measure_run
 from agents.train import CHECKPOINT, CONFIG, CURVE, METRICS, train
 from analysis.cell_files import StudyFolder, finished
 from analysis.cli import Demo
+from analysis.cli_words import Device
 from analysis.commands.compare import follow
 from analysis.commands.curve_figure import draw_curve
 from analysis.commands.demo_words import Trained, conclusion
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
-from analysis.commands.returns import measure
+from analysis.commands.returns import lines_of
 from analysis.commands.returns import show as show_returns
 from analysis.commands.train import introduction
-from analysis.probe import probe_agent
+from analysis.probe import ProbeBudget, probe_agent
 from analysis.probe_report import ProbeReport, write_report
 from analysis.probe_states import untrained_twin
 from analysis.progress import Journey
@@ -35,7 +38,9 @@ from envs.storage import previous_folder, read_json, remove
 
 MINIGRID, CROSSED = "MiniGrid-Empty-8x8-v0", "ValueLab/CrossedHistory-v0"
 NUM_SEEDS = 3
-NUM_EPISODES = 64
+NUM_UNTRAINED = 16
+NUM_HELD_OUT = 64
+"""Episodes of the untrained network, which take as long as the time limit lets them."""
 SECONDS = {"train": 35.0, "measure": 8.0, "compare": 75.0, "probe": 10.0}
 """What the parts take on two cores, in seconds; the remaining time that is shown adapts to the machine."""
 
@@ -45,8 +50,9 @@ def run(command: Demo) -> int:
     require_integer("--seed", command.seed, low=0, high=2**63 - 1)
     require_integer("--workers", command.workers, low=0, high=1024)
     require_writable(command.out)
-    config = settings(command.seed)
-    plan = make_plan("quick", tests=("T0", "CrossedHistory"), num_seeds=NUM_SEEDS)
+    device = resolve_device(command.device)[0].type
+    config = settings(command.seed, command.device)
+    plan = make_plan("quick", tests=("T0", "CrossedHistory"), num_seeds=NUM_SEEDS, device=device)
     is_trained = _is_trained(command.out / "minigrid", config)
     is_compared = (command.out / "comparison" / "summary.txt").exists()
     journey = Journey(
@@ -63,9 +69,9 @@ def run(command: Demo) -> int:
     return result.study.exit_code
 
 
-def settings(seed: int) -> TrainConfig:
+def settings(seed: int, device: Device) -> TrainConfig:
     """Settings of the MiniGrid run: the defaults, with fewer steps, because imitation leaves little to reinforce."""
-    return TrainConfig(seed=seed, reinforce=ReinforceConfig(num_steps=100_000))
+    return TrainConfig(seed=seed, device=device, reinforce=ReinforceConfig(num_steps=100_000))
 
 
 def _is_trained(folder: Path, config: TrainConfig) -> bool:
@@ -99,17 +105,16 @@ def _train(folder: Path, config: TrainConfig, journey: Journey, *, is_trained: b
             train(MINIGRID, config, folder, progress=display.tell)
     agent, _ = load_agent(folder / CHECKPOINT)
     with journey.piece("measure") as display:
-        (line,) = measure(
-            agent, MINIGRID, options={}, actors=("D",), num_episodes=NUM_EPISODES, seed=config.seed,
-            progress=lambda share, text: display.tell(share / 2, text),
-        )  # fmt: skip
+        found = measure_run(agent, MINIGRID, config, progress=lambda share, text: display.tell(share / 2, text))
+        (line,) = lines_of(found.lines)
         display.tell(0.5, "the untrained network plays")
-        twin, few = untrained_twin(agent), NUM_EPISODES // 4
-        before = evaluate(twin, MINIGRID, greedy=False, num_episodes=few, seed=config.seed)
+        twin = untrained_twin(agent)
+        before = evaluate(twin, MINIGRID, greedy=False, num_episodes=NUM_UNTRAINED, seed=config.seed)
+        fit = probe_agent(agent, MINIGRID, seed=1000, budget=ProbeBudget(num_episodes=NUM_HELD_OUT)).outcomes
     show_returns([line], title=f"{config.agent.head} on {MINIGRID}, seed {config.seed}")
     title = f"{MINIGRID}: return while reinforcing"
     figure = draw_curve(folder, title=title, best=line.optimum.undiscounted)
-    return Trained(MINIGRID, line, float(np.mean(before.returns)), figure)
+    return Trained(MINIGRID, line, float(np.mean(before.returns)), fit, figure)
 
 
 def _compare(command: Demo, plan: ComparisonPlan, journey: Journey) -> ComparisonResult:

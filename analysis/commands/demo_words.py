@@ -10,7 +10,8 @@ import numpy as np
 
 from analysis.commands.printing import wrapped
 from analysis.commands.returns import Line
-from analysis.probe_report import ProbeReport
+from analysis.probe_report import OutcomeFit, ProbeReport
+from analysis.probe_words import outcome_sentence
 from analysis.statistics import seed_column, t_interval
 from analysis.studies.comparison import ComparisonResult
 from analysis.studies.comparison_scores import PerSeed, TestScores
@@ -27,19 +28,21 @@ class Trained:
         env_id: Where it was trained.
         line: Its greedy D against the optimum.
         before: Mean return of the same network before training, sampled.
+        fit: Its V against the outcomes of held-out episodes.
         figure: Its learning curve.
     """
 
     env_id: str
     line: Line
     before: float
+    fit: OutcomeFit
     figure: Path | None
 
 
 def conclusion(trained: Trained, result: ComparisonResult, report: ProbeReport | None) -> list[str]:
     """Lines of at most 120 columns, under two headings."""
     tests = result.scores.tests.values()
-    found = [_training_sentence(trained), _seeds_sentence(result)]
+    found = [_training_sentence(trained), f"- Its V: {outcome_sentence(trained.fit)}", _seeds_sentence(result)]
     found += [sentence for test in tests for sentence in _test_sentences(test)]
     found += [] if report is None else probe_sentences(report)
     limits = [f"- {test.prediction.key} does not show {test.prediction.does_not_show}." for test in tests]

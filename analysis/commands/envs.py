@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
+import sys
 from typing import Any
 
 from analysis.commands.printing import say, table
+from analysis.docstrings import meanings
 from envs.registry import WORLDS, make_world, world_id
 from envs.rows import World
 
@@ -18,7 +19,8 @@ Dict is dropped. MiniGrid comes with valuelab:
 For others, name the package that registers them (an installed one, or a module in the current folder):
   valuelab train THEIR-ID --import their_package
 They have no kernel, so actor V1 is refused and the swaps of `valuelab probe` are left out; a plan found by search
-stands in for the exact optimum where the environment is small and deterministic."""
+stands in for the exact optimum where the environment is small and deterministic. One that is registered without a time
+limit gets one of 4000 steps; --option max_episode_steps=N sets another."""
 
 
 def run() -> int:
@@ -31,9 +33,9 @@ def run() -> int:
 
 def _show(name: str) -> None:
     config_class, world = WORLDS[name].config, make_world(name)
-    meanings = _meanings(config_class)
+    texts = meanings(config_class)
     rows = [
-        (field.name, _default(field, world), meanings.get(field.name, "")) for field in dataclasses.fields(config_class)
+        (field.name, _default(field, world), texts.get(field.name, "")) for field in dataclasses.fields(config_class)
     ]
     table(("option", "default", "meaning"), rows, title=f"{world_id(name)}: {_first_sentence(world)}")
     facts = _facts(world) + [("variants", variant) for variant in _variants(name)]
@@ -69,12 +71,5 @@ def _default(field: dataclasses.Field[Any], world: World) -> str:
 
 def _first_sentence(world: World) -> str:
     """What the world's module says of it in its first sentence."""
-    text = " ".join((inspect.getdoc(inspect.getmodule(type(world.config))) or "").split())
+    text = " ".join((inspect.getdoc(sys.modules[world.module]) or "").split())
     return text.partition(": ")[2].partition(".")[0] + "."
-
-
-def _meanings(config_class: type[Any]) -> dict[str, str]:
-    """The Attributes section of a config's docstring, by option."""
-    text = inspect.getdoc(config_class) or ""
-    found = re.findall(r"^ +(\w+): (.+(?:\n {6,}.+)*)", text.partition("Attributes:")[2], flags=re.MULTILINE)
-    return {name: " ".join(meaning.split()) for name, meaning in found}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from agents.actors import actors_of
 from agents.device import resolve_device
 from agents.environments import world_of
+from agents.exact import ValueAccuracy, accuracy_on_training_levels
 from analysis.cli import Evaluate
 from analysis.commands.environments import import_packages
 from analysis.commands.printing import say
-from analysis.commands.returns import measure, show
+from analysis.commands.returns import measure, show, show_accuracy
 from analysis.commands.runs import Run, open_run
 from analysis.progress import showing
 from envs.errors import require_integer
@@ -26,15 +28,27 @@ def run(command: Evaluate) -> int:
             opened.agent.to(device), opened.env_id, options=opened.options, actors=_actors(command.actor, opened),
             num_episodes=command.episodes, seed=command.seed, progress=display.tell,
         )  # fmt: skip
+        display.tell(0.9, "comparing V with its exact value")
+        accuracy = _accuracy(opened)
     show(lines, title=f"{opened.agent.config.head} on {opened.env_id}")
+    show_accuracy(accuracy)
     return 0
 
 
+def _accuracy(opened: Run) -> ValueAccuracy | None:
+    world = world_of(opened.env_id, opened.options)
+    if world is None or opened.uniform_share is None:
+        return None
+    return accuracy_on_training_levels(opened.agent, world, uniform_share=opened.uniform_share)
+
+
 def _actors(asked: str, opened: Run) -> tuple[str, ...]:
-    """The actors to play; "both" leaves V1 out, and says so, where there is no kernel."""
+    """The actors to play; "both" leaves V1 out, and says so, where it cannot look ahead."""
     if asked != "both":
         return (asked,)
-    if world_of(opened.env_id, opened.options) is None:
-        say(f"Actor V1 is left out: it looks ahead with a world's kernel, which {opened.env_id} has not.")
-        return ("D",)
-    return ("D", "V1")
+    world = world_of(opened.env_id, opened.options)
+    actors = actors_of(world)
+    if "V1" not in actors:
+        lacks = "a world's kernel, which {} has not" if world is None else "listed outcomes, of which {} has too many"
+        say(f"Actor V1 is left out: it looks ahead with {lacks.format(opened.env_id)}.")
+    return actors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.cli import Preregister
+from analysis.cli_studies import Preregister
 from analysis.commands.printing import say
 from analysis.preregistration import preregister
 from analysis.studies.comparison import frozen, make_plan
@@ -10,11 +10,14 @@ from analysis.studies.comparison import frozen, make_plan
 
 def run(command: Preregister) -> int:
     """Write the frozen plan, and say how to run it."""
-    plan = make_plan(command.preset, arms=command.arms, tests=command.tests, num_seeds=command.seeds)
+    plan = make_plan(
+        command.preset, arms=command.arms, tests=command.tests, num_seeds=command.seeds, first_seed=command.first_seed
+    )
     digest = preregister(frozen(plan), command.file)
     say(f"Frozen in {command.file}, SHA-256 {digest}.", "Commit or publish the file, then run:")
     words = ["valuelab compare", f"--preset {command.preset}"]
     words += [f"--seeds {command.seeds}"] if command.seeds is not None else []
+    words += [f"--first-seed {command.first_seed}"] if command.first_seed else []
     words += [f"--arms {' '.join(command.arms)}"] if command.arms else []
     words += [f"--tests {' '.join(command.tests)}"] if command.tests else []
     say(f"  {' '.join(words)} --preregistration {command.file}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agents.device import resolve_device
 from analysis.cli import Probe
 from analysis.commands.environments import import_packages
 from analysis.commands.folders import require_writable
@@ -21,10 +22,12 @@ def run(command: Probe) -> int:
     opened = open_run(command.run)
     folder = command.out or command.run / "probe"
     require_writable(folder)
+    device, line = resolve_device(command.device)
+    say(line)
     with showing("probe") as display:
         report = probe_agent(
-            opened.agent, opened.env_id, seed=command.seed, budget=ProbeBudget(num_episodes=command.episodes),
-            options=opened.options, progress=display.tell,
+            opened.agent.to(device), opened.env_id, seed=command.seed, options=opened.options,
+            budget=ProbeBudget(num_episodes=command.episodes), progress=display.tell,
         )  # fmt: skip
     paths = write_report(report, folder)
     show(report)

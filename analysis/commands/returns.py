@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,22 +10,41 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from agents import measuring
 from agents.agent import AlphaAgent
-from agents.environments import world_of
-from agents.evaluation import Evaluation, evaluate
-from analysis.commands.optimum import Optimum, exact_optimum, search_optimum
+from agents.evaluation import Evaluation
+from agents.exact import ValueAccuracy
+from agents.optimum import Optimum
 from analysis.commands.printing import cell, say, table, wrapped
 
 HEADER = ("actor", "levels", "return", "discounted", "optimum", "share", "steps", "ended")
-Progress = Callable[[float, str], None]
+REACHABLE = "reachable"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One actor on one split, beside the best that could be had there."""
+    """One actor on one split, beside the best that could be had there.
+
+    Attributes:
+        played: Its episodes.
+        optimum: The best of all.
+        remembers: Whether D's encoder has a memory.
+    """
 
     played: Evaluation
     optimum: Optimum
+    remembers: bool
+
+    @property
+    def reachable(self) -> float | None:
+        """The best that can be had by what D's encoder sees and remembers; None where unknown, and for V1.
+
+        V1 looks ahead with the kernel, which knows what observations hide.
+        """
+        best = self.optimum.observed
+        if best is None or self.played.actor != "D":
+            return None
+        return best.with_memory if self.remembers else best.without_memory
 
     @property
     def share(self) -> float | None:
@@ -44,39 +63,25 @@ def measure(
     actors: Sequence[str],
     num_episodes: int,
     seed: int,
-    progress: Progress | None = None,
+    progress: measuring.Progress | None = None,
 ) -> list[Line]:
-    """Play every actor on every split: training and held-out levels of our worlds, fresh seeds elsewhere.
+    """Play every actor on every split (arguments of `agents.measuring.measure`), as lines of the table."""
+    found = measuring.measure(
+        agent, env_id, options=options, actors=actors, num_episodes=num_episodes, seed=seed, progress=progress
+    )
+    return lines_of(found)
 
-    Raises:
-        UserError: an unknown environment, or actor V1 where there is no kernel.
-    """
-    tell, world = progress or (lambda share, line: None), world_of(env_id, options)
-    splits = ("test",) if world is None else ("train", "test")
-    pairs = [(split, actor) for split in splits for actor in actors]
-    lines: list[Line] = []
-    for index, (split, actor) in enumerate(pairs):
-        tell(index / (len(pairs) + 1), f"{actor} plays {num_episodes} episodes")
-        played = evaluate(
-            agent, env_id, actor=actor, num_episodes=num_episodes, seed=seed, split=split, options=options
-        )
-        if lines and lines[-1].played.split == played.split:
-            # The same seed gives all actors the same levels, so one optimum serves them.
-            lines.append(Line(played, lines[-1].optimum))
-            continue
-        tell((index + 0.5) / (len(pairs) + 1), "looking for the optimum")
-        optimum = (
-            search_optimum(env_id, options, discount=played.discount, seed=seed)
-            if world is None
-            else exact_optimum(world, played)
-        )
-        lines.append(Line(played, optimum))
-    return lines
+
+def lines_of(found: Sequence[measuring.Measured]) -> list[Line]:
+    """What was measured, as lines of the table."""
+    return [Line(one.played, one.optimum, one.remembers) for one in found]
 
 
 def show(lines: Sequence[Line], *, title: str) -> None:
     """Print the table, and what its numbers are and are not."""
-    table(HEADER, [_row(line) for line in lines], title=title)
+    hidden = any(line.optimum.observed is not None for line in lines)
+    rows = [(*_row(line), cell(line.reachable)) if hidden else _row(line) for line in lines]
+    table((*HEADER, REACHABLE) if hidden else HEADER, rows, title=title)
     first = lines[0].played
     notes = [
         f"Means over {len(first.returns)} episodes; ± is the 95 % interval over the episodes of this one agent and "
@@ -84,13 +89,42 @@ def show(lines: Sequence[Line], *, title: str) -> None:
         "share of episodes that the world ended, not the time limit."
     ]
     notes += dict.fromkeys(_optimum_note(line.optimum) for line in lines)
+    notes += dict.fromkeys(_reachable_note(line) for line in lines if line.optimum.observed is not None)
+    notes += [_cut_note(line.played) for line in lines if line.played.num_cut]
     say(*(part for note in notes for part in wrapped(note)))
+
+
+def show_accuracy(accuracy: ValueAccuracy | None) -> None:
+    """Print how near V is to the exact value, nothing where that is not known."""
+    say(*([] if accuracy is None else wrapped(accuracy.words)))
 
 
 def _optimum_note(optimum: Optimum) -> str:
     if optimum.discounted is None:
-        return f"Optimum: {optimum.words}"
+        return f"Optimum: {optimum.words}."
     return f"Optimum ({'discounted' if optimum.undiscounted is None else 'undiscounted'}): {optimum.words}."
+
+
+def _reachable_note(line: Line) -> str:
+    """What a world that hides its state leaves to D."""
+    best = line.optimum.observed
+    assert best is not None
+    start = "Observations hide the state: some states look alike, which the optimum tells apart."
+    if best.words:
+        return f"{start} What D can reach is not known: {best.words}"
+    kind = (
+        "the best policy that remembers all it has seen and done"
+        if line.remembers
+        else "the best deterministic policy without memory, as D's encoder has none"
+    )
+    return f"{start} Reachable (discounted, exact): {kind}; V1 looks ahead with the kernel, which sees all."
+
+
+def _cut_note(played: Evaluation) -> str:
+    return (
+        f"{played.num_cut} of {len(played.returns)} episodes of {played.actor} were cut after {played.given_limit} "
+        "steps, since the environment has no time limit (--option max_episode_steps=N of `valuelab train` sets one)."
+    )
 
 
 def _row(line: Line) -> tuple[str, ...]:

@@ -21,12 +21,14 @@ class Run:
         agent: On the CPU.
         env_id: Gymnasium id.
         options: Of the environment.
+        uniform_share: Of random actions in the play that V learned from, None where `valuelab train` fitted no V.
     """
 
     folder: Path
     agent: AlphaAgent
     env_id: str
     options: dict[str, Any]
+    uniform_share: float | None = None
 
 
 def open_run(folder: Path) -> Run:
@@ -54,4 +56,4 @@ def open_run(folder: Path) -> Run:
             'extra={"env_id": ...}.'
         )
     require_options(env_id, options)
-    return Run(folder, agent, env_id, options)
+    return Run(folder, agent, env_id, options, facts.get("uniform_share"))

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agents.config import TrainConfig
+from agents.config import AgentConfig, TrainConfig
 from agents.device import resolve_device
-from agents.environments import make_vector, world_of
-from agents.observations import ObservationSpec
+from agents.environments import describe_env
 from agents.presets import recommended
 from agents.train import TrainResult, train
 from analysis.cli import Train
@@ -20,11 +19,15 @@ from analysis.commands.curve_figure import draw_curve
 from analysis.commands.environments import import_packages, parse_options, require_options
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say
-from analysis.commands.returns import measure, show
+from analysis.commands.returns import lines_of, show, show_accuracy
 from analysis.progress import Display, showing
 from envs.errors import UserError
 from envs.storage import remove
+from shards.registry import HEADS
 
+DEMONSTRATION_OPTIONS = (
+    "num_demonstrations", "demonstration_noise", "demonstration_temperature", "demonstration_shares",
+)  # fmt: skip
 OnRow = Callable[[dict[str, Any]], None]
 
 
@@ -38,28 +41,42 @@ def run(command: Train) -> int:
     with showing("train") as display:
         result = train_into(folder, command, config, options=options, display=display)
     say(*(note for note in result.notes if not note.startswith(("Device ", "Dropped "))))
-    finish(result, command.env_id, options, config=config)
+    finish(result, command.env_id, config=config)
     return 0
 
 
 def config_of(command: Train) -> TrainConfig:
-    """The settings of a run: what the command left at its default is what suits the environment (`agents.presets`).
+    """The settings of a run: what suits the environment (`agents.presets`), but for the fields that the command gives.
 
     Raises:
-        UserError: a wrong value.
+        UserError: a wrong value, or one that nothing would read.
     """
-    plain, best = TrainConfig(), recommended(command.env_id, seed=command.seed)
-    names = ("imitation", "reinforce", "value", "num_demonstrations", "demonstration_noise")
-    asked = {name: getattr(command, name) for name in names}
-    given = {name: value for name, value in asked.items() if value not in (None, getattr(plain, name))}
-    agent = dataclasses.replace(
-        best.agent, encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
-    )
-    source = "auto" if command.demonstrations is None else str(command.demonstrations)
+    best = recommended(command.env_id, seed=command.seed)
+    given = {name: getattr(command, name) for name in DEMONSTRATION_OPTIONS}
     return dataclasses.replace(
-        best, agent=agent, stages=command.stages, demonstrations=source, device=command.device,
-        num_evaluation_episodes=command.episodes, **given,
+        best, agent=_agent_of(command, best.agent), stages=command.stages, device=command.device,
+        num_evaluation_episodes=command.episodes,
+        demonstrations="auto" if command.demonstrations is None else str(command.demonstrations),
+        imitation=dataclasses.replace(best.imitation, **command.imitation),
+        reinforce=dataclasses.replace(best.reinforce, **command.reinforce),
+        value=dataclasses.replace(best.value, **command.value),
+        **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
+
+
+def _agent_of(command: Train, best: AgentConfig) -> AgentConfig:
+    agent = dataclasses.replace(
+        best, encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
+    )
+    if command.route_encoder is None:
+        return agent
+    if command.value_head in HEADS and HEADS[command.value_head].credit != "routed":
+        routed = ", ".join(name for name, entry in HEADS.items() if entry.credit == "routed")
+        raise UserError(
+            f"--route-encoder is {command.route_encoder!r}, but value head {command.value_head!r} routes nothing; "
+            f"leave it out, or choose --value-head {routed}."
+        )
+    return dataclasses.replace(agent, route_encoder=command.route_encoder)
 
 
 def default_folder(command: Train) -> Path:
@@ -74,9 +91,7 @@ def introduction(env_id: str, options: dict[str, Any], *, device: str) -> list[s
     Raises:
         UserError: observations or actions that no agent can take, or a device that cannot be used.
     """
-    env = make_vector(env_id, 1, options=options)
-    spec = ObservationSpec.from_space(env.single_observation_space)
-    env.close()
+    spec, _ = describe_env(env_id, options)
     lines = [resolve_device(device)[1]]
     if spec.dropped:
         lines.append(f"Dropped from the observations, because text cannot be encoded: {', '.join(spec.dropped)}.")
@@ -124,15 +139,11 @@ def curve_writer(folder: Path, *, wanted: bool) -> Iterator[OnRow | None]:
         yield write
 
 
-def finish(result: TrainResult, env_id: str, options: dict[str, Any], *, config: TrainConfig) -> None:
-    """Print returns against the optimum, where files lie, and the next commands."""
-    actors = ("D",) if world_of(env_id, options) is None else ("D", "V1")
-    with showing("evaluate") as display:
-        lines = measure(
-            result.agent, env_id, options=options, actors=actors, num_episodes=config.num_evaluation_episodes,
-            seed=config.seed, progress=display.tell,
-        )  # fmt: skip
+def finish(result: TrainResult, env_id: str, *, config: TrainConfig) -> None:
+    """Print what metrics.json holds, where files lie, and the next commands."""
+    lines = lines_of(result.measured.lines)
     show(lines, title=f"{config.agent.head} on {env_id}, seed {config.seed}")
+    show_accuracy(result.measured.accuracy)
     figure = draw_curve(result.folder, title=f"{env_id}: return while reinforcing", best=lines[0].optimum.undiscounted)
     say(f"Settings, curve, metrics and checkpoint lie in {result.folder}.")
     say(*([f"Figure: {figure}"] if figure else []), "Next:")

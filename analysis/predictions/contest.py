@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +49,12 @@ PREDICTION = Prediction(
     does_not_show="that V is made of shards: a gain says that history predicts V, not how V stores it; no gain says "
     "that the law in this form adds nothing to V*, a utility and a kernel here. Stacks of different seeds share "
     "agents, so that the intervals are somewhat too narrow",
-    version=2,
+    version=3,
 )
 RIDGE = 1e-3
-STACKS = ("a", "b", "c", "d", "e", "abd", "abcd", "abde", "abcde")
+TAUS = MappingProxyType({"c": 0.5, "p": 0.0, "q": 1.0, "r": np.inf})
+"""The shard law's tau by letter. It is not identified: c stands in the stacks, the others are scored on their own."""
+STACKS = ("a", "b", "c", "d", "e", "p", "q", "r", "abd", "abcd", "abde", "abcde")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -90,12 +90,12 @@ def turn_round(
     modules = [*head.parameters(), *(encoder.parameters() if free else ())]
     optimizer = FlatAdam(modules, max_grad_norm=1.0)
     generator = torch_generator(seed, "comparison", "flip")
-    checked = torch.randperm(len(targets), generator=generator)[:2048]
+    checked = torch.randperm(len(targets), generator=generator)[:2048].to(targets.device)
     error, step = float("inf"), 0
     limit = MAX_FREE_STEPS if free else MAX_STEPS
     while step < limit and error > tolerance:
         for _ in range(CHECK_EVERY):
-            batch = torch.randint(len(targets), (batch_size,), generator=generator)
+            batch = torch.randint(len(targets), (batch_size,), generator=generator).to(targets.device)
             loss = _loss(agent, phase, features, batch=batch, targets=targets, free=free)
             optimizer.step(loss, learning_rate=LEARNING_RATE / (1 + step / HALVING), site="T5")
             step += 1

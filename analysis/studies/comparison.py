@@ -16,8 +16,9 @@ from analysis import preregistration as registry
 from analysis.arms import ARMS, contrasts_among, find_arms
 from analysis.cells import Cell
 from analysis.predictions import ablation, contest, crossed_history, locality
+from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
 from analysis.predictions.prediction import Prediction
-from analysis.studies import comparison_figures, comparison_words
+from analysis.studies import comparison_figures, comparison_tables, comparison_words
 from analysis.studies.comparison_scores import Scores, score
 from analysis.studies.contest_cells import CONTEST, PLANTS, PREDICT
 from analysis.studies.crossing_cells import CROSS
@@ -25,7 +26,7 @@ from analysis.studies.need_cells import ABLATE, FLIP
 from analysis.studies.yoked import FIT, RECORD, Setup
 from analysis.study import Progress, StudyResult, run_study
 from analysis.study_table import export_parquet
-from envs.errors import UserError, nearest
+from envs.errors import UserError, nearest, require_integer
 from envs.storage import write_bytes
 
 TESTS = MappingProxyType(
@@ -61,6 +62,7 @@ class ComparisonPlan:
         tests: Keys of `TESTS`.
         seeds: Run seeds.
         setups: Sizes by world.
+        device: Where networks run, "cpu" or "cuda"; it is part of a cell only where it is not the CPU.
     """
 
     preset: str
@@ -68,6 +70,7 @@ class ComparisonPlan:
     tests: tuple[str, ...]
     seeds: tuple[int, ...]
     setups: MappingProxyType[str, Setup]
+    device: str = "cpu"
 
     def on_crossed(self) -> bool:
         """Whether any test runs on CrossedHistory."""
@@ -107,6 +110,8 @@ def make_plan(
     arms: Sequence[str] | None = None,
     tests: Sequence[str] | None = None,
     num_seeds: int | None = None,
+    first_seed: int = 0,
+    device: str = "cpu",
     setups: dict[str, Setup] | None = None,
 ) -> ComparisonPlan:
     """The plan of a preset, with what is given in place of its own.
@@ -115,7 +120,9 @@ def make_plan(
         preset: "quick" or "first".
         arms: Names of arms.
         tests: Names of tests.
-        num_seeds: Seeds 0 .. num_seeds - 1; at least 2, since T0 stacks on other seeds.
+        num_seeds: Number of seeds; at least 2, since T0 stacks on other seeds.
+        first_seed: The lowest seed; the others follow it.
+        device: "cpu" or "cuda".
         setups: Sizes by world, for trials with small nets.
 
     Raises:
@@ -135,8 +142,11 @@ def make_plan(
         raise UserError(
             f"The number of seeds is {count}; at least 2 are needed, since T0 is fitted on the other seeds."
         )
+    require_integer("first_seed", first_seed, low=0, high=2**31)
     names = tuple(arm.name for arm in find_arms(chosen["arms"] if arms is None else arms))  # type: ignore[arg-type]
-    return ComparisonPlan(preset, names, tests, tuple(range(count)), MappingProxyType({**SETUPS, **(setups or {})}))
+    seeds = tuple(range(first_seed, first_seed + count))
+    sizes = MappingProxyType({**SETUPS, **(setups or {})})
+    return ComparisonPlan(preset, names, tests, seeds, sizes, device)
 
 
 def frozen(plan: ComparisonPlan) -> dict[str, Any]:
@@ -145,7 +155,8 @@ def frozen(plan: ComparisonPlan) -> dict[str, Any]:
     return {
         "preset": plan.preset, "arms": list(plan.arms), "seeds": list(plan.seeds),
         "tests": {name: test.frozen() for name, test in tests.items()},
-        "margins": {name: test.margin for name, test in tests.items()},
+        "margins": {name: test.margin for name, test in tests.items()}
+        | ({"CrossedHistory, against 0": MARGIN_AGAINST_ZERO} if "CrossedHistory" in tests else {}),
         "contrasts": [list(contrast) for contrast in contrasts_among(plan.arms)],
         "setups": {world: dataclasses.asdict(setup) for world, setup in plan.setups.items()},
         "cells": sorted({f"{cell.function} v{cell.version}" for cell in cells_of(plan)}),
@@ -159,7 +170,8 @@ def cells_of(plan: ComparisonPlan) -> list[Cell]:
 
 
 def _base(plan: ComparisonPlan, world: str, seed: int) -> dict[str, Any]:
-    return {"world": world, "seed": seed, "setup": dataclasses.asdict(plan.setups[world])}
+    placed = {} if plan.device == "cpu" else {"device": plan.device}
+    return {"world": world, "seed": seed, "setup": dataclasses.asdict(plan.setups[world]), **placed}
 
 
 def _needs_cells(plan: ComparisonPlan) -> list[Cell]:
@@ -230,4 +242,6 @@ def run_comparison(
     figures = comparison_figures.draw(scores, folder / "figures")
     words = comparison_words.summary(scores, study, deviations=deviations, registered=preregistration is not None)
     write_bytes(folder / "summary.txt", (words + "\n").encode())
+    write_bytes(folder / "tables.md", comparison_tables.markdown(scores).encode())
+    write_bytes(folder / "scores.csv", comparison_tables.csv_of(scores))
     return ComparisonResult(folder, study, scores, words, comparison_words.table(scores), figures, deviations)

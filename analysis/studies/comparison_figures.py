@@ -19,6 +19,8 @@ from analysis.plots import (
 )
 from analysis.statistics import seed_column, t_interval
 from analysis.studies.comparison_scores import Lines, PerSeed, Scores, TestScores
+from analysis.studies.comparison_tables import STACKS
+from analysis.studies.comparison_words import readable_words
 
 AXES = {
     "T0": "gain of the shard law (nats per held-out state)",
@@ -32,10 +34,6 @@ TITLES = {
     "T3": "T3: does removing one part of V damage one context only?",
     "T5": "T5: does learning in one context leave V alone in the others?",
 }
-STACKS = {
-    "a": "a: V*", "b": "b: one utility", "c": "c: shard law", "d": "d: kernel regression", "e": "e: sister seed",
-    "abd": "a + b + d", "abcd": "a + b + c + d", "abde": "a + b + d + e",
-}  # fmt: skip
 PANELS = ("MONO", "MOE", "ROUTE", "ROUTE-RAND")
 
 
@@ -56,14 +54,14 @@ def draw(scores: Scores, folder: Path) -> tuple[Path, ...]:
 
 def arms_figure(test: TestScores, scores: Scores) -> Figure:
     """Every seed of every arm, the controls as bands, and the verdict against 0 where the test has one."""
-    words = {verdict.contrast: verdict.word for verdict in test.against_zero}
+    words = readable_words(test)
     lines = [seed_scores(name, per_seed, note=words.get(name, "")) for name, per_seed in test.lines.items() if per_seed]
     admitted = "" if test.admission is None else f"; metric {'admitted' if test.admission.admitted else 'NOT admitted'}"
     return arms_dots(
         lines,
         title=TITLES[test.prediction.key],
         x_label=AXES[test.prediction.key],
-        bands=bands(test.lines) if test.admission is not None else None,
+        bands=bands(test.lines),
         null=0.0,
         margin=test.prediction.margin,
         subtitle=f"{scores.num_seeds} seeds, 95 % t intervals{admitted}",

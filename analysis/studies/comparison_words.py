@@ -17,6 +17,7 @@ SCOPE = (
 )
 MATCH = 0.02
 FIT_GAP = 0.1
+MIN_CEILING = 0.01
 
 
 def with_interval(per_seed: PerSeed) -> str:
@@ -35,7 +36,7 @@ def table(scores: Scores) -> tuple[dict[str, str], ...]:
     rows = []
     for key, test in scores.tests.items():
         world = test.prediction.world.removeprefix("ValueLab/").removesuffix("-v0")
-        words = {verdict.contrast: verdict.word for verdict in test.against_zero}
+        words = readable_words(test)
         for line, per_seed in test.lines.items():
             fit = scores.fits.get(world, {}).get(line, {})
             rows.append({
@@ -43,6 +44,11 @@ def table(scores: Scores) -> tuple[dict[str, str], ...]:
                 "fit R²": f"{statistics.fmean(fit.values()):.3f}" if fit else "", "seeds": str(len(per_seed)),
             })  # fmt: skip
     return tuple(rows)
+
+
+def readable_words(test: TestScores) -> dict[str, str]:
+    """Line -> its verdict against 0; {} where the test's controls forbid to read one."""
+    return {verdict.contrast: verdict.word for verdict in test.against_zero} if test.controls is None else {}
 
 
 def summary(scores: Scores, study: StudyResult, *, deviations: tuple[str, ...], registered: bool) -> str:
@@ -110,7 +116,18 @@ def _secondary(test: TestScores) -> list[str]:
         found = {line: per_seed for line, per_seed in test.extra.get(name, {}).items() if per_seed}
         shown = ", ".join(f"{line} {statistics.fmean(scores.values()):+.3f}" for line, scores in found.items())
         lines.append(f"    {name.replace('_', ' ')}: {shown}")
-    return lines
+    return lines + (_ratio_lines(test) if test.prediction.key == "T0" else [])
+
+
+def _ratio_lines(test: TestScores) -> list[str]:
+    """T0's gain as a share of what a sister network adds, where that is more than `MIN_CEILING`."""
+    means = {
+        line: (statistics.fmean(per_seed.values()), statistics.fmean(test.extra["values ceiling"][line].values()))
+        for line, per_seed in test.lines.items()
+        if per_seed and test.extra["values ceiling"].get(line)
+    }
+    shown = [f"{line} {gain / ceiling:+.3f}" for line, (gain, ceiling) in means.items() if ceiling > MIN_CEILING]
+    return [f"    gain / ceiling, where the ceiling is above {MIN_CEILING}: {', '.join(shown) or 'nowhere'}"]
 
 
 def _fit_lines(scores: Scores) -> list[str]:

@@ -13,10 +13,11 @@ import numpy as np
 
 from agents.checkpoint import load_agent
 from agents.exact import value_table
+from agents.returns import returns_to_go
 from agents.seeding import derive_seed, numpy_generator
 from analysis.cells import CellContext, ParentResult, Row, cell_function
 from analysis.predictions import predictors
-from analysis.predictions.contest import Gain, Subject, gain_of
+from analysis.predictions.contest import TAUS, Gain, Subject, gain_of
 from analysis.predictions.crossed_states import (
     Rows,
     choice_levels,
@@ -25,7 +26,7 @@ from analysis.predictions.crossed_states import (
     object_distances,
 )
 from analysis.predictions.lookahead import ValueFunction, first_reached, preference
-from analysis.predictions.parts import Floats, Ints
+from analysis.predictions.parts import Floats
 from analysis.studies.yoked import AGENT, EPISODES, FIT, RECORD, world_of_run
 from envs.archives import unzipped, zipped
 from envs.episodes import Episodes, episode_of_step, load_episodes
@@ -35,27 +36,12 @@ from envs.storage import write_bytes
 PREDICT, CONTEST = "comparison.predict", "comparison.contest"
 PLANTS = MappingProxyType({"SHARD-LAW": np.exp(-2.0), "OPTIMUM": 1.0, "ANTI-LAW": 1.3})
 """Planted agents: what each bids for an object under a cue that it never met it under; 1 under its own cue."""
-TAU = 0.5
 PLANT_NOISE = 0.02
 NUM_LAYOUTS = 12
 NUM_CHOICES = 600
 LOGGED_STEPS = 20_000
-LETTERS = "abcd"
+LETTERS = "abcdpqr"
 COLUMNS = "columns.npz"
-
-
-def outcomes(episodes: Episodes) -> Floats:
-    """The discounted return from every step to the end of its episode, float[n]."""
-    lengths = np.diff(episodes.offsets)
-    total = episodes.rewards.copy()
-    for lag in range(1, int(lengths.max())):
-        reaches = np.repeat(lengths, lengths) - _age(episodes) > lag
-        total[reaches] += episodes.discount**lag * episodes.rewards[np.flatnonzero(reaches) + lag]
-    return total
-
-
-def _age(episodes: Episodes) -> Ints:
-    return np.arange(episodes.num_steps) - np.repeat(episodes.offsets[:-1], np.diff(episodes.offsets))
 
 
 def flattened(world: World, rows: Rows) -> Floats:
@@ -68,13 +54,16 @@ def training_log(world: World, episodes: Episodes, *, seed: int) -> predictors.L
     """What the predictors may see: some logged steps of one seed, and every reinforcement event."""
     if episodes.rows is None:
         raise ValueError("the recording holds no rows; record it in a world of this package.")
-    size = min(LOGGED_STEPS, episodes.num_steps)
-    chosen = numpy_generator(seed, "comparison", "log").choice(episodes.num_steps, size=size, replace=False)
+    # Where a time limit cut an episode V's targets bootstrap; a predictor has no V to do so, and leaves it out.
+    following, known = returns_to_go(episodes)
+    size = min(LOGGED_STEPS, int(known.sum()))
+    rng = numpy_generator(seed, "comparison", "log")
+    chosen = rng.choice(np.flatnonzero(known), size=size, replace=False)
     events = np.flatnonzero(episodes.events >= 0)
     return predictors.Log(
         observations=flattened(world, episodes.rows[chosen]),
         distances=object_distances(episodes.rows[chosen]),
-        outcomes=outcomes(episodes)[chosen],
+        outcomes=following[chosen],
         episodes=episode_of_step(episodes)[chosen],
         event_cue=episodes.contexts[events],
         event_object=episodes.events[events],
@@ -83,16 +72,21 @@ def training_log(world: World, episodes: Episodes, *, seed: int) -> predictors.L
 
 
 def predictor_functions(world: World, log: predictors.Log, *, seed: int) -> dict[str, ValueFunction]:
-    """Predictors a to d as value functions."""
+    """Predictors a, b, d, and c at every tau, as value functions."""
     utilities = predictors.fit_utilities(log, world.discount)
-    bids = predictors.bids(log, len(world.context_names), TAU)
     kernel = predictors.KernelPredictor(log, seed=derive_seed(seed, "comparison", "kernel", bits=32))
     return {
         "a": lambda rows: predictors.optimum(_states(rows), world.discount),
         "b": lambda rows: predictors.utility_values(_states(rows), utilities, world.discount),
-        "c": lambda rows: predictors.shard_values(_states(rows), bids, world.discount),
         "d": lambda rows: kernel.predict(flattened(world, rows)),
+        **{letter: _law(world, log, tau) for letter, tau in TAUS.items()},
     }
+
+
+def _law(world: World, log: predictors.Log, tau: float) -> ValueFunction:
+    """Predictor c, the shard law, at one tau."""
+    bids = predictors.bids(log, len(world.context_names), tau)
+    return lambda rows: predictors.shard_values(_states(rows), bids, world.discount)
 
 
 def _states(rows: Rows) -> predictors.States:
@@ -113,9 +107,9 @@ def test_choices(config: Mapping[str, Any]) -> Rows:
     return choice_levels(world, np.array(world.config.pairing), num_levels=NUM_CHOICES).rows
 
 
-@cell_function(PREDICT, version=2, seconds=6.0)
+@cell_function(PREDICT, version=3, seconds=6.0)
 def predict(context: CellContext) -> list[Row]:
-    """Predictors a to d of one seed, from its training log alone: columns for test states and for choices."""
+    """The predictors of one seed, from its training log alone: columns for test states and for choices."""
     config, world = context.config, world_of_run(context.config)
     log = training_log(world, load_episodes(context.parent(RECORD).folder / EPISODES), seed=config["seed"])
     functions = predictor_functions(world, log, seed=config["seed"])
@@ -145,7 +139,7 @@ def subjects_of(
     )
 
 
-@cell_function(CONTEST, version=2, seconds=8.0)
+@cell_function(CONTEST, version=3, seconds=8.0)
 def contest(context: CellContext) -> list[Row]:
     """The contest over all seeds of one arm (or plant); rows carry one seed each."""
     seeds = context.config["seeds"]

@@ -19,8 +19,7 @@ from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.ablation import ablation, locality_of
 from analysis.predictions.locality import Phase, indices_of, interference, score_of, turn_round
 from analysis.predictions.parts import Floats, Ints
-from analysis.studies.yoked import AGENT, EPISODES, FIT, RECORD, arm_episodes, world_of_run
-from envs.episodes import load_episodes
+from analysis.studies.yoked import AGENT, FIT, RECORD, arm_episodes, device_of, read_recording, world_of_run
 from envs.rows import Levels, World
 from envs.tabular import enumerate_world
 
@@ -43,7 +42,7 @@ def held_out_states(world: World, *, seed: int) -> tuple[np.ndarray, Ints]:
 def unit_contributions(agent: AlphaAgent, world: World, rows: np.ndarray) -> Floats:
     """u_j(s) of every unit of V's last hidden layer, float[N, U]; their sum plus the bias is V."""
     context = torch.from_numpy(world.context_of(rows))
-    return agent.value(world.observe(rows), context=context).unit_contributions.double().numpy()
+    return agent.value(world.observe(rows), context=context.to(agent.device)).unit_contributions.double().cpu().numpy()
 
 
 @cell_function(ABLATE, version=1, seconds=1.0)
@@ -68,7 +67,7 @@ def ablate(context: CellContext) -> list[Row]:
 def flip(context: CellContext) -> list[Row]:
     """T5 of one fitted V: E frozen, E free, and for MONO an untrained network in the same phase."""
     config, world = context.config, world_of_run(context.config)
-    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+    agent = load_agent(context.parent(FIT).folder / AGENT)[0].to(device_of(config))
     flipped = config["seed"] % len(world.context_names)
     phase = phase_of(context, agent, flipped=flipped)
     rows = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS)).rows
@@ -91,16 +90,16 @@ def flip(context: CellContext) -> list[Row]:
 def phase_of(context: CellContext, agent: AlphaAgent, *, flipped: int) -> Phase:
     """Recorded steps of the flipped context, with the event labels that the arm is told."""
     config = context.config
-    episodes = load_episodes(context.parent(RECORD).folder / EPISODES)
-    episodes = arm_episodes(episodes, ARMS[config["arm"]], seed=config["seed"])
+    recorded = read_recording(context.parent(RECORD).folder, agent.device).episodes
+    episodes = arm_episodes(recorded, ARMS[config["arm"]], seed=config["seed"])
     rng = numpy_generator(config["seed"], "comparison", "phase")
     steps = indices_of(episodes.contexts, flipped, limit=NUM_PHASE_STEPS, rng=rng)
     shares = outcomes_of(agent, episodes, ValueConfig()).shares
     seen = {name: array[steps] for name, array in episodes.observations.items()}
     return Phase(
         inputs=agent.encode(seen).matrix,
-        contexts=torch.full((len(steps),), flipped),
-        shares=None if shares is None else shares[torch.from_numpy(steps)],
+        contexts=torch.full((len(steps),), flipped, device=agent.device),
+        shares=None if shares is None else shares[torch.from_numpy(steps).to(agent.device)],
     )
 
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from agents.agent import AlphaAgent, build_agent, restart_value
 from agents.checkpoint import load_agent, save_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, ValueConfig
+from agents.encoded import EncodedEpisodes, encode_episodes
 from agents.environments import make_vector, open_stream
 from agents.exact import policy_table, value_table
 from agents.imitation import imitate
@@ -33,7 +37,6 @@ from envs.episodes import Episodes, episode_returns, load_episodes, save_episode
 from envs.registry import make_world
 from envs.rows import Levels, World
 from envs.tabular import enumerate_world, occupancy, policy_evaluation
-from shards.value_head import ValueHead
 
 RECORD, FIT = "comparison.record", "comparison.fit"
 EPISODES = "episodes.npz"
@@ -81,6 +84,11 @@ def setup_of(config: Mapping[str, Any]) -> Setup:
     return Setup(**{**fields, "encoder_sizes": tuple(fields["encoder_sizes"])})
 
 
+def device_of(config: Mapping[str, Any]) -> torch.device:
+    """Where the networks of a cell run."""
+    return torch.device(config.get("device", "cpu"))
+
+
 def options_of(world_name: str, seed: int) -> dict[str, Any]:
     """Options of a world in the run of `seed`: CrossedHistory draws its pairing from the seed's own stream."""
     options: dict[str, Any] = {"num_levels": NUM_LEVELS}
@@ -118,7 +126,7 @@ def record(context: CellContext) -> list[dict[str, Any]]:
     agent = build_agent(
         world_space(world), world.num_actions, agent_config(world, setup, head="MONO", regime="scratch"),
         seed=derive_seed(seed, "comparison", "agent"), sample=experts.observations,
-    )  # fmt: skip
+    ).to(device_of(config))  # fmt: skip
     agent, imitation = imitate(agent, experts, ImitationConfig(num_updates=setup.imitation_updates), seed=seed)
     world_id = f"ValueLab/{config['world']}-v0"
     options = options_of(config["world"], seed)
@@ -146,26 +154,42 @@ def world_space(world: World) -> Any:
     return GridEnv(world, levels=world.levels("train")).observation_space
 
 
-@cell_function(FIT, version=1, seconds=5.0)
+@cell_function(FIT, version=2, seconds=5.0)
 def fit(context: CellContext) -> list[dict[str, Any]]:
     """Fit one arm's V to the recording, and compare it with the exact V^pi on held-out levels."""
     config, setup = context.config, setup_of(context.config)
     arm, seed, world = ARMS[config["arm"]], config["seed"], world_of_run(config)
-    recording = context.parent(RECORD).folder
-    player, _ = load_agent(recording / AGENT)
-    agent = arm_agent(player, arm, world, setup=setup, regime=config["regime"], replica=config["replica"])
+    recording = read_recording(context.parent(RECORD).folder, device_of(config))
+    agent = arm_agent(recording.player, arm, world, setup=setup, regime=config["regime"], replica=config["replica"])
     settings = ValueConfig(
         num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate
     )
-    episodes = arm_episodes(load_episodes(recording / EPISODES), arm, seed=seed)
-    checked = checked_states(player, world, setup)
+    checked = checked_states(recording.player, world, setup)
     curve: list[dict[str, Any]] = []
-    agent, rows = fit_values(
-        agent, episodes, settings, seed=seed, num_checkpoints=5, inspect=_follow(checked, world, curve)
-    )
+    agent, _ = fit_values(
+        agent, arm_episodes(recording.episodes, arm, seed=seed), settings, seed=seed, encoded=recording.encoded,
+        num_checkpoints=5, inspect=_follow(checked, world, curve),
+    )  # fmt: skip
     save_agent(context.folder / AGENT, agent)
-    facts = {"kind": "fit", "parameters": num_parameters(agent), "head_parameters": count(agent.value_head)}
+    sizes = [sum(part.numel() for part in net.parameters()) for net in (agent.value_encoder, agent.value_head)]
+    facts = {"kind": "fit", "parameters": sum(sizes), "head_parameters": sizes[1]}
     return [facts | curve[-1], *({"kind": "curve"} | row for row in curve)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """What `record` left: who played, and the episodes, also as V's encoder sees them; to be read and never changed."""
+
+    player: AlphaAgent
+    episodes: Episodes
+    encoded: EncodedEpisodes
+
+
+@functools.lru_cache(maxsize=1)
+def read_recording(folder: Path, device: torch.device) -> Recording:
+    """Read a recording; the last one is kept, since all arms of a seed learn from it, one after the other."""
+    player, episodes = load_agent(folder / AGENT)[0].to(device), load_episodes(folder / EPISODES)
+    return Recording(player, episodes, encode_episodes(player, episodes))
 
 
 def arm_agent(player: AlphaAgent, arm: Arm, world: World, *, setup: Setup, regime: str, replica: int) -> AlphaAgent:
@@ -217,14 +241,3 @@ def _follow(checked: CheckedStates, world: World, curve: list[dict[str, Any]]) -
         return False
 
     return inspect
-
-
-def count(head: ValueHead) -> int:
-    """Number of trained parameters of a head."""
-    return sum(parameter.numel() for parameter in head.parameters())
-
-
-def num_parameters(agent: AlphaAgent) -> int:
-    """Number of parameters of V∘E."""
-    return count(agent.value_head) + sum(parameter.numel() for parameter in agent.value_encoder.parameters())
-

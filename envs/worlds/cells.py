@@ -4,12 +4,14 @@ The interior has size × size cells. The cell at grid row y and grid column x, b
 number 64 · y + x; interior cells have 1 ≤ y, x ≤ size. The rank of an interior cell counts row by row from 0.
 """
 
-# mypy: disable-error-code="call-arg, type-var, operator, return-value"
+# mypy: disable-error-code="call-arg, call-overload, type-var, operator, return-value"
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from envs.noise import integer
 
 ACTION_NAMES = ("up", "right", "down", "left")
 MAX_SIZE = 62
@@ -66,6 +68,33 @@ def free_cell(taken: npt.NDArray[np.int16], rank: int, size: int) -> int:
         if climbed == found:
             return cell_of_rank(found, size)
         found = climbed
+
+
+@njit
+def scatter(cells: npt.NDArray[np.int16], key: int, size: int) -> None:
+    """Fill `cells` with distinct interior cells, uniformly, by draws 0, 1, ... of a level's key."""
+    for i in range(cells.size):
+        cells[i] = free_cell(cells[:i], integer(key, i, size * size - i), size)
+
+
+@njit
+def equal_pair(agent: int, size: int, rank: int) -> tuple[int, int, int]:
+    """The rank-th ordered pair of cells at equal distance from the agent, in an open room.
+
+    Returns:
+        (rank, first, second); rank -1 gives the number of pairs instead, and no cells.
+    """
+    count = 0
+    for i in range(size * size):
+        first = cell_of_rank(i, size)
+        length = distance(agent, first)
+        for j in range(size * size):
+            second = cell_of_rank(j, size)
+            if length > 0 and i != j and distance(agent, second) == length:
+                if count == rank:
+                    return count, first, second
+                count += 1
+    return count, -1, -1
 
 
 @njit

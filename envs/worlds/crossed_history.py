@@ -14,7 +14,7 @@ Here i counts from 0 in either split, and the layouts of the splits are disjoint
 Row: [agent, object_0 .. object_{K-1}, cue]; an absent object is at -1.
 """
 
-# mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator"
+# mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator, misc, has-type"
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ from envs.worlds.cells import (
     ACTION_NAMES,
     MAX_SIZE,
     cell_of_rank,
-    distance,
     draw_cell,
+    equal_pair,
     free_cell,
     move,
     room_background,
@@ -141,24 +141,8 @@ def _place_two(config, row, key):
     row[0] = cell_of_rank(integer(key, _AGENT_DRAW, config.size**2), config.size)
     first = integer(key, _OBJECT_DRAW, k)
     second = (first + 1 + integer(key, _DOSE_DRAW, k - 1)) % k
-    num_pairs, _, _ = _equal_pair(row[0], config.size, -1)
-    _, row[1 + first], row[1 + second] = _equal_pair(row[0], config.size, integer(key, _CELL_DRAW, num_pairs))
-
-
-@njit
-def _equal_pair(agent, size, rank):
-    """(rank, first, second) for the rank-th ordered pair of cells at equal distance; rank -1 gives their number."""
-    count = 0
-    for i in range(size * size):
-        first = cell_of_rank(i, size)
-        length = distance(agent, first)
-        for j in range(size * size):
-            second = cell_of_rank(j, size)
-            if length > 0 and i != j and distance(agent, second) == length:
-                if count == rank:
-                    return count, first, second
-                count += 1
-    return count, -1, -1
+    num_pairs, _, _ = equal_pair(row[0], config.size, -1)
+    _, row[1 + first], row[1 + second] = equal_pair(row[0], config.size, integer(key, _CELL_DRAW, num_pairs))
 
 
 @njit

@@ -1,16 +1,21 @@
 """MultiNeed: one of K needs is current, and only the object of the current need pays.
 
-A level draws the agent's start and the cells of K objects, all distinct, in an open room. An episode draws the current
-need, which is its context. Reaching the needed object gives component need_k = 1, event k, and ends the episode. Other
-objects do nothing, or cost `wrong_cost` for each step that ends on one of them. With `drift` > 0 each object moves one
-cell to the right with that probability at every step, on a channel of its own, and comes back in at the left wall;
-objects may then share a cell.
+A level draws the agent's start and the cells of K objects, all distinct, in an open room. An episode draws a cue, which
+is its context; cue c stands for need c mod K, so that with `cues_per_need` > 1 several cues stand for one need.
+Reaching the needed object gives component need_k = 1, event k, and ends the episode. Other objects do nothing, or cost
+`wrong_cost` for each step that ends on one of them.
 
-Without drift and with free wrong objects V* = γ^(distance − 1), and a level has size² · K states (while the need stays
-shown or hidden). Hidden performance equals reward.
+With `continuing` nothing ends but by the time limit: at the needed object the next cue is drawn, uniformly from the
+cues of the other needs, on a channel of its own, while agent and objects stay where they are. With `drift` > 0 each
+object moves one cell to the right with that probability at every step, on a channel of its own, and comes back in at
+the left wall; objects may then share a cell.
 
-Row: [agent, object_0 .. object_{K-1}, need, fresh]; fresh is 1 until the first transition where the need is shown only
-first, else 0.
+The context is the cue and the event the need: what the agent is shown and what reinforces it can so be told apart.
+Without drift, continuing and costs V* = γ^(distance − 1), and a level has size² · cues states while cues stay shown or
+hidden. Hidden performance equals reward.
+
+Row: [agent, object_0 .. object_{K-1}, need, tag]; tag = 2 (cue div K) + fresh, and where a cue is shown only first,
+fresh is 1 from its draw to the next transition, else 0.
 """
 
 # mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator"
@@ -22,11 +27,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envs.errors import require_choice, require_integer, require_number
+from envs.errors import UserError, require_choice, require_flag, require_integer, require_number
 from envs.family import Family
-from envs.noise import integer, level_key
+from envs.noise import level_key
 from envs.rows import World
-from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, free_cell, move, room_background, shift_right
+from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, move, room_background, scatter, shift_right
 
 CONTEXTS = ("shown", "hidden", "first")
 _SHOWN, _HIDDEN, _FIRST = 0, 1, 2
@@ -39,7 +44,9 @@ class MultiNeedConfig:
     Attributes:
         size: Interior cells per side, 2 to 62.
         num_objects: K, objects and needs, 1 to 8, fewer than the cells.
-        context: Whether the need is "shown" at every step, "hidden", or shown only at the "first" observation.
+        cues_per_need: Cues that stand for one need, 1 to 8; there are K times as many cues.
+        context: Whether the cue is "shown" at every step, "hidden", or shown only at its "first" observation.
+        continuing: Whether the needed object brings the next cue and not the end; needs two objects.
         num_levels: Levels of each split, at least 1.
         wrong_cost: Cost of a step that ends on an object that is not needed; 0 logs neither component nor event for it.
         drift: Probability that an object moves at a step, 0 to 1.
@@ -49,7 +56,9 @@ class MultiNeedConfig:
 
     size: int = 7
     num_objects: int = 4
+    cues_per_need: int = 1
     context: str = "shown"
+    continuing: bool = False
     num_levels: int = 1000
     wrong_cost: float = 0.0
     drift: float = 0.0
@@ -60,12 +69,18 @@ class MultiNeedConfig:
         """Refuse values out of range."""
         require_integer("size", self.size, low=2, high=MAX_SIZE)
         require_integer("num_objects", self.num_objects, low=1, high=min(8, self.size**2 - 1))
+        require_integer("cues_per_need", self.cues_per_need, low=1, high=8)
         require_choice("context", self.context, choices=CONTEXTS)
+        require_flag("continuing", self.continuing)
         require_integer("num_levels", self.num_levels, low=1, high=2**31)
         require_number("wrong_cost", self.wrong_cost, low=0.0, high=1e6)
         require_number("drift", self.drift, low=0.0, high=1.0)
         require_number("discount", self.discount, low=0.0, high=1.0)
         require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
+        if self.continuing and self.num_objects == 1:
+            raise UserError(
+                "num_objects is 1, allowed with continuing are 2 to 8, as the next need is another; give one more."
+            )
 
 
 class Numbers(NamedTuple):
@@ -73,20 +88,21 @@ class Numbers(NamedTuple):
 
     size: int
     num_objects: int
+    cues_per_need: int
     context: int
+    continuing: bool
     costly: bool
     drift: float
+    cue_channel: int
 
 
 @njit
 def begin(config, row, level, start):
-    """Draw distinct cells from the level; the start is the need."""
-    key = level_key(level)
+    """Draw distinct cells from the level; the start is the cue."""
     count = config.num_objects + 1
-    for i in range(count):
-        row[i] = free_cell(row[:i], integer(key, i, config.size**2 - i), config.size)
-    row[count] = start
-    row[count + 1] = 1 if config.context == _FIRST else 0
+    scatter(row[:count], level_key(level), config.size)
+    row[count] = start % config.num_objects
+    row[count + 1] = 2 * (start // config.num_objects) + int(config.context == _FIRST)
 
 
 @njit
@@ -98,32 +114,53 @@ def transition(config, row, action, draws, components):
         for i in range(num_objects):
             if draws[i] < config.drift:
                 row[1 + i] = shift_right(row[1 + i], config.size)
-    need = row[num_objects + 1]
-    row[num_objects + 2] = 0
-    if row[1 + need] == row[0]:
+    need, tag = row[num_objects + 1], row[num_objects + 2] & ~1
+    met = row[1 + need] == row[0]
+    # No branch here: where a branch stores into the row, numba counts references, and half of the speed is gone.
+    renewed = int(met) * int(config.continuing)
+    next_need, next_tag = _next_cue(config, need, draws[config.cue_channel])
+    row[num_objects + 1] = need + renewed * (next_need - need)
+    row[num_objects + 2] = tag + renewed * (next_tag - tag)
+    if met:
         components[need] = 1.0
-        return need, True
+        return need, not config.continuing
     event = -1
     if config.costly:
         for i in range(num_objects):
             if row[1 + i] == row[0]:
-                components[num_objects] += 1.0
+                components[num_objects] = 1.0
                 event = num_objects
     return event, False
 
 
 @njit
+def _next_cue(config, need, draw):
+    """Need and tag of a cue of another need: `draw` in [0, 1) goes by need, and within a need by cue."""
+    place = draw * (config.num_objects - 1)
+    other = int(place)
+    which = int((place - other) * config.cues_per_need)
+    return other + int(other >= need), 2 * which + int(config.context == _FIRST)
+
+
+@njit
 def observe(config, row, planes, vector):
-    """Agent and objects in their planes, the need one-hot where it is shown."""
+    """Agent and objects in their planes, the cue one-hot where it is shown."""
     for i in range(config.num_objects + 1):
         draw_cell(planes, i, row[i])
-    if config.context == _SHOWN or row[config.num_objects + 2] == 1:
-        vector[row[config.num_objects + 1]] = 1.0
+    if config.context == _SHOWN or row[config.num_objects + 2] & 1 == 1:
+        vector[context(config, row)] = 1.0
 
 
 @njit
 def breakpoints(config, row, action, channel, cuts):
-    """Each object moves below `drift` and stays above it."""
+    """Each object moves below `drift` and stays above it; cues divide [0, 1) evenly where the need may be met."""
+    if config.continuing and channel == config.cue_channel:
+        if not _may_reach(config, row, action):
+            return 0
+        num_cues = (config.num_objects - 1) * config.cues_per_need
+        for i in range(1, num_cues):
+            cuts[i - 1] = i / num_cues
+        return num_cues - 1
     if 0.0 < config.drift < 1.0:
         cuts[0] = config.drift
         return 1
@@ -131,43 +168,66 @@ def breakpoints(config, row, action, channel, cuts):
 
 
 @njit
+def _may_reach(config, row, action):
+    """Whether the needed object can be where the agent goes; the draws of the drift are not known here."""
+    target = move(row[0], action, config.size)
+    needed = row[1 + row[config.num_objects + 1]]
+    return needed == target or (config.drift > 0.0 and shift_right(needed, config.size) == target)
+
+
+@njit
 def context(config, row):
-    """The current need."""
-    return row[config.num_objects + 1]
+    """The current cue."""
+    return row[config.num_objects + 1] + config.num_objects * (row[config.num_objects + 2] >> 1)
 
 
 def world(config: MultiNeedConfig) -> World:
     """The world with the given options; components and events are the needs, then "wrong" where it costs."""
-    k, costly = config.num_objects, config.wrong_cost > 0
+    k, costly, drifting = config.num_objects, config.wrong_cost > 0, config.drift > 0
     needs = tuple(f"need_{i}" for i in range(k))
+    several = config.cues_per_need > 1
+    cues = tuple(f"cue_{c}_need_{c % k}" for c in range(k * config.cues_per_need)) if several else needs
     outcomes = needs + (("wrong",) if costly else ())
     weights = np.array([1.0] * k + [-float(config.wrong_cost)] * costly)
     plane_names = ("agent", *(f"object_{i}" for i in range(k)), "wall")
+    num_next = (k - 1) * config.cues_per_need if config.continuing else 1
     return World(
         name="MultiNeed",
         module=__name__,
         config=config,
-        kernel_config=Numbers(config.size, k, CONTEXTS.index(config.context), costly, float(config.drift)),
+        kernel_config=Numbers(
+            config.size, k, config.cues_per_need, CONTEXTS.index(config.context), bool(config.continuing), costly,
+            float(config.drift), k if drifting else 0,
+        ),
         row_size=k + 3,
-        num_channels=k if config.drift > 0 else 0,
-        num_starts=k,
+        num_channels=k * drifting + config.continuing,
+        num_starts=len(cues),
         num_levels=config.num_levels,
         plane_names=plane_names,
         grid=(config.size + 2, config.size + 2),
-        vector_names=needs,
+        vector_names=cues,
         component_names=outcomes,
         event_names=outcomes,
         action_names=ACTION_NAMES,
-        context_names=needs,
+        context_names=cues,
         reward_weights=weights,
         performance_weights=weights.copy(),
         discount=config.discount,
         time_limit=config.time_limit,
-        max_outcomes=2**k if 0 < config.drift < 1 else 1,
+        max_outcomes=num_next * (2**k if 0 < config.drift < 1 else 1),
         background=room_background(config.size, num_planes=len(plane_names)),
-    )
+    )  # fmt: skip
 
 
 FAMILY = Family(
-    MultiNeedConfig, world, {"5x5": {"size": 3}, "Hidden": {"context": "hidden"}, "First": {"context": "first"}}
+    MultiNeedConfig,
+    world,
+    {
+        "5x5": {"size": 3},
+        "Hidden": {"context": "hidden"},
+        "First": {"context": "first"},
+        "Continuing": {"continuing": True},
+        "TwoCues": {"cues_per_need": 2},
+        "Drift": {"drift": 0.1},
+    },
 )

@@ -1,0 +1,17 @@
+"""Kinds of words that several commands of the command line take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+Device = Literal["auto", "cpu", "cuda"]
+Preset = Literal["quick", "first"]
+Split = Literal["train", "test"]
+Import = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="import", metavar="PACKAGE")]
+Options = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="option", metavar="NAME=VALUE")]
+EnvId = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
+Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+File = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]

@@ -1,0 +1,36 @@
+"""`valuelab study`: a question of `analysis.studies`, as a study that goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.cli_studies import Study
+from analysis.commands.compare import follow
+from analysis.commands.folders import require_writable
+from analysis.commands.printing import say, table_of
+from analysis.progress import showing
+from analysis.studies.question import answer
+from analysis.studies.registry import QUESTIONS
+from envs.errors import UserError, nearest, require_integer
+
+
+def run(command: Study) -> int:
+    """Run or go on with a study; 1 where cells failed, else 0."""
+    if command.name not in QUESTIONS:
+        hint = nearest(command.name, QUESTIONS)
+        raise UserError(f"There is no study {command.name!r}; there are {', '.join(QUESTIONS)}.{hint}")
+    question = QUESTIONS[command.name]
+    require_integer("--workers", command.workers, low=0, high=1024)
+    count = question.num_seeds if command.seeds is None else command.seeds
+    require_integer("--seeds", count, low=2, high=1000)
+    require_integer("--first-seed", command.first_seed, low=0, high=2**31)
+    folder = command.out or Path("runs") / f"study-{question.name}"
+    require_writable(folder)
+    seeds = range(command.first_seed, command.first_seed + count)
+    with showing("study") as display:
+        found = answer(question, folder, seeds=seeds, workers=command.workers, progress=follow(display))
+    if found.report.table:
+        table_of(found.report.table, title="Means over seeds with 95 % t intervals")
+    say("", found.words, "", *(f"Figure: {path}" for path in found.figures))
+    say(f"Table: {folder / 'rows.parquet'}. These words: {folder / 'summary.txt'}.")
+    return found.study.exit_code

@@ -1,0 +1,92 @@
+"""A comparison as files for others: its two tables in Markdown, and every per-seed number in one CSV file."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+
+import polars
+
+from analysis.studies.comparison_scores import PerSeed, Scores, TestScores, is_control
+from analysis.studies.comparison_words import readable_words, with_interval
+
+COLUMNS = {
+    "CrossedHistory": "CrossedHistory: interaction, sd(V*)",
+    "T0": "T0: gain of the shard law, nats",
+    "T5": "T5: credit locality",
+    "T3": "T3: ablation locality",
+}
+STACKS = {
+    "a": "a: V*", "b": "b: one utility", "c": "c: shard law, τ = .5", "p": "c, τ = 0", "q": "c, τ = 1", "r": "c, τ = ∞",
+    "d": "d: kernel", "e": "e: sister seed", "abd": "a+b+d", "abcd": "a+b+c+d", "abde": "a+b+d+e",
+}  # fmt: skip
+
+
+def markdown(scores: Scores) -> str:
+    """The table of arms and tests, and T0's predictors where T0 was run."""
+    parts = [f"{scores.num_seeds} seeds, means with 95 % t intervals.", _arms_table(scores)]
+    if "T0" in scores.tests:
+        parts += [
+            "T0's predictors of V on never-trained pairings, held-out log-likelihood in nats per state:",
+            _predictors_table(scores.tests["T0"]),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _arms_table(scores: Scores) -> str:
+    tests = [key for key in COLUMNS if key in scores.tests]
+    lines = list(dict.fromkeys(line for key in tests for line in scores.tests[key].lines))
+    worlds = list(scores.fits)
+    heads = ["arm", *(COLUMNS[key] for key in tests), f"R² of V ({' / '.join(worlds)})"]
+    rows = [
+        [line, *(_cell(scores.tests[key], line) for key in tests),
+         " / ".join(_mean(scores.fits[world].get(line, {}), 2) for world in worlds)]
+        for line in lines
+    ]  # fmt: skip
+    if "CrossedHistory" in tests:
+        rows.append(["V* (null)", *("0, exactly" if key == "CrossedHistory" else "–" for key in tests), ""])
+    return _table(heads, rows)
+
+
+def _cell(test: TestScores, line: str) -> str:
+    per_seed = test.lines.get(line)
+    if not per_seed:
+        return "–"
+    word = "(control)" if is_control(line) else readable_words(test).get(line, "")
+    return f"{with_interval(per_seed)} {word}".strip()
+
+
+def _predictors_table(test: TestScores) -> str:
+    rows = [
+        [line, *(_mean(test.extra[f"values nats_{key}"].get(line, {}), 2) for key in STACKS)] for line in test.lines
+    ]
+    return _table(["arm", *STACKS.values()], rows)
+
+
+def _mean(per_seed: PerSeed, digits: int) -> str:
+    return f"{statistics.fmean(per_seed.values()):.{digits}f}" if per_seed else "–"
+
+
+def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def csv_of(scores: Scores) -> bytes:
+    """Every per-seed number: columns test (or "fit"), reading, line, seed, value."""
+    rows = [
+        (key, reading, line, seed, value)
+        for key, test in scores.tests.items()
+        for reading, lines in {"score": test.lines, **test.extra}.items()
+        for line, per_seed in lines.items()
+        for seed, value in per_seed.items()
+    ]
+    rows += [
+        ("fit", f"r_squared, {world}", line, seed, value)
+        for world, lines in scores.fits.items()
+        for line, per_seed in lines.items()
+        for seed, value in per_seed.items()
+    ]
+    schema = {"test": polars.String, "reading": polars.String, "line": polars.String, "seed": polars.Int64,
+              "value": polars.Float64}  # fmt: skip
+    return polars.DataFrame(rows, schema=schema, orient="row").write_csv().encode()

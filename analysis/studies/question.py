@@ -1,0 +1,104 @@
+"""A question that a study answers: its cells, its rule, and how rows become words and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from analysis.cells import Cell
+from analysis.plots.style import save_figure
+from analysis.study import CellRecord, Progress, StudyResult, read_study, run_study
+from analysis.study_table import export_parquet
+from envs.storage import write_bytes
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the rows say.
+
+    Attributes:
+        table: Rows of the table, column -> text.
+        found: Sentences on what was found, each with its null.
+        figures: File name -> figure.
+    """
+
+    table: tuple[Mapping[str, str], ...]
+    found: tuple[str, ...]
+    figures: Mapping[str, Figure]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One study.
+
+    Attributes:
+        name: What `valuelab study` calls it.
+        asks: The question, one sentence.
+        rule: How numbers become words, written before the run.
+        does_not_show: What no outcome can show.
+        num_seeds: Seeds unless others are asked for.
+        cells: Seeds -> cells.
+        report: Finished cells -> report.
+    """
+
+    name: str
+    asks: str
+    rule: str
+    does_not_show: str
+    num_seeds: int
+    cells: Callable[[Sequence[int]], list[Cell]]
+    report: Callable[[Sequence[CellRecord]], Report]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question's study after a run: its result, report, summary in words, and the figures' paths."""
+
+    study: StudyResult
+    report: Report
+    words: str
+    figures: tuple[Path, ...]
+
+
+def answer(
+    question: Question,
+    folder: Path | str,
+    *,
+    seeds: Sequence[int],
+    workers: int = 2,
+    progress: Callable[[Progress], None] | None = None,
+) -> Answer:
+    """Run what is not finished, and write table, figures and summary into the folder.
+
+    Args:
+        question: What is asked.
+        folder: The study's folder; a stopped study goes on where it was, and seeds can be added later.
+        seeds: Run seeds.
+        workers: Local processes; 0 computes in this one. The numbers do not depend on it.
+        progress: Called after each cell.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    folder = Path(folder)
+    cells = question.cells(seeds)
+    study = run_study(cells, folder, workers=workers, progress=progress)
+    export_parquet(folder)
+    planned = {cell.hash for cell in cells}
+    report = question.report([r for r in read_study(folder) if r.hash in planned and r.status == "finished"])
+    paths = tuple(save_figure(figure, folder / "figures" / name) for name, figure in report.figures.items())
+    words = "\n".join(_lines(question, report, study))
+    write_bytes(folder / "summary.txt", (words + "\n").encode())
+    return Answer(study, report, words, paths)
+
+
+def _lines(question: Question, report: Report, study: StudyResult) -> list[str]:
+    found = [f"  {sentence}" for sentence in report.found]
+    run = [f"  {line}" for line in (str(study), *study.warnings, *map(str, study.failed))]
+    return [
+        question.asks, f"  Rule: {question.rule}.", "", "WHAT WAS FOUND", *found, "",
+        "WHAT WAS NOT SHOWN", f"  {question.does_not_show}.", "", "HOW IT WAS RUN", *run,
+    ]  # fmt: skip

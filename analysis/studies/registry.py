@@ -1,0 +1,12 @@
+"""The studies of `valuelab study` by name; the comparison has a command of its own."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from analysis.studies import corner_size
+from analysis.studies.question import Question
+
+QUESTIONS: MappingProxyType[str, Question] = MappingProxyType(
+    {question.name: question for question in (corner_size.QUESTION,)}
+)

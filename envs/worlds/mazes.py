@@ -1,0 +1,211 @@
+"""Five generators of mazes, by name. Each carves the walls of a row (`envs.worlds.walls`) from the key of a level.
+
+- "open": no inner walls.
+- "blocks": every inner cell is a wall with probability `wall_share`, on its own. Free cells need not be connected.
+- "tree": nodes are the cells of odd row and odd column, and a uniform spanning tree joins neighbouring nodes by opening
+  the cell between them (Wilson, "Generating random spanning trees more quickly than the cover time", STOC 1996). Two
+  free cells are connected by exactly one path.
+- "braid": a tree, and each wall that is left between two neighbouring nodes is opened with probability `loop_share`.
+- "rooms": a cross of walls makes four rooms, and each of its four arms has one door.
+
+All but "blocks" connect all of their free cells. Whoever places things in a maze of blocks floods it first, and carves
+again with the counters that follow where there is no room.
+"""
+
+# mypy: disable-error-code="no-untyped-def, arg-type, call-arg, call-overload, type-var, operator"
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numba import njit
+
+from envs.errors import UserError, require_choice, require_integer, require_number
+from envs.noise import integer, uniform
+from envs.worlds.cells import MAX_SIZE, ROW_STRIDE, cell_of_rank
+from envs.worlds.walls import (
+    close_cell,
+    count_marks,
+    fill_walls,
+    is_inside,
+    is_marked,
+    is_wall,
+    marked_cell,
+    open_cell,
+    set_mark,
+    step_of,
+)
+
+GENERATORS = ("open", "blocks", "tree", "braid", "rooms")
+MAX_WALL_SHARE = 0.5
+"""Above it mazes of blocks fall apart into single cells, and carving again could take long."""
+_OPEN, _BLOCKS, _TREE, _BRAID, _ROOMS = range(5)
+_SMALLEST = {"open": 2, "blocks": 2, "tree": 3, "braid": 3, "rooms": 3}
+_MOVES_PER_DRAW = 24
+_NUM_WALKS = 4**_MOVES_PER_DRAW
+
+
+class Maze(NamedTuple):
+    """Which maze to carve, as the numba functions read it."""
+
+    generator: int
+    wall_share: float
+    loop_share: float
+
+
+def maze_of(generator: str, *, size: int, wall_share: float, loop_share: float) -> Maze:
+    """The numbers of a maze, once they are known to be possible.
+
+    Args:
+        generator: One of GENERATORS.
+        size: Interior cells per side; from 2, from 3 where there are nodes or rooms, and odd where there are nodes.
+        wall_share: Probability that an inner cell is a wall, 0 to 0.5; "blocks" only.
+        loop_share: Probability that a wall between neighbouring nodes is opened, 0 to 1; "braid" only.
+
+    Raises:
+        UserError: For an unknown generator, or a value out of range.
+    """
+    require_choice("generator", generator, choices=GENERATORS)
+    require_integer(f"size of a maze of {generator!r}", size, low=_SMALLEST[generator], high=MAX_SIZE)
+    if generator in ("tree", "braid"):
+        require_odd(size, generator=generator)
+    require_number("wall_share", wall_share, low=0.0, high=MAX_WALL_SHARE)
+    require_number("loop_share", loop_share, low=0.0, high=1.0)
+    return Maze(GENERATORS.index(generator), float(wall_share), float(loop_share))
+
+
+def require_odd(size: int, *, generator: str) -> None:
+    """Refuse an even size for a generator with nodes.
+
+    Raises:
+        UserError: Naming the generator.
+    """
+    if size % 2 == 0:
+        raise UserError(
+            f"size is {size}, allowed is an odd number with generator {generator!r}, whose nodes are the cells of odd "
+            f"row and column; choose {size - 1} or {size + 1}."
+        )
+
+
+@njit
+def carve(walls, maze, row, key, counter):
+    """Carve a maze from a level's draws, beginning with number `counter`; returns the number of the next draw.
+
+    What the marks hold before does not matter, and afterwards they hold nothing of use.
+    """
+    fill_walls(walls, row)
+    if maze.generator == _TREE or maze.generator == _BRAID:
+        open_cell(walls, row, node_cell(walls, 0))
+        counter = grow_tree(walls, row, key, counter)
+        return _open_loops(walls, maze, row, key, counter) if maze.generator == _BRAID else counter
+    if maze.generator == _BLOCKS:
+        return _leave_blocks(walls, maze, row, key, counter)
+    for rank in range(walls.size**2):
+        open_cell(walls, row, cell_of_rank(rank, walls.size))
+    if maze.generator == _ROOMS:
+        return _divide(walls, row, key, counter)
+    return counter
+
+
+@njit
+def take_marked(walls, row, side, key, counter):
+    """One marked cell of the side × side square at the top left, drawn uniformly; it loses its mark."""
+    cell = marked_cell(walls, row, side, integer(key, counter, count_marks(walls, row, side)))
+    set_mark(walls, row, cell, False)
+    return cell
+
+
+@njit
+def _leave_blocks(walls, maze, row, key, counter):
+    for rank in range(walls.size**2):
+        if uniform(key, counter + rank, 0) >= maze.wall_share:
+            open_cell(walls, row, cell_of_rank(rank, walls.size))
+    return counter + walls.size**2
+
+
+@njit
+def node_cell(walls, rank):
+    """The cell of a node, counted row by row from 0."""
+    side = (walls.size + 1) // 2
+    return ROW_STRIDE * (rank // side * 2 + 1) + rank % side * 2 + 1
+
+
+@njit
+def grow_tree(walls, row, key, counter):
+    """Join every node to the open ones by Wilson's algorithm; with one open node the tree is uniform."""
+    for rank in range(((walls.size + 1) // 2) ** 2):
+        counter = walk_to_tree(walls, row, node_cell(walls, rank), key, counter)
+        open_branch(walls, row, node_cell(walls, rank))
+    return counter
+
+
+@njit
+def walk_to_tree(walls, row, node, key, counter):
+    """Walk at random from a node to an open one; the marks keep the last step out of each node on the way.
+
+    A step off the grid stays. That leaves the walk reversible with all edges alike, so that trees stay uniform.
+    """
+    while is_wall(walls, row, node):
+        moves = integer(key, counter, _NUM_WALKS)
+        counter += 1
+        for _ in range(_MOVES_PER_DRAW):
+            action = moves & 3
+            moves >>= 2
+            if is_inside(walls, node + step_of(action)):
+                set_mark(walls, row, node, action & 1 == 1)
+                set_mark(walls, row, node + 1, action & 2 == 2)
+                node += 2 * step_of(action)
+                if not is_wall(walls, row, node):
+                    break
+    return counter
+
+
+@njit
+def _kept_step(walls, row, node):
+    return step_of(int(is_marked(walls, row, node)) + 2 * int(is_marked(walls, row, node + 1)))
+
+
+@njit
+def branch_length(walls, row, node):
+    """Nodes that the walk from a node passed before the tree, its loops left out."""
+    length = 0
+    while is_wall(walls, row, node):
+        node += 2 * _kept_step(walls, row, node)
+        length += 1
+    return length
+
+
+@njit
+def open_branch(walls, row, node):
+    """Open the way that the walk from a node took to the tree, without its loops."""
+    while is_wall(walls, row, node):
+        step = _kept_step(walls, row, node)
+        open_cell(walls, row, node)
+        open_cell(walls, row, node + step)
+        node += 2 * step
+
+
+@njit
+def _open_loops(walls, maze, row, key, counter):
+    """Cells whose row or column is odd, but not both, stand between two nodes."""
+    for rank in range(1, walls.size**2, 2):
+        cell = cell_of_rank(rank, walls.size)
+        if is_wall(walls, row, cell):
+            if uniform(key, counter, 0) < maze.loop_share:
+                open_cell(walls, row, cell)
+            counter += 1
+    return counter
+
+
+@njit
+def _divide(walls, row, key, counter):
+    """Arms of a cross around the middle cell, in the order up, right, down, left, each with a door drawn uniformly."""
+    middle = (walls.size + 1) // 2
+    centre = middle * (ROW_STRIDE + 1)
+    close_cell(walls, row, centre)
+    for arm in range(4):
+        length = middle - 1 if arm == 0 or arm == 3 else walls.size - middle
+        door = 1 + integer(key, counter + arm, length)
+        for i in range(1, length + 1):
+            if i != door:
+                close_cell(walls, row, centre + i * step_of(arm))
+    return counter + 4

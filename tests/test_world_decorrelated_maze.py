@@ -1,0 +1,138 @@
+"""DecorrelatedMaze against a plain-Python model, and what it is for: distances that do not go together."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from maze_models import Draws, MazeModel, free_cells, grown_tree, loop_erased_walk, nodes_of, paths_from
+from reference_models import assert_kernel_agrees, cells_of
+
+from envs import UserError, make_world
+from envs.distances import goal_distances, optimal_trajectories
+from envs.rows import FIRST_TEST_LEVEL
+from envs.tabular import enumerate_world, value_iteration
+
+README = Path(__file__).parent.parent / "envs" / "README.md"
+SPLITS = ["train", "test"]
+
+
+def combinations(size):
+    """Every (displacement, path length), in nodes, in the order in which levels take them."""
+    reach = 4 if size < 11 else 6
+    pairs = itertools.product(range((size + 1) // 2), repeat=2)
+    displacements = [(a, b) for a, b in pairs if b <= a and 0 < a + b <= reach and (a + b) % 2 == 0]
+    return list(itertools.product(displacements, range(reach, 3 * reach, 2)))
+
+
+class DecorrelatedModel(MazeModel):
+    def __init__(self, config, *, level):
+        self.size, draws = config.size, Draws(level)
+        every = combinations(self.size)
+        displacement, path = every[level % FIRST_TEST_LEVEL % len(every)]
+        self.agent, self.goal = self.placed(draws, displacement)
+        way = []
+        while len(way) != 2 * path + 1:
+            way = loop_erased_walk(draws, self.size, start=self.agent, free={self.goal})
+        self.free = grown_tree(draws, self.size, free=set(way))
+
+    def placed(self, draws, displacement):
+        nodes = sorted(nodes_of(self.size))
+        while True:
+            y, x = nodes[draws.integer(len(nodes))]
+            turn = draws.integer(8)
+            dy, dx = displacement if turn % 2 else reversed(displacement)
+            goal = y + 2 * (dy if turn // 2 % 2 else -dy), x + 2 * (dx if turn // 4 else -dx)
+            if goal in nodes:
+                return (y, x), goal
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("options", [{}, {"size": 7, "time_limit": 9}, {"size": 15}])
+def test_kernel_agrees_with_the_plain_python_model(options, split):
+    def make_model(world, level, row):
+        return DecorrelatedModel(world.config, level=level)
+
+    assert_kernel_agrees("DecorrelatedMaze", options, make_model, split=split)
+
+
+def start_distances(world, levels):
+    return goal_distances(world, world.begin(levels, 0))
+
+
+@pytest.mark.parametrize("size", [7, 11])
+@pytest.mark.parametrize("split", SPLITS)
+def test_start_distances_are_uncorrelated_over_ten_thousand_levels(size, split):
+    """|Spearman| ≤ .02 of Euclidean and path distance, though both vary widely."""
+    world = make_world("DecorrelatedMaze", size=size, num_levels=10_000)
+    found = start_distances(world, world.levels(split).ids())
+    assert abs(found.rank_correlation()) <= 0.02
+    assert found.euclidean.max() >= 2 * found.euclidean.min() and found.path.max() >= 2.5 * found.path.min()
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize(("generator", "correlation"), [("blocks", 0.916), ("tree", 0.66), ("open", 0.978)])
+def test_control_an_ordinary_maze_correlates_them(generator, correlation, split):
+    """The same measure on CornerMaze with the cheese anywhere, where nothing was done about it."""
+    world = make_world("CornerMaze", generator=generator, corner_size=11, num_levels=2000)
+    found = start_distances(world, world.levels(split).ids()).rank_correlation()
+    assert found == pytest.approx(correlation, abs=0.05)
+
+
+@pytest.mark.parametrize("size", [7, 9, 11, 13, 15, 61])
+def test_one_turn_holds_every_combination_once(size):
+    """So over whole turns the two are independent, not only uncorrelated; both splits begin with a whole turn."""
+    world, every = make_world("DecorrelatedMaze", size=size), combinations(size)
+    for first in (0, FIRST_TEST_LEVEL):
+        rows = world.begin(first + np.arange(len(every)), 0)
+        (ay, ax), (gy, gx) = (np.divmod(rows[:, i].astype(int), 64) for i in (0, 1))
+        sides = np.sort(np.abs([ay - gy, ax - gx]), axis=0)
+        found = zip(*sides[::-1] // 2, goal_distances(world, rows).path // 2, strict=True)
+        assert [((a, b), path) for a, b, path in found] == every
+    assert start_distances(world, np.arange(len(every))).rank_correlation() == pytest.approx(0, abs=1e-12)
+
+
+def test_along_optimal_trajectories_they_are_correlated_as_the_page_says():
+    """Both fall to 0 together; the trajectories are the shortest ways, one state a step."""
+    world = make_world("DecorrelatedMaze")
+    levels = np.arange(4800)
+    rows = optimal_trajectories(world, levels)
+    found = [start_distances(world, levels), goal_distances(world, rows)]
+    assert len(rows) == found[0].path.sum() and found[1].path.min() == 1
+    printed = re.search(r"levels 0 to 4799: ([\d.]+) at starts, ([\d.]+) along optimal", README.read_text())
+    assert [distances.rank_correlation() for distances in found] == pytest.approx(
+        [float(number) for number in printed.groups()], abs=6e-4
+    )
+
+
+def test_trajectories_are_those_of_the_solved_world():
+    """Every action taken is optimal by value iteration, and V* = γ^(path distance − 1) at every state."""
+    world = make_world("DecorrelatedMaze", discount=0.9)
+    mdp = enumerate_world(world, [3])
+    values = {row.tobytes(): value for row, value in zip(mdp.rows, value_iteration(mdp).values, strict=True)}
+    rows = optimal_trajectories(world, [3])
+    found = np.array([values[row.tobytes()] for row in rows])
+    assert found == pytest.approx(0.9 ** np.arange(len(rows) - 1, -1, -1.0), abs=1e-9)
+    planes = world.observe(mdp.rows)["planes"]
+    lengths = [paths_from(free_cells(p), cells_of(p, plane=1)[0])[cells_of(p, plane=0)[0]] for p in planes]
+    assert list(values.values()) == pytest.approx(0.9 ** (np.array(lengths) - 1.0), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"size": 5}, "size is 5, allowed is an integer from 7 to 61"),
+        ({"size": 8}, "size is 8, allowed is an odd number"),
+        ({"size": 63}, "size is 63"),
+        ({"num_levels": 0}, "num_levels is 0"),
+        ({"discount": -0.1}, r"discount is -0\.1"),
+        ({"time_limit": 0}, "time_limit is 0"),
+        ({"generator": "open"}, "DecorrelatedMaze has no option 'generator'"),
+    ],
+)
+def test_refusals(options, match):
+    with pytest.raises(UserError, match=match):
+        make_world("DecorrelatedMaze", **options)
