@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,6 +73,13 @@ def test_threads_with_halves_of_the_envs_are_one_batch(case):
             for name in FIELDS:
                 parts = [getattr(part, name) for part in buffers]
                 assert (np.concatenate(parts, axis=1) == getattr(together, name)).all(), name
+
+
+def test_the_block_of_the_page_runs_as_it_says(capsys):
+    page = (Path(__file__).parent.parent / "envs" / "README.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    exec(compile(block, "envs/README.md", "exec"), {})
+    assert capsys.readouterr().out.strip() == block.rstrip().rpartition("# ")[2]
 
 
 def test_the_interpreter_is_free_during_a_call():
