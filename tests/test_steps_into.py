@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +73,33 @@ def test_threads_with_halves_of_the_envs_are_one_batch(case):
             for name in FIELDS:
                 parts = [getattr(part, name) for part in buffers]
                 assert (np.concatenate(parts, axis=1) == getattr(together, name)).all(), name
+
+
+def test_the_block_of_the_page_runs_as_it_says(capsys):
+    page = (Path(__file__).parent.parent / "envs" / "README.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    exec(compile(block, "envs/README.md", "exec"), {})
+    assert capsys.readouterr().out.strip() == block.rstrip().rpartition("# ")[2]
+
+
+def test_the_interpreter_is_free_during_a_call():
+    """Another thread goes on until the last step is written; if the kernel held the lock, it would see it written."""
+    env, num_steps, entered, ticks = started(WORLD_CASES["walkers"](), 1), 400_000, threading.Event(), 0
+    actions, buffers = np.zeros((num_steps, 1), int), StepBuffers.empty(env.world, 1, num_steps=num_steps)
+
+    def work():
+        entered.set()
+        env.steps_into(actions, buffers)
+
+    env.steps_into(actions, buffers)
+    buffers.event[-1] = -7
+    thread = threading.Thread(target=work)
+    thread.start()
+    entered.wait()
+    while buffers.event[-1, 0] == -7:
+        ticks += 1
+    thread.join()
+    assert ticks > 100
 
 
 @pytest.mark.parametrize("kind", [int, np.int64, np.int32, np.uint8, np.array])
