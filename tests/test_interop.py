@@ -38,7 +38,7 @@ class TestStableBaselines:
 
     @pytest.mark.parametrize("env_id", IDS)
     def test_ppo_trains(self, env_id: str) -> None:
-        env = make_vec_env(env_id, n_envs=2, seed=0)
+        env = make_vec_env(env_id, n_envs=2, seed=0, env_kwargs={"time_limit": 60})
         model = PPO("MultiInputPolicy", env, n_steps=64, batch_size=64, n_epochs=1, seed=0, device="cpu")
         self.learns(model, 256)
 
