@@ -192,6 +192,7 @@ def agent_from_sb3(model: BaseAlgorithm) -> AlphaAgent:
         raise UserError(f"The model's policy is {name}, which holds no agent of ours; train it with ValueLabPolicy.")
     agent = copy.deepcopy(model.policy.agent).cpu()
     agent.baseline_head.requires_grad_(True)
+    agent.value_discount = getattr(model, "gamma", None)
     return agent
 
 

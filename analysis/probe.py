@@ -128,6 +128,10 @@ def probe_agent(
     require_env(env_id)
     agent = agent.eval()
     world = world_of(env_id, options)
+    if world is not None and agent.value_discount is not None:
+        # V is held against values in its own unit: those at the discount that it learned with.
+        options = {**(options or {}), "discount": agent.value_discount}
+        world = world_of(env_id, options)
     tell(0.0, "playing held-out episodes")
     episodes = record_episodes(
         agent,

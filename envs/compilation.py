@@ -25,8 +25,8 @@ from envs import kernels, noise, row_kernels
 
 _WORLD_FUNCTIONS = ("begin", "transition", "observe", "breakpoints", "context")
 _HOT_FUNCTIONS = ("transition", "observe", "breakpoints", "context")
-# Without numba's runtime no counts of references stand in a loop, which would make it 15 times as slow, and an array
-# that is allocated fails to compile ("NRT required but not enabled").
+# Without numba's runtime (NRT) no counts of references stand in a loop, where arrays that are taken out of a tuple one
+# by one make it 15 times as slow; and a function that allocates an array, or returns a part of one, does not compile.
 _INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False}
 _COMPILED: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
 _VERSIONED_ELSEWHERE = frozenset({"numpy", "numba"}) | sys.stdlib_module_names

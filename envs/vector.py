@@ -159,8 +159,7 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
             raise ResetNeeded(f"The episode of env {ended} has ended; reset it, with a reset_mask in the options.")
 
     def _step(self, actions: npt.NDArray[np.int64], buffers: StepBuffers, *, num_steps: int | None) -> None:
-        if buffers is not self.buffers:
-            buffers.require_like(self.buffers, num_steps=num_steps)
+        buffers.require_like(self.buffers, num_steps=num_steps)
         failed = self.engine.step(actions, buffers)
         if failed >= 0:
             t, n = divmod(failed, self.num_envs)

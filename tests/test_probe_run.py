@@ -78,6 +78,17 @@ def report(run: Path) -> ProbeReport:
     return probe_run(run, seed=5, budget=QUICK)
 
 
+def test_v_is_compared_at_the_discount_that_it_learned_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = new_agent(MULTI, SMALL)
+    agent.value_discount = 0.5
+    near = probe_agent(agent, MULTI, seed=5, budget=QUICK, options=SMALL)
+    agent.value_discount = None
+    far = probe_agent(agent, MULTI, seed=5, budget=QUICK, options=SMALL)
+    moved = [swap(report, "V, trained").effect.rms_optimal for report in (near, far)]
+    assert moved[0] > 1.5 * moved[1], "at a small discount V* moves more between near and far needs"
+    assert near.outcomes.mean_outcome < far.outcomes.mean_outcome
+
+
 def test_the_untrained_twin_is_the_network_before_training() -> None:
     """Initial weights alone are not enough: the inputs must be centred as they were."""
     agent = new_agent(MULTI, SMALL, sample=True)

@@ -231,10 +231,8 @@ def _means(by_size: Mapping[int, dict[int, float]]) -> tuple[list[float], list[f
 
 
 def _ends(per_seed: Mapping[int, float]) -> tuple[float, float] | None:
-    if len(per_seed) < 2:
-        return None
-    interval = t_interval(seed_column(per_seed, "corner size"))
-    return interval.low, interval.high
+    interval = t_interval(seed_column(per_seed, "corner size")) if len(per_seed) > 1 else None
+    return None if interval is None else (interval.low, interval.high)
 
 
 QUESTION = Question(

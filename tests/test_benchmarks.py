@@ -1,0 +1,34 @@
+"""`make bench` runs both benchmarks, and each runs through at a size that shows no speed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SMALL = {
+    "env_speed.py": (("--envs", "32", "--seconds", "0.01"), ("CrossedHistory", "two threads", "MiniGrid, one env")),
+    "solver_speed.py": (("--size", "12", "--repeats", "1"), ("valuelab value_iteration", "quantecon value_iteration")),
+}
+
+
+def test_make_bench_runs_every_benchmark() -> None:
+    command = ["make", "--dry-run", "--always-make", "bench"]
+    planned = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    for name in SMALL:
+        assert f"python benchmarks/{name}\n" in planned
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text()}
+    assert scripts == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_runs_through(name: str) -> None:
+    options, expected = SMALL[name]
+    command = [sys.executable, f"benchmarks/{name}", *options]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 0, run.stderr
+    for words in expected:
+        assert words in run.stdout
