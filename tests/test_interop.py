@@ -141,7 +141,7 @@ def test_foreign_envs_go_through_trainer_and_probe(env_id: str, tmp_path: Path) 
         agent=AgentConfig(encoder_sizes=(16,), hidden_size=16), num_demonstrations=5, num_evaluation_episodes=4,
         imitation=ImitationConfig(num_updates=20, batch_size=32),
         reinforce=ReinforceConfig(num_steps=256, num_envs=4, rollout_length=16),
-        value=ValueConfig(num_updates=10, num_episodes=8, num_envs=4),
+        value=ValueConfig(num_updates=10, num_episodes=8),
     )  # fmt: skip
     result = train(env_id, config, tmp_path / "run", options={"max_episode_steps": 50})
     has_expert = env_id in ("Taxi-v4", "MiniGrid-Empty-5x5-v0")
