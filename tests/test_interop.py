@@ -38,7 +38,7 @@ class TestStableBaselines:
 
     @pytest.mark.parametrize("env_id", IDS)
     def test_ppo_trains(self, env_id: str) -> None:
-        env = make_vec_env(env_id, n_envs=2, seed=0)
+        env = make_vec_env(env_id, n_envs=2, seed=0, env_kwargs={"time_limit": 60})
         model = PPO("MultiInputPolicy", env, n_steps=64, batch_size=64, n_epochs=1, seed=0, device="cpu")
         self.learns(model, 256)
 
@@ -141,7 +141,7 @@ def test_foreign_envs_go_through_trainer_and_probe(env_id: str, tmp_path: Path) 
         agent=AgentConfig(encoder_sizes=(16,), hidden_size=16), num_demonstrations=5, num_evaluation_episodes=4,
         imitation=ImitationConfig(num_updates=20, batch_size=32),
         reinforce=ReinforceConfig(num_steps=256, num_envs=4, rollout_length=16),
-        value=ValueConfig(num_updates=10, num_episodes=8, num_envs=4),
+        value=ValueConfig(num_updates=10, num_episodes=8),
     )  # fmt: skip
     result = train(env_id, config, tmp_path / "run", options={"max_episode_steps": 50})
     has_expert = env_id in ("Taxi-v4", "MiniGrid-Empty-5x5-v0")
