@@ -97,7 +97,7 @@ def gain_of(subjects: Sequence[Subject], *, kind: str) -> Gain:
     """Score all stacks and their differences.
 
     Args:
-        subjects: One per seed, at least 2.
+        subjects: One per seed, at least 2; all have the columns a to e, and may have the law's other taus.
         kind: "values" (Gaussian) or "choices" (Bernoulli).
 
     Raises:
@@ -106,7 +106,8 @@ def gain_of(subjects: Sequence[Subject], *, kind: str) -> Gain:
     if len(subjects) < 2:
         raise ValueError(f"{len(subjects)} seed(s) given; the stack is fitted on the other seeds: give at least 2.")
     score = {"values": stacked_values, "choices": stacked_choices}[kind]
-    nats = {letters: score(subjects, letters) for letters in STACKS}
+    known = subjects[0].columns.keys()
+    nats = {letters: score(subjects, letters) for letters in STACKS if known >= set(letters)}
     gain, ceiling = nats["abcd"] - nats["abd"], nats["abde"] - nats["abd"]
     return Gain(gain, ceiling, nats["abcde"] - nats["abde"], nats)
 
