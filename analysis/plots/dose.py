@@ -60,6 +60,7 @@ def dose_response(
         axes.plot(places, levels, color=color, lw=1.0, ls=":", marker=MARKERS[index], ms=7, mfc="none", label=name)
     style_axes(axes, x_label=x_label, y_label=y_label, grid="y")
     axes.set_ylim(bottom=0.0)
+    axes.set_xticks(sorted({float(dose) for one in series for dose in one.doses}))
     axes.legend(frameon=False, fontsize=9, loc="best")
     set_title(figure, title, subtitle)
     return figure

@@ -217,12 +217,12 @@ def figure(scores: Mapping[str, BySize], best: Mapping[str, BySize]) -> Figure:
     ]  # fmt: skip
     return dose_response(
         series,
-        title="CornerMaze 13×13: where cheese was in training decides how it is sought elsewhere",
+        title="CornerMaze 13×13: seeking cheese where it never was in training",
         x_label="corner size in training (cells a side)",
         y_label="discounted return of D on held-out levels",
         others={**PUBLISHED, **{f"exact optimum, {names[kind]}": _means(best[kind]) for kind in ("off", "on")}},
-        subtitle="D imitates an exact expert; dots: seeds; diamonds: means with 95 % t intervals; dotted: not ours to "
-        "learn\n(jaxgmg: PPO on its own mazes and horizon, and the optimum)",
+        subtitle="D imitates an exact expert; dots: seeds; diamonds: means with 95 % t intervals; dotted, not learned "
+        "here:\njaxgmg's PPO on its own mazes and horizon, and the exact optima",
     )
 
 
