@@ -1,10 +1,14 @@
-"""Actors: what turns an agent into behaviour. D samples or takes its best action; V₁ looks one step ahead with V.
+"""Actors: what turns an agent into behaviour.
+
+D samples or takes its best action; V₁ looks one step ahead with V; search-n looks as far as n simulations take it
+(`agents.search`).
 
 Shape key: N envs, A actions, O outcomes, S row size, M memory.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,13 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.agent import AlphaAgent
+from agents.memory import zeroed
 from agents.rollout import Actor
+from agents.search.actor import SearchActor
+from agents.search.config import SearchConfig
 from agents.seeding import stream as named_stream
 from agents.streams import EnvStream, Flags, Floats, Indices, require_finite
 from envs.errors import UserError, nearest
 from envs.rows import MAX_OUTCOMES, World
 
 ACTORS = ("D", "V1")
+SEARCH = re.compile(r"search-([1-9][0-9]{0,5})")
+ALLOWED = "D, V1, and search-n with n simulations, such as search-16"
 
 
 class PolicyActor:
@@ -163,25 +172,40 @@ def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: boo
     """Return the actor called `name` for a vector env.
 
     Args:
-        name: "D" or "V1".
+        name: "D", "V1" or "search-n", n being the number of simulations, by Gumbel's rules; other settings of a search
+            are those of `agents.search.actor.SearchActor`.
         agent: the agent.
         env: the vector env that the actor will play in.
         seed: of sampled actions.
-        greedy: D takes its most probable action; V1 always does.
+        greedy: D takes its most probable action and a search adds no noise; V1 never does.
         first_env: index of the env's first env among all that share the seed.
 
     Raises:
-        UserError: another name; V1 where the env has no kernel, or one action has too many outcomes.
+        UserError: another name; V1 or a search where the env has no kernel, or one action has too many outcomes.
     """
-    if name not in ACTORS:
-        raise UserError(f"Actor {name!r} is unknown; allowed: {', '.join(ACTORS)}.{nearest(name, ACTORS)}")
+    require_actor(name)
     if name == "D":
         return PolicyActor(agent, seed=seed, greedy=greedy, first_env=first_env)
     world = getattr(env, "world", None)
     if not isinstance(world, World):
-        raise UserError(f"Actor 'V1' needs a world with a kernel, which {_id_of(env)} has not; use actor 'D'.")
+        raise UserError(f"Actor {name!r} needs a world with a kernel, which {_id_of(env)} has not; use actor 'D'.")
     world.require_expandable()
-    return ValueActor(agent, world)
+    if name == "V1":
+        return ValueActor(agent, world)
+    config = SearchConfig(num_simulations=num_simulations(name))
+    return SearchActor(agent, world, config, seed=seed, greedy=greedy, first_env=first_env)
+
+
+def require_actor(name: str) -> None:
+    """Raise UserError where no actor is called `name`."""
+    if name not in ACTORS and SEARCH.fullmatch(name) is None:
+        raise UserError(f"Actor {name!r} is unknown; allowed: {ALLOWED}.{nearest(name, (*ACTORS, 'search-16'))}")
+
+
+def num_simulations(name: str) -> int:
+    """The n of "search-n"; 0 for the other actors."""
+    found = SEARCH.fullmatch(name)
+    return int(found.group(1)) if found else 0
 
 
 def mixed_probs(logits: Floats, *, uniform_share: float = 0.0, greedy: bool = False) -> Floats:
@@ -202,16 +226,6 @@ def mixed_probs(logits: Floats, *, uniform_share: float = 0.0, greedy: bool = Fa
         probs /= probs.sum(axis=1, keepdims=True)
     mixed: Floats = (1.0 - uniform_share) * probs + uniform_share / logits.shape[1]
     return mixed
-
-
-def zeroed(memory: Tensor | None, stream: EnvStream, *, size: int, device: torch.device) -> Tensor | None:
-    """The memory [N, M] with zeros where an episode starts; None for encoders without memory."""
-    if size == 0:
-        return None
-    if memory is None:
-        return torch.zeros(stream.num_envs, size, device=device)
-    keep = torch.from_numpy(~stream.starts).to(device, memory.dtype)
-    return memory * keep.unsqueeze(1)
 
 
 def take(stream: EnvStream, envs: Indices) -> dict[str, Any]:

@@ -55,10 +55,10 @@ class Preregister:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """Run another question as a study: corner-size (the dose-response of goal misgeneralisation)."""
+    """Run another question as a study: alphago (prior and value of a search), corner-size (goal misgeneralisation)."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """corner-size."""
+    """alphago or corner-size."""
     seeds: int | None = None
     """Number of run seeds instead of the study's own."""
     first_seed: int = 0

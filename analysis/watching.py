@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.actors import make_actor, zeroed
+from agents.actors import make_actor
 from agents.agent import AlphaAgent
+from agents.memory import zeroed
 from agents.seeding import derive_seed, spawn_seeds
 from agents.streams import EnvStream
 from analysis.shown import Moment, Show, ShownStream

@@ -12,9 +12,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +23,7 @@ from numba.core.registry import CPUDispatcher
 
 from envs import kernels, noise, row_kernels
 
-_WORLD_FUNCTIONS = ("begin", "transition", "observe", "breakpoints", "context")
-_HOT_FUNCTIONS = ("transition", "observe", "breakpoints", "context")
+WORLD_FUNCTIONS = ("begin", "transition", "observe", "breakpoints", "context")
 # Without numba's runtime (NRT) no counts of references stand in a loop, where arrays that are taken out of a tuple one
 # by one make it 15 times as slow; and a function that allocates an array, or returns a part of one, does not compile.
 _INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False}
@@ -45,32 +44,55 @@ class Kernels(NamedTuple):
 
 @functools.cache
 def compile_kernels(module_name: str) -> Kernels:
-    """The loops of one world; each is read from the cache, or compiled, when it is first called.
+    """The loops of one world.
 
     Args:
         module_name: Name of an imported module with the five numba functions of a world.
 
-    Returns:
-        Numba functions that release the interpreter's lock and are cached beside the world's file.
-
     Raises:
         TypeError: If the module lacks one of the five functions.
     """
-    module = sys.modules[module_name]
-    functions: dict[str, Any] = {name: getattr(module, name, None) for name in _WORLD_FUNCTIONS}
-    missing = [name for name, function in functions.items() if not isinstance(function, CPUDispatcher)]
+    loops = compile_templates(module_name, (row_kernels, kernels), functions=WORLD_FUNCTIONS)
+    return Kernels(**{name: loops[name] for name in Kernels._fields})
+
+
+def compile_templates(
+    home: str, templates: tuple[ModuleType, ...], *, functions: tuple[str, ...] = ()
+) -> Mapping[str, Callable[..., Any]]:
+    """The loops of template modules in the home of the functions that they call.
+
+    Each is read from the cache, or compiled, when it is first called; whoever calls this keeps what it returns.
+
+    Args:
+        home: Name of an imported module, beside whose file the loops are cached.
+        templates: Modules of plain Python functions, of which `PARTS` are inlined into `LOOPS`; names of one module may
+            be used in the others.
+        functions: Numba functions of the home that the templates call as globals; none for loops that no world's
+            functions take part in.
+
+    Returns:
+        Numba functions by the names of the loops. They release the interpreter's lock.
+
+    Raises:
+        TypeError: If the home lacks one of the functions.
+    """
+    module = sys.modules[home]
+    found: dict[str, Any] = {name: getattr(module, name, None) for name in functions}
+    missing = [name for name, function in found.items() if not isinstance(function, CPUDispatcher)]
     if missing:
         raise TypeError(
-            f"World module {module_name!r} has no numba function {missing[0]!r}; define all of "
-            f"{', '.join(_WORLD_FUNCTIONS)} at its top level with @njit."
+            f"World module {home!r} has no numba function {missing[0]!r}; define all of "
+            f"{', '.join(functions)} at its top level with @njit."
         )
-    inlined = {name: _inlined(functions[name]) for name in _HOT_FUNCTIONS}
-    namespace = {**vars(row_kernels), **vars(kernels), **functions, **inlined, "__name__": module_name}
-    digest = source_digest(module)
-    for part in (*row_kernels.PARTS, *kernels.PARTS):
+    parts = [part for template in templates for part in template.PARTS]
+    loops = [loop for template in templates for loop in template.LOOPS]
+    digest = source_digest([*found.values(), *parts, *loops, compile_templates])
+    namespace = {name: value for template in templates for name, value in vars(template).items()}
+    namespace |= {**found, **{name: _inlined(found[name]) for name in found if name != "begin"}, "__name__": home}
+    for part in parts:
         namespace[part.__name__] = njit(**_INLINED)(_rehome(part, namespace, module=module, digest=digest))
-    loops = (_rehome(loop, namespace, module=module, digest=digest) for loop in (*kernels.LOOPS, *row_kernels.LOOPS))
-    return Kernels(*(njit(**_COMPILED)(loop) for loop in loops))
+    homed = {loop.__name__: _rehome(loop, namespace, module=module, digest=digest) for loop in loops}
+    return MappingProxyType({name: njit(**_COMPILED)(loop) for name, loop in homed.items()})
 
 
 def machine_code(loop: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
@@ -105,19 +127,17 @@ def _rehome(
     return function
 
 
-def source_digest(module: ModuleType) -> str:
-    """Hash of everything of ours that the compiled loops of a world depend on.
+def source_digest(roots: list[Any]) -> str:
+    """Hash of everything of ours that compiled loops depend on.
 
     Args:
-        module: The world's module.
+        roots: The loops, and the functions that they call.
 
     Returns:
         Sixteen hexadecimal digits of SHA-256 over the files of all reachable functions and the values of all constants
         that they take from their globals or closures. What numba and numpy contribute is left to numba's own versioned
         cache.
     """
-    templates = [*row_kernels.PARTS, *row_kernels.LOOPS, *kernels.PARTS, *kernels.LOOPS]
-    roots = [*(getattr(module, name) for name in _WORLD_FUNCTIONS), *templates, compile_kernels]
     files: set[str] = set()
     constants: set[str] = set()
     _walk(roots, files=files, constants=constants)

@@ -17,7 +17,7 @@ _SHIFT = np.uint64(29)
 
 
 @njit(cache=True)
-def _slot(row: NDArray[np.int16], rows: NDArray[np.int16], table: NDArray[np.int32]) -> np.int64:
+def slot_of(row: NDArray[np.int16], rows: NDArray[np.int16], table: NDArray[np.int32]) -> np.int64:
     """Place of ``row`` in the table: its own, or the free one (entry -1) where it belongs."""
     key = np.uint64(0)
     for entry in row:
@@ -43,7 +43,7 @@ def _find(asked: NDArray[np.int16], rows: NDArray[np.int16], table: NDArray[np.i
     """Number of each asked row, -1 where it is not stored."""
     found = np.empty(asked.shape[0], np.int64)
     for n in range(asked.shape[0]):
-        found[n] = table[_slot(asked[n], rows, table)]
+        found[n] = table[slot_of(asked[n], rows, table)]
     return found
 
 
@@ -54,7 +54,7 @@ def _intern(
     """Number of each asked row, new rows appended to ``rows`` and ``table``; the second output is the new count."""
     found = np.empty(asked.shape[0], np.int64)
     for n in range(asked.shape[0]):
-        slot = _slot(asked[n], rows, table)
+        slot = slot_of(asked[n], rows, table)
         if table[slot] < 0:
             rows[count] = asked[n]
             table[slot] = count
@@ -87,6 +87,11 @@ class RowIndex:
     def rows(self) -> NDArray[np.int16]:
         """The stored rows int16[S, R] in the order of their numbers: a view, not to be written to."""
         return self._rows[: self._count]
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+        """Rows and table as `slot_of` takes them; not to be written to, and void when rows are added."""
+        return self._rows, self._table
 
     def intern(self, rows: NDArray[np.int16]) -> NDArray[np.int64]:
         """Numbers int64[N] of ``rows`` int16[N, R]; unknown rows are stored first."""

@@ -42,10 +42,12 @@ from envs.states import (
     observation_of,
 )
 
-__all__ = ["FIRST_TEST_LEVEL", "MAX_OUTCOMES", "EnvState", "Levels", "Observations", "Outcomes", "Rows", "World"]
+__all__ = [
+    "FIRST_TEST_LEVEL", "MAX_CUTS", "MAX_OUTCOMES", "EnvState", "Levels", "Observations", "Outcomes", "Rows", "World",
+]  # fmt: skip
 
 MAX_OUTCOMES = 16
-_MAX_CUTS = 64
+MAX_CUTS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +131,7 @@ class World:
 
     def observe(self, rows: Rows) -> Observations:
         """Observations of rows int16[N, S]: planes uint8[N, P, H, W] and, where V > 0, vector float32[N, V]."""
-        rows = self._checked(rows)
+        rows = self.checked(rows)
         planes = np.empty((len(rows), len(self.plane_names), *self.grid), np.uint8)
         vector = np.empty((len(rows), len(self.vector_names)), np.float32)
         self.kernels.observe_rows(self.kernel_config, self.background.reshape(-1), rows, planes, vector)
@@ -137,7 +139,7 @@ class World:
 
     def context_of(self, rows: Rows) -> Integers:
         """Context int64[N] of rows int16[N, S], whether shown or hidden; -1 where there is none."""
-        rows = self._checked(rows)
+        rows = self.checked(rows)
         contexts = np.empty(len(rows), np.int64)
         self.kernels.context_rows(self.kernel_config, rows, contexts)
         return contexts
@@ -157,7 +159,7 @@ class World:
             UserError: If one action may have more than MAX_OUTCOMES joint outcomes.
         """
         self.require_expandable()
-        rows = self._checked(rows)
+        rows = self.checked(rows)
         shape = (len(rows), self.num_actions, self.max_outcomes)
         out = Outcomes(
             next_rows=np.zeros((*shape, self.row_size), np.int16),
@@ -166,7 +168,7 @@ class World:
             event=np.full(shape, -1, np.int64),
             terminated=np.zeros(shape, np.bool_),
         )
-        scratch = (np.zeros(max(self.num_channels, 1)), np.zeros((max(self.num_channels, 1), _MAX_CUTS)))
+        scratch = (np.zeros(max(self.num_channels, 1)), np.zeros((max(self.num_channels, 1), MAX_CUTS)))
         counts = np.zeros(self.num_channels, np.int64)
         arrays = tuple(getattr(out, field.name) for field in dataclasses.fields(out))
         failed = self.kernels.expand_rows(self.kernel_config, rows, (*scratch, counts), arrays)
@@ -174,7 +176,8 @@ class World:
             raise ValueError(f"Row {failed} has more than the declared max_outcomes={self.max_outcomes} outcomes.")
         return out
 
-    def _checked(self, rows: Rows) -> Rows:
+    def checked(self, rows: Rows) -> Rows:
+        """Rows int16[N, S] as the kernels read them; ValueError for another shape."""
         if rows.ndim != 2 or rows.shape[1] != self.row_size:
             raise ValueError(f"rows have shape {rows.shape}, allowed is (N, {self.row_size}) for {self.name}.")
         return np.ascontiguousarray(rows, np.int16)

@@ -38,6 +38,7 @@ def dose_response(
     y_label: str,
     others: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
     subtitle: str = "",
+    tick_labels: Sequence[str] | None = None,
 ) -> Figure:
     """Draw seeds as dots, their means with intervals joined by a line, and other numbers as open marks.
 
@@ -48,6 +49,7 @@ def dose_response(
         y_label: The score, with its unit.
         others: Name -> (doses, scores) that stand beside, such as published ones or the exact optimum; at most six.
         subtitle: How to read the figure.
+        tick_labels: What stands at the doses, ascending; None for their numbers.
     """
     require_lines(series, figure="dose_response")
     figure = new_figure(7.2, 4.6)
@@ -60,7 +62,7 @@ def dose_response(
         axes.plot(places, levels, color=color, lw=1.0, ls=":", marker=MARKERS[index], ms=7, mfc="none", label=name)
     style_axes(axes, x_label=x_label, y_label=y_label, grid="y")
     axes.set_ylim(bottom=0.0)
-    axes.set_xticks(sorted({float(dose) for one in series for dose in one.doses}))
+    axes.set_xticks(sorted({float(dose) for one in series for dose in one.doses}), labels=tick_labels)
     axes.legend(frameon=False, fontsize=9, loc="best")
     set_title(figure, title, subtitle)
     return figure

@@ -1,0 +1,19 @@
+"""Batched look-ahead with a prior and values: Gumbel AlphaZero and PUCT on the world's own kernel."""
+
+from agents.search.batched import SearchResult, search
+from agents.search.config import SearchConfig
+from agents.search.evaluators import Evaluator, NetworkEvaluator, NewNodes, TableEvaluator
+from agents.search.tabular import search_table
+from agents.search.tree import Tree
+
+__all__ = [
+    "Evaluator",
+    "NetworkEvaluator",
+    "NewNodes",
+    "SearchConfig",
+    "SearchResult",
+    "TableEvaluator",
+    "Tree",
+    "search",
+    "search_table",
+]

@@ -1,0 +1,121 @@
+"""Search as an actor: what an agent does when it looks ahead.
+
+Shape key: N envs, B roots, A actions, H memory size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agents.agent import AlphaAgent
+from agents.memory import zeroed
+from agents.search.batched import Floats, SearchResult, search
+from agents.search.config import SearchConfig
+from agents.search.evaluators import Evaluator, NetworkEvaluator
+from agents.search.rollouts import RolloutEvaluator, RolloutPolicy
+from agents.seeding import stream as named_stream
+from agents.streams import EnvStream, Flags, Indices
+from envs.errors import UserError
+from envs.rows import World
+
+
+class SearchActor:
+    """Looks ahead from every state that the envs are in, with D∘E for the prior and V∘E for the leaves.
+
+    The noise of env k at step t depends on the seed, k and t alone, so that env k acts alike in any batch.
+
+    Attributes:
+        last: the last search, and
+        last_envs: int64[B], the envs that its trees belong to.
+    """
+
+    def __init__(
+        self, agent: AlphaAgent, world: World, config: SearchConfig, *, seed: int, greedy: bool = True,
+        first_env: int = 0, discount: float | None = None,
+    ) -> None:  # fmt: skip
+        """Take an agent and a world with a kernel.
+
+        Args:
+            agent: E, D and V are read.
+            world: gives the transitions.
+            config: how it looks ahead.
+            seed: of the noise at the roots and of rollouts.
+            greedy: no noise, and the action that the search finds best. Otherwise actions are samples: by Gumbel noise,
+                or under PUCT from the shares of visits after Dirichlet noise.
+            first_env: index of the first env among all that share the seed.
+            discount: γ; None for the one that V was trained with, and for the world's own where V is untrained.
+        """
+        world.require_expandable()
+        self.agent, self.world, self.config = agent, world, config
+        self.greedy, self.first_env = greedy, first_env
+        known = (discount, agent.value_discount, world.discount)
+        self.discount = next(gamma for gamma in known if gamma is not None)
+        self.policy_memory: Tensor | None = None
+        self.value_memory: Tensor | None = None
+        self.last: SearchResult | None = None
+        self.last_envs: Indices = np.zeros(0, np.int64)
+        self._key = named_stream(seed, "search").generate_state(2, np.uint64)
+        self._rollouts = RolloutPolicy.uniform(world)
+
+    def act(self, stream: EnvStream, needed: Flags) -> tuple[Indices, NDArray[np.float32]]:
+        """Choose (see `agents.rollout.Actor`); log-probabilities are 0. Raises NonFiniteError as `search`."""
+        envs, rows = np.flatnonzero(needed), stream.rows()
+        if rows is None:
+            raise UserError("Search looks ahead with a world's kernel, which this env has not; use actor D.")
+        actions, log_probs = np.zeros(stream.num_envs, np.int64), np.zeros(stream.num_envs, np.float32)
+        if len(envs) == 0:
+            return actions, log_probs
+        network = self._network(stream, envs)
+        noise = None if self.greedy else self._noise(stream)[envs]
+        evaluator: Evaluator = network
+        if self.config.rollout_share > 0.0:
+            keys = self._generator(stream, 1).integers(0, 2**63 - 1, size=self.first_env + stream.num_envs)
+            evaluator = RolloutEvaluator(
+                network, self.world, self._rollouts, config=self.config, discount=self.discount,
+                keys=keys[self.first_env :][envs],
+            )  # fmt: skip
+        found = search(self.world, rows[envs], evaluator, config=self.config, discount=self.discount, noise=noise)
+        self.last, self.last_envs = found, envs
+        self._remember(network, envs)
+        actions[envs] = found.actions
+        if not self.greedy and self.config.rule == "puct":
+            actions[envs] = self._sampled(stream, found.policy, envs)
+        return actions, log_probs
+
+    def _network(self, stream: EnvStream, envs: Indices) -> NetworkEvaluator:
+        device, agent = self.agent.device, self.agent
+        sizes = agent.policy_encoder.memory_size, agent.value_encoder.memory_size
+        self.policy_memory = zeroed(self.policy_memory, stream, size=sizes[0], device=device)
+        self.value_memory = zeroed(self.value_memory, stream, size=sizes[1], device=device)
+        before = [None if one is None else one[envs] for one in (self.policy_memory, self.value_memory)]
+        return NetworkEvaluator(agent, self.world, policy_memory=before[0], value_memory=before[1])
+
+    def _remember(self, network: NetworkEvaluator, envs: Indices) -> None:
+        """Keep what the encoders remember after they saw the roots."""
+        index = torch.from_numpy(envs)
+        for mine, seen in zip((self.policy_memory, self.value_memory), network.root_memories(), strict=True):
+            if mine is not None and seen is not None:
+                mine[index] = seen
+
+    def _noise(self, stream: EnvStream) -> Floats:
+        """Noise at the roots, float64[N, A]."""
+        generator, shape = self._generator(stream, 0), (self.first_env + stream.num_envs, self.world.num_actions)
+        if self.config.rule == "gumbel":
+            uniform = generator.random(shape)[self.first_env :]
+            return -np.log(-np.log(np.clip(uniform, 1e-300, 1.0 - 1e-16)))
+        drawn = generator.standard_gamma(self.config.noise_alpha, shape)[self.first_env :] + 1e-300
+        dirichlet: Floats = drawn / drawn.sum(axis=1, keepdims=True)
+        return dirichlet
+
+    def _sampled(self, stream: EnvStream, policy: Floats, envs: Indices) -> Indices:
+        uniform = self._generator(stream, 2).random(self.first_env + stream.num_envs)[self.first_env :][envs]
+        cumulative = policy.cumsum(axis=1)
+        chosen: Indices = (cumulative[:, :-1] <= uniform[:, None] * cumulative[:, -1:]).sum(axis=1)
+        return chosen
+
+    def _generator(self, stream: EnvStream, purpose: int) -> np.random.Generator:
+        """The counter-based stream of this step."""
+        return np.random.Generator(np.random.Philox(key=self._key, counter=[0, 0, stream.num_steps, purpose]))

@@ -1,0 +1,172 @@
+"""Search from a batch of states: all trees take one simulation together, with one evaluation for the whole batch.
+
+The world's own kernel gives transitions, rewards and ends; the time limit is the engine's and is not seen. A search
+reads rows and never touches the env that they come from.
+
+Shape key: B trees, N nodes, n simulations, S row size, A actions, O outcomes, M new nodes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.search import expansion, rules, table_kernels, tree
+from agents.search.config import SearchConfig
+from agents.search.evaluators import Evaluator, NewNodes
+from agents.search.rules import GUMBEL, PUCT, Rules, considered_visits
+from agents.search.tree import Leaves, Tree
+from envs import row_kernels
+from envs.compilation import compile_templates
+from envs.errors import NonFiniteError, UserError
+from envs.rows import MAX_CUTS, World
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        actions: int64[B], what to do.
+        policy: float64[B, A], what the policy should become: π' = softmax(logits + σ(q̄)) under Gumbel's rules, shares
+            of the visits under PUCT. Rows sum to 1.
+        values: float64[B], V of the roots with what was found below them.
+        tree: all nodes.
+        rows: int16[B, N, S], their states.
+    """
+
+    actions: NDArray[np.int64]
+    policy: Floats
+    values: Floats
+    tree: Tree
+    rows: NDArray[np.int16]
+
+
+def search(
+    world: World,
+    rows: NDArray[np.int16],
+    evaluator: Evaluator,
+    *,
+    config: SearchConfig,
+    discount: float | None = None,
+    noise: Floats | None = None,
+) -> SearchResult:
+    """Look ahead from every row.
+
+    Trees do not see each other: what comes out for a row does not depend on the others beside it, as far as the
+    evaluator gives each row the same numbers in any batch.
+
+    Args:
+        world: gives the transitions.
+        rows: int16[B, S], B ≥ 1 states in which the episode goes on.
+        evaluator: gives prior logits and values of nodes; a logit of −inf makes an action illegal.
+        config: how many simulations, by which rule.
+        discount: γ; None for the world's own.
+        noise: float64[B, A] at the roots; None for none. Gumbel: one Gumbel(0) number per action, which makes the
+            action a sample. PUCT: a distribution, of which `config.noise_share` is mixed into the prior.
+
+    Raises:
+        UserError: an action may have more outcomes than can be listed.
+        NonFiniteError: the evaluator gives a value or a logit that is NaN or +inf.
+    """
+    world.require_expandable()
+    rows = world.checked(rows)
+    batch, num_nodes = len(rows), config.num_simulations + 1
+    states = np.zeros((batch, num_nodes, world.row_size), np.int16)
+    states[:, 0] = rows
+    grown = Tree.empty(batch, num_nodes, num_actions=world.num_actions, num_outcomes=world.max_outcomes)
+    numbers = rules_of(config, world.discount if discount is None else discount)
+    loops, expand = tree_loops(), world_loops(world.module)["expand_leaves"]
+    trees, scores = np.arange(batch), np.zeros(world.num_actions)
+    root_noise = start_roots(grown, _evaluated(evaluator, states, trees=trees, grown=grown), config, noise=noise)
+    leaves, schedule = Leaves.empty(batch), considered_visits(config.max_considered, config.num_simulations)
+    kernel = (world.kernel_config, world.reward_weights, numbers.reward_weight)
+    scratch = _scratch(world)
+    for simulation in range(config.num_simulations):
+        loops["walk_all_down"](grown, numbers, (root_noise, schedule, simulation), leaves, scores)
+        before = leaves.child.copy()
+        failed = expand(kernel, scratch, grown, leaves, states)
+        if failed >= 0:
+            raise UserError(f"{world.name} declares max_outcomes {world.max_outcomes}, but a state has more outcomes.")
+        fresh = before == 0
+        if config.use_rewards:
+            fresh &= ~grown.terminated[trees, leaves.child]
+        if fresh.any():
+            chosen = np.flatnonzero(fresh)
+            estimates = _evaluated(evaluator, states, trees=chosen, grown=grown, nodes=leaves.child[chosen])
+            loops["write_evaluations"](grown, chosen, leaves.child[chosen], *estimates)
+        loops["walk_all_up"](grown, numbers, leaves)
+    return result_of(grown, numbers, noise=root_noise, rows=states)
+
+
+def rules_of(config: SearchConfig, discount: float) -> Rules:
+    """The numbers that the compiled loops read."""
+    kind = PUCT if config.rule == "puct" else GUMBEL
+    return Rules(
+        kind, float(discount), float(config.c_init), float(config.c_base), float(config.c_visit),
+        float(config.c_scale), float(config.use_rewards),
+    )  # fmt: skip
+
+
+def start_roots(grown: Tree, estimates: tuple[Floats, Floats], config: SearchConfig, *, noise: Floats | None) -> Floats:
+    """Write the roots' evaluation, with noise in PUCT's prior; returns the noise float64[B, A] of Gumbel's rule."""
+    logits, values = estimates
+    if config.rule == "puct" and noise is not None:
+        prior = np.exp(logits - logits.max(axis=1, keepdims=True))
+        prior /= prior.sum(axis=1, keepdims=True)
+        mixed = (1.0 - config.noise_share) * prior + config.noise_share * noise
+        with np.errstate(divide="ignore"):
+            logits = np.where(np.isneginf(logits), -np.inf, np.log(mixed))
+    trees = np.arange(len(values))
+    tree_loops()["write_evaluations"](grown, trees, np.zeros(len(values), np.int32), logits, values)
+    if noise is None or config.rule == "puct":
+        return np.zeros(logits.shape)
+    return np.ascontiguousarray(noise, np.float64)
+
+
+def result_of(grown: Tree, numbers: Rules, *, noise: Floats, rows: NDArray[np.int16]) -> SearchResult:
+    """Read the decision off grown trees."""
+    actions, policy = np.zeros(len(noise), np.int64), np.zeros(noise.shape)
+    tree_loops()["decide_all"](grown, numbers, noise, np.zeros(noise.shape[1]), (actions, policy))
+    return SearchResult(actions, policy, grown.value[:, 0].copy(), grown, rows)
+
+
+@functools.cache
+def tree_loops() -> Mapping[str, Callable[..., Any]]:
+    """The compiled loops that no world takes part in."""
+    return compile_templates(tree.__name__, (rules, tree, table_kernels))
+
+
+@functools.cache
+def world_loops(module: str) -> Mapping[str, Callable[..., Any]]:
+    """The compiled loops that call a world's transition."""
+    templates = (row_kernels, rules, tree, expansion)
+    return compile_templates(module, templates, functions=("transition", "breakpoints"))
+
+
+def _scratch(world: World) -> tuple[NDArray[Any], ...]:
+    num_channels = max(world.num_channels, 1)
+    cuts, counts = np.zeros((num_channels, MAX_CUTS)), np.zeros(world.num_channels, np.int64)
+    return np.zeros(num_channels), cuts, counts, np.zeros(len(world.component_names))
+
+
+def _evaluated(
+    evaluator: Evaluator, states: NDArray[np.int16], *, trees: NDArray[np.int64], grown: Tree,
+    nodes: NDArray[np.int32] | None = None,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Prior logits float64[M, A] and values float64[M] of nodes, the roots by default."""
+    parents = np.full(len(trees), -1, np.int32) if nodes is None else grown.parent[trees, nodes]
+    nodes = np.zeros(len(trees), np.int32) if nodes is None else nodes
+    logits, values = evaluator(NewNodes(states[trees, nodes], trees, nodes, parents, num_nodes=states.shape[1]))
+    # Minus infinity is how an action is forbidden.
+    if not (np.isfinite(values).all() and np.isfinite(logits.max(axis=1)).all() and not np.isnan(logits).any()):
+        bad = int(np.flatnonzero(~(np.isfinite(values) & np.isfinite(logits.max(axis=1))))[0])
+        raise NonFiniteError("search leaf", env=int(trees[bad]))
+    return logits, values

@@ -1,0 +1,159 @@
+"""What a leaf is worth and what to try there: networks, tables, and the outcomes of rollouts.
+
+Shape key: B trees, N nodes, M new nodes, S row size, A actions, H memory size, X states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agents.agent import AlphaAgent
+from envs.enumeration import TabularMDP, state_finder
+from envs.rows import World
+
+Floats = NDArray[np.float64]
+Estimates = tuple[Floats, Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class NewNodes:
+    """Nodes that one simulation has added, at most one in each tree.
+
+    Attributes:
+        rows: int16[M, S], their states.
+        trees: int64[M].
+        nodes: int32[M], their numbers; 0 for roots.
+        parents: int32[M]; −1 for roots.
+        num_nodes: N, room for nodes in each tree.
+    """
+
+    rows: NDArray[np.int16]
+    trees: NDArray[np.int64]
+    nodes: NDArray[np.int32]
+    parents: NDArray[np.int32]
+    num_nodes: int
+
+
+class Evaluator(Protocol):
+    """Evaluates new nodes; the first call of a search has the roots of all trees, in their order."""
+
+    def __call__(self, new: NewNodes) -> Estimates:
+        """Return prior logits float64[M, A], −inf for illegal actions, and values float64[M]."""
+
+
+class NetworkEvaluator:
+    """D∘E for the prior and V∘E for the value. One of these serves one search after the other, not two at once."""
+
+    def __init__(
+        self,
+        agent: AlphaAgent,
+        world: World,
+        *,
+        policy_memory: Tensor | None = None,
+        value_memory: Tensor | None = None,
+    ) -> None:
+        """Take an agent that does not change during a search.
+
+        Args:
+            agent: D∘E and V∘E are read.
+            world: gives the observations.
+            policy_memory: float32[B, H] of D's encoder before it sees the roots, for encoders with memory.
+            value_memory: float32[B, H] of V's encoder before it sees the roots.
+        """
+        self.agent, self.world = agent, world
+        self._policy = _NodeMemory(agent.policy_encoder.memory_size, policy_memory)
+        self._value = _NodeMemory(agent.value_encoder.memory_size, value_memory)
+
+    @torch.no_grad()
+    def __call__(self, new: NewNodes) -> Estimates:
+        """Evaluate (see `Evaluator`)."""
+        agent = self.agent
+        encoded = agent.encode(self.world.observe(new.rows))
+        policy = agent.policy(encoded, self._policy.before(new))
+        self._policy.keep(new, policy.memory)
+        features = policy.features
+        if not agent.shared:
+            features, memory = agent.features_of_value(encoded, self._value.before(new))
+            self._value.keep(new, memory)
+        context = None
+        if agent.value_head.needs_context:
+            context = torch.from_numpy(self.world.context_of(new.rows)).to(agent.device)
+        values = agent.value_head(features, context).value
+        return policy.logits.double().cpu().numpy(), values.double().cpu().numpy()
+
+    def root_memories(self) -> tuple[Tensor | None, Tensor | None]:
+        """What D's and V's encoders remember after they saw the roots, float32[B, H] each; None without memory."""
+        stores = (self._policy.store, (self._policy if self.agent.shared else self._value).store)
+        policy, value = (None if store is None else store[:, 0] for store in stores)
+        return policy, value
+
+
+class _NodeMemory:
+    """What an encoder remembers at every node of every tree, float32[B, N, H]; nothing for encoders without memory."""
+
+    def __init__(self, size: int, at_start: Tensor | None) -> None:
+        self.size, self.at_start = size, at_start
+        self.store: Tensor | None = None
+
+    def before(self, new: NewNodes) -> Tensor | None:
+        """The memory of the parents [M, H], before the new nodes are seen."""
+        if self.size == 0 or new.parents[0] < 0:
+            return self.at_start
+        assert self.store is not None
+        return self.store[torch.from_numpy(new.trees), torch.from_numpy(new.parents).long()]
+
+    def keep(self, new: NewNodes, memory: Tensor | None) -> None:
+        """Store the memory [M, H] after the new nodes were seen."""
+        if memory is None:
+            return
+        if new.parents[0] < 0:
+            self.store = memory.new_zeros(len(new.trees), new.num_nodes, self.size)
+        assert self.store is not None
+        self.store[torch.from_numpy(new.trees), torch.from_numpy(new.nodes).long()] = memory
+
+
+class TableEvaluator:
+    """Tables of an enumerated world; a state that is not in them is refused by name."""
+
+    def __init__(self, mdp: TabularMDP, *, logits: Floats | None = None, values: Floats | None = None) -> None:
+        """Take tables.
+
+        Args:
+            mdp: has the rows that number the states.
+            logits: float64[X, A], −inf for illegal actions; None for a uniform prior.
+            values: float64[X]; None for 0.
+        """
+        self._find = state_finder(mdp)
+        self.logits = np.zeros((mdp.num_states, mdp.num_actions)) if logits is None else logits
+        self.values = np.zeros(mdp.num_states) if values is None else values
+
+    def __call__(self, new: NewNodes) -> Estimates:
+        """Evaluate (see `Evaluator`)."""
+        states = self._find(new.rows)
+        return self.logits[states], self.values[states]
+
+
+@dataclass(frozen=True)
+class Legal:
+    """Another evaluator's estimates where only some actions are legal."""
+
+    evaluator: Evaluator
+    legal: LegalActions
+
+    def __call__(self, new: NewNodes) -> Estimates:
+        """Evaluate (see `Evaluator`)."""
+        logits, values = self.evaluator(new)
+        return np.where(self.legal(new.rows), logits, -np.inf), values
+
+
+class LegalActions(Protocol):
+    """Says what may be done."""
+
+    def __call__(self, rows: NDArray[np.int16]) -> NDArray[np.bool_]:
+        """Return bool[M, A] for rows int16[M, S]; at least one action of each row is legal."""

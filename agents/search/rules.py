@@ -1,0 +1,233 @@
+"""Which action a search tries next: PUCT, and Gumbel AlphaZero's rules for the root and for the nodes below it.
+
+Template functions (see `envs.compilation`) of one tree b and one node. An action whose prior logit is −inf is illegal
+and never chosen; among equal scores the lowest action wins.
+
+    PUCT      argmax_a q̂(a) + (c_init + log((1 + N + c_base + 1)/c_base))·√(1 + N)·π(a)/(1 + N_a)
+    interior  argmax_a π'(a) − N_a/(1 + N),   π' = softmax(logits + σ(q̄))
+    root      argmax_a g(a) + logits(a) + σ(q̄(a)) among the actions that sequential halving considers
+    σ(q̄) = (c_visit + max_a N_a)·c_scale·(q̄ − min q̄)/(max q̄ − min q̄)
+
+N = Σ_a N_a. q̂ scales Q to [0, 1] by the least and the greatest of the node's value and its visited Q; an action without
+a visit counts as the least. q̄ completes Q: an action without a visit has the mixed value
+
+    v_mix = (v̂ + N·Σ_{a visited} π(a) Q(a)/Σ_{a visited} π(a))/(1 + N).
+
+Sources: Silver et al. (2018), Science 362:1140, for PUCT, with the scaling of Schrittwieser et al. (2020),
+arXiv 1911.08265, by node in place of by tree; Danihelka et al. (2022), "Policy improvement by planning with Gumbel",
+sections 2 to 4 and appendix D for v_mix. Constants and scaling are those that mctx uses, so that the two can be
+compared visit by visit.
+
+Shape key: B trees, A actions, n simulations.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+PUCT, GUMBEL = 0, 1
+LEAST_SPREAD = 1e-8
+LEAST_SCORE = -1e9
+
+
+class Rules(NamedTuple):
+    """The numbers of a search.
+
+    Attributes:
+        kind: PUCT or GUMBEL.
+        discount: γ.
+        c_init, c_base: of PUCT.
+        c_visit, c_scale: of σ.
+        reward_weight: 1, or 0 where the tree holds no true reward.
+    """
+
+    kind: int
+    discount: float
+    c_init: float
+    c_base: float
+    c_visit: float
+    c_scale: float
+    reward_weight: float
+
+
+def next_action(tree, rules, b, node, root, scores):
+    """The action to try at a node; `root` is (noise[B, A], `considered_visits` table, number of the simulation)."""
+    if rules.kind == PUCT:
+        return _puct(tree, rules, b, node)
+    total, _ = completed_values(tree, rules, b, node, scores)
+    if node > 0:
+        return _most_missed(tree, b, node, total, scores)
+    noise, considered, simulation = root
+    num_considered = _num_legal(tree, b, considered.shape[1] - 1)
+    return best_considered(tree, noise, b, considered[simulation, num_considered], scores)
+
+
+def decide(tree, rules, b, noise, scores):
+    """The action of tree b after its last simulation; writes what the policy should become into scores[A].
+
+    PUCT: the most visited action, and N_a/N. Gumbel: the best of the most visited actions, and π'.
+    """
+    if rules.kind == PUCT:
+        total, best = 0, 0
+        for a in range(tree.visits.shape[2]):
+            total += tree.visits[b, 0, a]
+            if tree.visits[b, 0, a] > tree.visits[b, 0, best]:
+                best = a
+        for a in range(tree.visits.shape[2]):
+            scores[a] = tree.visits[b, 0, a] / total
+        return best
+    _, most = completed_values(tree, rules, b, 0, scores)
+    best = best_considered(tree, noise, b, most, scores)
+    improved_policy(tree, b, 0, scores)
+    return best
+
+
+def _num_legal(tree, b, limit):
+    count = 0
+    for a in range(tree.visits.shape[2]):
+        count += tree.prior_logits[b, 0, a] > -np.inf
+    return min(count, limit)
+
+
+def _puct(tree, rules, b, node):
+    total, low, high = 0, tree.value[b, node], tree.value[b, node]
+    for a in range(tree.visits.shape[2]):
+        if tree.visits[b, node, a] > 0:
+            total += tree.visits[b, node, a]
+            low, high = min(low, tree.q[b, node, a]), max(high, tree.q[b, node, a])
+    spread = max(high - low, LEAST_SPREAD)
+    weight = math.sqrt(1.0 + total) * (rules.c_init + math.log((total + 2.0 + rules.c_base) / rules.c_base))
+    best, best_score = -1, 0.0
+    for a in range(tree.visits.shape[2]):
+        if tree.prior_logits[b, node, a] == -np.inf:
+            continue
+        count = tree.visits[b, node, a]
+        scaled = (tree.q[b, node, a] - low) / spread if count > 0 else 0.0
+        score = scaled + weight * tree.prior_probs[b, node, a] / (1.0 + count)
+        if best < 0 or score > best_score:
+            best, best_score = a, score
+    return best
+
+
+def completed_values(tree, rules, b, node, scores):
+    """Write σ(q̄) into scores[A]; returns N and max_a N_a."""
+    total, most, seen_probs, weighted = 0, 0, 0.0, 0.0
+    num_actions = tree.visits.shape[2]
+    for a in range(num_actions):
+        count = tree.visits[b, node, a]
+        if count > 0:
+            total += count
+            most = max(most, count)
+            # An improbable action that is visited must not make the mean 0/0.
+            prior = max(tree.prior_probs[b, node, a], 1e-300)
+            seen_probs += prior
+            weighted += prior * tree.q[b, node, a]
+    mixed = tree.raw_value[b, node]
+    if total > 0:
+        mixed = (mixed + total * (weighted / seen_probs)) / (1.0 + total)
+    low, high = np.inf, -np.inf
+    for a in range(num_actions):
+        scores[a] = tree.q[b, node, a] if tree.visits[b, node, a] > 0 else mixed
+        low, high = min(low, scores[a]), max(high, scores[a])
+    scale = (rules.c_visit + most) * rules.c_scale / max(high - low, LEAST_SPREAD)
+    for a in range(num_actions):
+        scores[a] = (scores[a] - low) * scale
+    return total, most
+
+
+def best_considered(tree, noise, b, num_visits, scores):
+    """The root's best action among those with `num_visits` visits, given σ(q̄) in scores[A]."""
+    best, best_score = -1, 0.0
+    top = _top_logit(tree, b, 0)
+    for a in range(tree.visits.shape[2]):
+        logit = tree.prior_logits[b, 0, a]
+        if logit == -np.inf or tree.visits[b, 0, a] != num_visits:
+            continue
+        score = max(noise[b, a] + logit - top + scores[a], LEAST_SCORE)
+        if best < 0 or score > best_score:
+            best, best_score = a, score
+    return best
+
+
+def _most_missed(tree, b, node, total, scores):
+    """The action that has fallen farthest behind its share in π'."""
+    num_actions = tree.visits.shape[2]
+    improved_policy(tree, b, node, scores)
+    best, best_score = -1, 0.0
+    for a in range(num_actions):
+        if tree.prior_logits[b, node, a] == -np.inf:
+            continue
+        score = scores[a] - tree.visits[b, node, a] / (1.0 + total)
+        if best < 0 or score > best_score:
+            best, best_score = a, score
+    return best
+
+
+def improved_policy(tree, b, node, scores):
+    """Turn σ(q̄) in scores[A] into π' = softmax(logits + σ(q̄))."""
+    num_actions = tree.visits.shape[2]
+    top = -np.inf
+    for a in range(num_actions):
+        scores[a] += tree.prior_logits[b, node, a]
+        top = max(top, scores[a])
+    norm = 0.0
+    for a in range(num_actions):
+        scores[a] = math.exp(scores[a] - top)
+        norm += scores[a]
+    for a in range(num_actions):
+        scores[a] /= norm
+
+
+def _top_logit(tree, b, node):
+    top = -np.inf
+    for a in range(tree.visits.shape[2]):
+        top = max(top, tree.prior_logits[b, node, a])
+    return top
+
+
+PARTS = (
+    next_action, decide, best_considered, completed_values, improved_policy,
+    _most_missed, _num_legal, _puct, _top_logit,
+)  # fmt: skip
+LOOPS = ()
+
+
+def considered_visits(max_considered: int, num_simulations: int) -> NDArray[np.int32]:
+    """Sequential halving as a table: how often an action has been visited that simulation i may take at the root.
+
+    With m actions considered, ⌈log₂ m⌉ phases get equal shares of the simulations; each phase visits all that are left
+    equally often and leaves the better half, at least two, to the next one.
+
+    Args:
+        max_considered: M ≥ 1, most actions considered at first.
+        num_simulations: n ≥ 1.
+
+    Returns:
+        int32[n, M + 1]; column m is the schedule for m actions, column 0 is not used.
+
+    Source: Karnin et al. (2013), "Almost optimal exploration in multi-armed bandits", as in Danihelka et al. (2022),
+    section 2.
+    """
+    table = np.zeros((num_simulations, max_considered + 1), np.int32)
+    for m in range(1, max_considered + 1):
+        table[:, m] = _halving(m, num_simulations)
+    return table
+
+
+def _halving(num_actions: int, num_simulations: int) -> list[int]:
+    if num_actions == 1:
+        return list(range(num_simulations))
+    num_phases = math.ceil(math.log2(num_actions))
+    schedule: list[int] = []
+    left, visited = num_actions, 0
+    while len(schedule) < num_simulations:
+        for _ in range(max(1, num_simulations // (num_phases * left))):
+            schedule += [visited] * left
+            visited += 1
+        left = max(2, left // 2)
+    return schedule[:num_simulations]

@@ -1,0 +1,149 @@
+"""AlphaGo's choice: which policy should guide a search, and whose outcomes should its value have learned from?
+
+AlphaGo searched best with the *imitated* policy as prior and with the value of the *reinforced* policy (Silver et al.
+2016, Nature 529:484, "Searching with policy and value networks"). One agent a seed and world: D imitates noisy
+demonstrations, a copy of it is reinforced, and two values learn the outcomes of the one and of the other; then all four
+pairs of prior and value search with 1 to 64 simulations on held-out levels, the same ones for all.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agents.agent import AlphaAgent, build_agent
+from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, ValueConfig
+from agents.environments import make_vector, open_stream
+from agents.evaluation import evaluate
+from agents.imitation import imitate
+from agents.learner import reinforce
+from agents.optimum import exact_optimum
+from agents.recorder import record_episodes
+from agents.seeding import derive_seed
+from agents.values import fit_values
+from analysis.cells import Cell, CellContext, Row, cell_function
+from analysis.studies.alphago_report import DECIDED_AT, NUM_SEEDS, NUM_SIMULATIONS, SOURCES, report
+from analysis.studies.question import Question
+from envs.demonstrations import demonstrate
+from envs.registry import make_world
+from envs.rows import World
+from envs.step_buffers import observation_space
+
+PLAY = "alphago.play"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """Sizes of one run; part of every cell's hash.
+
+    Attributes:
+        num_levels: Training levels, and as many held-out ones.
+        num_demonstrations: Episodes of the demonstrator.
+        noise: Share of random actions among the actions that are imitated.
+        imitation_updates: Gradient steps of the imitation.
+        reinforce_steps: Environment steps of the policy gradient after it.
+        num_outcomes: Episodes that each value learns from.
+        value_updates: Gradient steps of each value.
+        num_episodes: Held-out episodes of each evaluation.
+    """
+
+    num_levels: int = 500
+    num_demonstrations: int = 4000
+    noise: float = 0.3
+    imitation_updates: int = 1500
+    reinforce_steps: int = 200_000
+    num_outcomes: int = 10_000
+    value_updates: int = 4000
+    num_episodes: int = 256
+
+
+WORLDS: Mapping[str, Mapping[str, Any]] = {"ValueLab/MultiNeed-v0": {}, "ValueLab/CornerMaze-9x9-v0": {}}
+
+
+@cell_function(PLAY, version=1, seconds=60.0)
+def play_all(context: CellContext) -> list[Row]:
+    """Train the two policies and the two values of one seed, and let every pair search."""
+    config, seed = context.config, context.config["seed"]
+    env_id, setup = config["env_id"], Setup(**config["setup"])
+    options = {**WORLDS[env_id], "num_levels": setup.num_levels}
+    world = make_world(env_id, **options)
+    policies = _policies(world, env_id, setup, options=options, seed=seed)
+    values = {name: _with_values(policies[name], env_id, setup, options=options, seed=seed) for name in SOURCES}
+    rows = []
+    for prior in SOURCES:
+        rows.append({"prior": prior, "value": "none", "n": 0, **_score(policies[prior], "D", env_id, setup, options)})
+    for value in SOURCES:
+        rows.append({"prior": "none", "value": value, "n": 0, **_score(values[value], "V1", env_id, setup, options)})
+    for prior in SOURCES:
+        for value in SOURCES:
+            agent = with_value_of(policies[prior], values[value])
+            for n in NUM_SIMULATIONS:
+                scores = _score(agent, f"search-{n}", env_id, setup, options)
+                rows.append({"prior": prior, "value": value, "n": n, **scores})
+    return rows
+
+
+def _policies(
+    world: World, env_id: str, setup: Setup, *, options: Mapping[str, Any], seed: int
+) -> dict[str, AlphaAgent]:
+    """D after imitation, and after reinforcement."""
+    shown = demonstrate(
+        world, world.levels("train"), num_episodes=setup.num_demonstrations, seed=seed, noise=setup.noise
+    )
+    untrained = build_agent(
+        observation_space(world), world.num_actions, AgentConfig(encoder_sizes=(128, 64)),
+        seed=derive_seed(seed, "alphago", "agent"), sample=shown.observations,
+    )  # fmt: skip
+    imitated, _ = imitate(untrained, shown, ImitationConfig(num_updates=setup.imitation_updates), seed=seed)
+    learning = ReinforceConfig(num_steps=setup.reinforce_steps, num_envs=64, batch_size=1024, learning_rate=3e-4)
+    env = make_vector(env_id, learning.num_envs, options=options)
+    stream = open_stream(env, imitated.spec, seed=seed, name="reinforce")
+    reinforced, _ = reinforce(imitated, stream, learning, discount=world.discount, seed=seed)
+    return {"imitated": imitated, "reinforced": reinforced}
+
+
+def _with_values(policy: AlphaAgent, env_id: str, setup: Setup, *, options: Mapping[str, Any], seed: int) -> AlphaAgent:
+    """The policy with a V that has learned the outcomes of its own play."""
+    played = record_episodes(
+        policy, env_id, num_episodes=setup.num_outcomes, seed=derive_seed(seed, "alphago", "outcomes"), options=options
+    )
+    return fit_values(policy, played, ValueConfig(num_updates=setup.value_updates), seed=seed)[0]
+
+
+def with_value_of(agent: AlphaAgent, donor: AlphaAgent) -> AlphaAgent:
+    """A copy of the agent's D∘E with the donor's V∘E, which must not share an encoder with the donor's D."""
+    if donor.shared:
+        raise ValueError("the donor's V reads D's encoder; train it with value_encoder='scratch'")
+    mixed, given = copy.deepcopy(agent), copy.deepcopy(donor)
+    mixed.value_encoder, mixed.value_head = given.value_encoder, given.value_head
+    mixed.value_discount = donor.value_discount
+    return mixed
+
+
+def _score(agent: AlphaAgent, actor: str, env_id: str, setup: Setup, options: Mapping[str, Any]) -> Row:
+    """The discounted return of an actor on held-out levels, and the exact optimum of the same levels."""
+    played = evaluate(agent, env_id, actor=actor, num_episodes=setup.num_episodes, seed=0, options=options)
+    best = exact_optimum(make_world(env_id, **options), played).discounted
+    return {"discounted_return": float(played.discounted_returns.mean()), "optimum": best}
+
+
+def cells(seeds: Sequence[int], setup: Setup | None = None) -> list[Cell]:
+    """One cell a seed and world."""
+    sizes = dataclasses.asdict(setup or Setup())
+    return [Cell(PLAY, {"env_id": env_id, "seed": seed, "setup": sizes}) for seed in seeds for env_id in WORLDS]
+
+
+QUESTION = Question(
+    name="alphago",
+    asks="Does a search do better with the imitated policy as prior, and with the value of the reinforced policy?",
+    rule=f"discounted return with {DECIDED_AT} simulations on held-out levels, paired by seed: prior imitated minus "
+    "reinforced at V of the reinforced policy, and V of the reinforced minus the imitated policy at the imitated "
+    f"prior; a direction where the 95 % t interval over at least {NUM_SEEDS} seeds excludes 0, in each of two worlds",
+    does_not_show="anything about Go, about other sizes of these networks, or about other amounts of imitation and "
+    "reinforcement: how far the two policies lie apart is set by us",
+    num_seeds=NUM_SEEDS,
+    cells=cells,
+    report=report,
+)
