@@ -134,13 +134,17 @@ def score_of(ratio: float) -> float:
 
 
 def _features(agent: AlphaAgent, phase: Phase, features: Tensor, *, index: Tensor, free: bool) -> Tensor:
-    return agent.value_encoder(phase.inputs[index])[0] if free else features[index]
+    if not free:
+        return features.index_select(0, index)
+    trained: Tensor = agent.value_encoder(phase.inputs.index_select(0, index))[0]
+    return trained
 
 
 def _loss(agent: AlphaAgent, phase: Phase, features: Tensor, *, batch: Tensor, targets: Tensor, free: bool) -> Tensor:
-    estimate = agent.value_head(_features(agent, phase, features, index=batch, free=free), phase.contexts[batch])
-    shares = None if phase.shares is None else phase.shares[batch]
-    told = ValueTargets(total=targets[batch], context=phase.contexts[batch], event_share=shares)
+    contexts = phase.contexts.index_select(0, batch)
+    estimate = agent.value_head(_features(agent, phase, features, index=batch, free=free), contexts)
+    shares = None if phase.shares is None else phase.shares.index_select(0, batch)
+    told = ValueTargets(total=targets.index_select(0, batch), context=contexts, event_share=shares)
     return agent.value_head.credit(estimate, told)
 
 
