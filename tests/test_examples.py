@@ -81,6 +81,11 @@ def test_with_stable_baselines3(tmp_path: Path) -> None:
     assert agent.config.head == "MOE" and agent.shared and facts["env_id"] == "ValueLab/CrossedHistory-v0"
 
 
+def test_search_with_stable_baselines3() -> None:
+    found = main_of("search_with_stable_baselines3")(num_steps=8 * 128, num_episodes=30)
+    assert found[32] > found[0] + 0.1, "a hardly trained prior is far better with the world's own rewards in a tree"
+
+
 def test_an_example_does_not_hide_a_package_that_it_imports() -> None:
     """A script's own folder comes first on its path, so `examples/torch.py` would be imported instead of torch."""
     names = [path.stem for path in EXAMPLES.glob("*.py")]

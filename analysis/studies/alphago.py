@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from agents.agent import AlphaAgent, build_agent
@@ -59,36 +60,46 @@ class Setup:
     num_episodes: int = 256
 
 
-WORLDS: Mapping[str, Mapping[str, Any]] = {"ValueLab/MultiNeed-v0": {}, "ValueLab/CornerMaze-9x9-v0": {}}
+WORLDS = ("ValueLab/MultiNeed-v0", "ValueLab/CornerMaze-9x9-v0")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """One seed in one world."""
+
+    env_id: str
+    setup: Setup
+    seed: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"num_levels": self.setup.num_levels}
+
+    @property
+    def world(self) -> World:
+        return make_world(self.env_id, **self.options)
 
 
 @cell_function(PLAY, version=1, seconds=60.0)
 def play_all(context: CellContext) -> list[Row]:
     """Train the two policies and the two values of one seed, and let every pair search."""
-    config, seed = context.config, context.config["seed"]
-    env_id, setup = config["env_id"], Setup(**config["setup"])
-    options = {**WORLDS[env_id], "num_levels": setup.num_levels}
-    world = make_world(env_id, **options)
-    policies = _policies(world, env_id, setup, options=options, seed=seed)
-    values = {name: _with_values(policies[name], env_id, setup, options=options, seed=seed) for name in SOURCES}
-    rows = []
-    for prior in SOURCES:
-        rows.append({"prior": prior, "value": "none", "n": 0, **_score(policies[prior], "D", env_id, setup, options)})
-    for value in SOURCES:
-        rows.append({"prior": "none", "value": value, "n": 0, **_score(values[value], "V1", env_id, setup, options)})
-    for prior in SOURCES:
-        for value in SOURCES:
-            agent = with_value_of(policies[prior], values[value])
-            for n in NUM_SIMULATIONS:
-                scores = _score(agent, f"search-{n}", env_id, setup, options)
-                rows.append({"prior": prior, "value": value, "n": n, **scores})
+    config = context.config
+    task = _Task(config["env_id"], Setup(**config["setup"]), config["seed"])
+    policies = _policies(task)
+    values = {name: _with_values(policies[name], task) for name in SOURCES}
+    rows = [{"prior": name, "value": "none", "n": 0, **_score(policies[name], "D", task)} for name in SOURCES]
+    rows += [{"prior": "none", "value": name, "n": 0, **_score(values[name], "V1", task)} for name in SOURCES]
+    for prior, value in itertools.product(SOURCES, SOURCES):
+        agent = with_value_of(policies[prior], values[value])
+        rows += [
+            {"prior": prior, "value": value, "n": n, **_score(agent, f"search-{n}", task)} for n in NUM_SIMULATIONS
+        ]
     return rows
 
 
-def _policies(
-    world: World, env_id: str, setup: Setup, *, options: Mapping[str, Any], seed: int
-) -> dict[str, AlphaAgent]:
+def _policies(task: _Task) -> dict[str, AlphaAgent]:
     """D after imitation, and after reinforcement."""
+    setup, world, seed = task.setup, task.world, task.seed
     shown = demonstrate(
         world, world.levels("train"), num_episodes=setup.num_demonstrations, seed=seed, noise=setup.noise
     )
@@ -98,18 +109,19 @@ def _policies(
     )  # fmt: skip
     imitated, _ = imitate(untrained, shown, ImitationConfig(num_updates=setup.imitation_updates), seed=seed)
     learning = ReinforceConfig(num_steps=setup.reinforce_steps, num_envs=64, batch_size=1024, learning_rate=3e-4)
-    env = make_vector(env_id, learning.num_envs, options=options)
+    env = make_vector(task.env_id, learning.num_envs, options=task.options)
     stream = open_stream(env, imitated.spec, seed=seed, name="reinforce")
     reinforced, _ = reinforce(imitated, stream, learning, discount=world.discount, seed=seed)
     return {"imitated": imitated, "reinforced": reinforced}
 
 
-def _with_values(policy: AlphaAgent, env_id: str, setup: Setup, *, options: Mapping[str, Any], seed: int) -> AlphaAgent:
+def _with_values(policy: AlphaAgent, task: _Task) -> AlphaAgent:
     """The policy with a V that has learned the outcomes of its own play."""
     played = record_episodes(
-        policy, env_id, num_episodes=setup.num_outcomes, seed=derive_seed(seed, "alphago", "outcomes"), options=options
-    )
-    return fit_values(policy, played, ValueConfig(num_updates=setup.value_updates), seed=seed)[0]
+        policy, task.env_id, num_episodes=task.setup.num_outcomes, options=task.options,
+        seed=derive_seed(task.seed, "alphago", "outcomes"),
+    )  # fmt: skip
+    return fit_values(policy, played, ValueConfig(num_updates=task.setup.value_updates), seed=task.seed)[0]
 
 
 def with_value_of(agent: AlphaAgent, donor: AlphaAgent) -> AlphaAgent:
@@ -122,10 +134,11 @@ def with_value_of(agent: AlphaAgent, donor: AlphaAgent) -> AlphaAgent:
     return mixed
 
 
-def _score(agent: AlphaAgent, actor: str, env_id: str, setup: Setup, options: Mapping[str, Any]) -> Row:
+def _score(agent: AlphaAgent, actor: str, task: _Task) -> Row:
     """The discounted return of an actor on held-out levels, and the exact optimum of the same levels."""
-    played = evaluate(agent, env_id, actor=actor, num_episodes=setup.num_episodes, seed=0, options=options)
-    best = exact_optimum(make_world(env_id, **options), played).discounted
+    num_episodes = task.setup.num_episodes
+    played = evaluate(agent, task.env_id, actor=actor, num_episodes=num_episodes, seed=0, options=task.options)
+    best = exact_optimum(task.world, played).discounted
     return {"discounted_return": float(played.discounted_returns.mean()), "optimum": best}
 
 
