@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from agents.search.batched import SearchResult
 from agents.search.reading import Edge, edges_of
-from analysis.plots.style import INK, new_figure, set_title
+from analysis.plots.style import FAINT, INK, MUTED, new_figure, set_title
 from envs.errors import UserError
 
 _LARGEST = 620.0
@@ -31,7 +31,7 @@ def draw_tree(
 ) -> Figure:
     """Draw tree `index` from left to right.
 
-    A circle is a node, as large as its visits and coloured by its value; a square is an end. A line is one outcome of
+    A circle is a node, as large as its visits and coloured by its value; a white square is an end. A line is one outcome of
     an action, as wide as its visits, dashed where chance decides; the path of most visits is black.
 
     Args:
@@ -50,8 +50,9 @@ def draw_tree(
     if not edges:
         raise UserError(f"The tree has no node with {min_visits} visits to draw; give a smaller min_visits.")
     places = _places(edges)
-    values = [float(found.tree.value[index, 0])] + [0.0 if edge.terminated else edge.value for edge in edges]
-    scale = Normalize(min(values), max(max(values), min(values) + 1e-9))
+    values = [float(found.tree.value[index, 0])] + [edge.value for edge in edges]
+    shown = [values[0]] + [edge.value for edge in edges if not edge.terminated]
+    scale = Normalize(min(shown), max(max(shown), min(shown) + 1e-9))
     figure = new_figure(8.0, max(3.2, 0.8 + 0.26 * len({place[1] for place in places.values()})))
     axes = figure.subplots()
     total = int(found.tree.visits[index, 0].sum())
@@ -62,7 +63,7 @@ def draw_tree(
     nodes += [(e.child, e.outcome_visits, v, e.terminated) for e, v in zip(edges, values[1:], strict=True)]
     for node, visits, value, ended in nodes:
         size = 24 + _LARGEST * visits / total / 4
-        colour = mpl.colormaps[_COLOURS](scale(value))
+        colour = "white" if ended else mpl.colormaps[_COLOURS](scale(value))
         axes.scatter(*places[node], s=size, color=colour, marker="s" if ended else "o", ec=INK, lw=0.8, zorder=3)
     axes.set_axis_off()
     axes.margins(0.06)
@@ -122,13 +123,13 @@ def _draw_edge(
     action_names: Sequence[str],
 ) -> None:  # fmt: skip
     start, end = places[edge.node], places[edge.child]
-    colour = INK if is_best else "#9a9a9a"
+    colour = INK if is_best else FAINT
     style = "--" if edge.num_outcomes > 1 else "-"
     axes.plot(
         *zip(start, end, strict=True), color=colour, ls=style, lw=0.6 + 3.0 * edge.outcome_visits / total, zorder=1
     )
-    label = action_names[edge.action]
-    label += f" {edge.visits}" if edge.num_outcomes == 1 else f" p={edge.probability:.2g}"
-    label += f" r={edge.reward:+g}" if edge.reward else ""
-    x, y = (0.35 * a + 0.65 * b for a, b in zip(start, end, strict=True))
-    axes.text(x, y, label, fontsize=7, color=colour, ha="center", va="bottom", zorder=2)
+    label = action_names[edge.action] + (f", p {edge.probability:.2g}" if edge.num_outcomes > 1 else "")
+    label += f" ({edge.outcome_visits})" + (f", reward {edge.reward:+g}" if edge.reward else "")
+    x, y = (0.4 * a + 0.6 * b for a, b in zip(start, end, strict=True))
+    box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"}
+    axes.text(x, y, label, fontsize=7, color=INK if is_best else MUTED, ha="center", va="center", zorder=2, bbox=box)
