@@ -22,10 +22,12 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import njit
+from numba.cpython.unsafe.numbers import trailing_zeros
 from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from agents.encoding import ObservationEncoder
 
@@ -87,21 +89,23 @@ def as_matrix(inputs: Inputs) -> Tensor:
 
 
 def first_layer(layer: nn.Linear, inputs: Inputs) -> Tensor:
-    """W x + b, float32[B, D], of rows [B, I]; gradients reach W and b alone where the inputs are active ones."""
+    """relu(W x + b), float32[B, D], of rows [B, I]; gradients reach W and b alone where the inputs are active ones."""
     if isinstance(inputs, Tensor):
-        product: Tensor = layer(inputs)
-        return product
+        return functional.relu_(layer(inputs))
     start = torch.addmv(layer.bias, layer.weight, inputs.base)
-    summed: Tensor = _SumColumns.apply(layer.weight.t().contiguous(), start, inputs)
-    return summed
+    hidden: Tensor = _SumColumns.apply(layer.weight.t().contiguous(), start, inputs)
+    return hidden
 
 
 def sum_columns(weight: Tensor, start: Tensor, inputs: ActiveInputs) -> Tensor:
-    """start + Σ_k v_k weight[i_k], float32[B, D], of weight float32[I, D] and start float32[D], without a gradient."""
+    """relu(start + Σ_k v_k weight[i_k]), float32[B, D], of weight [I, D] and start [D], without a gradient."""
     out = torch.empty(len(inputs), weight.shape[1])
-    entries = (inputs.index.numpy(), inputs.columns, inputs.values, inputs.offsets)
-    _sum_rows(*entries, weight.detach().numpy(), start.detach().numpy(), out.numpy())
+    _sum_rows(_entries(inputs), weight.detach().numpy(), start.detach().numpy(), out.numpy())
     return out
+
+
+def _entries(inputs: ActiveInputs) -> tuple[NDArray[Any], ...]:
+    return inputs.index.numpy(), inputs.columns, inputs.values, inputs.offsets
 
 
 class _SumColumns(torch.autograd.Function):
@@ -109,16 +113,18 @@ class _SumColumns(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, start: Tensor, inputs: ActiveInputs) -> Tensor:
-        ctx.inputs, ctx.shape = inputs, weight.shape
-        return sum_columns(weight, start, inputs)
+        ctx.inputs, hidden = inputs, sum_columns(weight, start, inputs)
+        ctx.save_for_backward(weight, hidden)
+        return hidden
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        inputs, gradient = ctx.inputs, gradients[0].contiguous()
-        to_weight = torch.zeros(ctx.shape)
-        entries = (inputs.index.numpy(), inputs.columns, inputs.values, inputs.offsets)
-        _spread_rows(*entries, gradient.numpy(), to_weight.numpy())
-        return to_weight, gradient.sum(0), None
+        weight, hidden = ctx.saved_tensors
+        to_weight, to_start = torch.zeros_like(weight), weight.new_zeros(weight.shape[1])
+        reached = np.empty(weight.shape[1], np.float32)
+        outputs = (reached, to_start.numpy(), to_weight.numpy())
+        _spread_rows(_entries(ctx.inputs), gradients[0].contiguous().numpy(), hidden.detach().numpy(), outputs)
+        return to_weight, to_start, None
 
 
 class ActiveFinder:
@@ -131,17 +137,15 @@ class ActiveFinder:
         """Take the description and the centre of the inputs."""
         self.spec = encoder.spec
         grid, *flat = self.spec.leaves
-        centre = encoder.centre.detach().cpu()
-        nearest = torch.round(centre)
-        self.applies = not any(leaf.groups for leaf in self.spec.leaves) and grid.grid is not None
-        self.applies = self.applies and not grid.channels_last and all(leaf.grid is None for leaf in flat)
-        self.applies = self.applies and encoder.centre.device.type == "cpu"
-        self.base = nearest - centre
-        split = grid.num_columns
-        self._grid, self._flat = grid, tuple(flat)
-        self._planes = np.clip(nearest[:split].numpy(), 0, 255).astype(np.uint8)
-        self.base[:split] = torch.from_numpy(self._planes).float() - centre[:split]
-        self._numbers = nearest[split:].numpy()
+        self._grid, self._flat, split = grid, tuple(flat), grid.num_columns
+        is_plain = not any(leaf.groups for leaf in self.spec.leaves) and len(grid.shape) == 3 and grid.grid is not None
+        is_plain = is_plain and not grid.channels_last and all(leaf.grid is None for leaf in flat)
+        self.applies = is_plain and encoder.centre.device.type == "cpu"
+        centre = encoder.centre.cpu().numpy()
+        nearest = np.rint(centre)
+        np.clip(nearest[:split], 0, 255, out=nearest[:split])
+        self.base = torch.from_numpy(nearest - centre)
+        self._planes, self._numbers = nearest[:split].astype(np.uint8), nearest[split:]
 
     def __call__(self, observations: Any) -> ActiveInputs | None:
         """The observations [..., ...] as active inputs; None where they are no such bytes, or too many differ."""
@@ -199,7 +203,7 @@ def _find_entries(planes: Any, numbers: Any, out: Any) -> int:
     """Write the entries of every row; returns their number, or −1 where they may not find room.
 
     `planes` is (uint8[Q·L], the base's uint8[L]), `numbers` is (float32[Q, F], the base's float32[F]), `out` is
-    (offsets, columns, values). Bytes are compared eight at a time.
+    (offsets, columns, values). Bytes are compared eight at a time, the lowest byte of a word being the first.
     """
     (shown, base), (flat, flat_base), (offsets, columns, values) = planes, numbers, out
     size, count = base.size, 0
@@ -209,13 +213,20 @@ def _find_entries(planes: Any, numbers: Any, out: Any) -> int:
         if count + size + flat_base.size > columns.size:
             return -1
         first = q * size
-        for start in range(0, size, 8):
-            if start == whole or _word(shown, first + start) != _word(base, start):
-                for i in range(start, min(start + 8, size)):
-                    if shown[first + i] != base[i]:
-                        columns[count] = i
-                        values[count] = np.float32(shown[first + i]) - np.float32(base[i])
-                        count += 1
+        for start in range(0, whole, 8):
+            left = _word(shown, first + start) ^ _word(base, start)
+            while left != 0:
+                bits = trailing_zeros(left) & np.uint64(56)
+                i = start + np.int64(bits >> np.uint64(3))
+                columns[count] = i
+                values[count] = np.float32(shown[first + i]) - np.float32(base[i])
+                count += 1
+                left &= ~(np.uint64(255) << bits)
+        for i in range(whole, size):
+            if shown[first + i] != base[i]:
+                columns[count] = i
+                values[count] = np.float32(shown[first + i]) - np.float32(base[i])
+                count += 1
         for i in range(flat_base.size):
             if flat[q, i] != flat_base[i]:
                 columns[count] = size + i
@@ -226,7 +237,8 @@ def _find_entries(planes: Any, numbers: Any, out: Any) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _sum_rows(index: Any, columns: Any, values: Any, offsets: Any, weight: Any, start: Any, out: Any) -> None:
+def _sum_rows(entries: Any, weight: Any, start: Any, out: Any) -> None:
+    index, columns, values, offsets = entries
     for b in range(index.size):
         for d in range(start.size):
             out[b, d] = start[d]
@@ -234,12 +246,20 @@ def _sum_rows(index: Any, columns: Any, values: Any, offsets: Any, weight: Any, 
             column, value = columns[k], values[k]
             for d in range(start.size):
                 out[b, d] += value * weight[column, d]
+        for d in range(start.size):
+            if out[b, d] < 0.0:  # NaN stays what it is.
+                out[b, d] = 0.0
 
 
 @njit(cache=True, nogil=True)
-def _spread_rows(index: Any, columns: Any, values: Any, offsets: Any, gradient: Any, to_weight: Any) -> None:
+def _spread_rows(entries: Any, gradient: Any, hidden: Any, outputs: Any) -> None:
+    """Add to the gradients of start and weight what reaches them through the units that are above 0."""
+    (index, columns, values, offsets), (reached, to_start, to_weight) = entries, outputs
     for b in range(index.size):
+        for d in range(reached.size):
+            reached[d] = gradient[b, d] if hidden[b, d] > 0.0 else np.float32(0.0)
+            to_start[d] += reached[d]
         for k in range(offsets[index[b]], offsets[index[b] + 1]):
             column, value = columns[k], values[k]
-            for d in range(gradient.shape[1]):
-                to_weight[column, d] += value * gradient[b, d]
+            for d in range(reached.size):
+                to_weight[column, d] += value * reached[d]

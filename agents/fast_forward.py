@@ -82,7 +82,7 @@ class FastForward:
             output = self.agent.policy(encoded := self.agent.encode(shown))
             own = output.features if self.agent.shared else self.agent.features_of_value(encoded)[0]
             return output.features, own
-        hidden = functional.relu_(sum_columns(self._weight, self._start, inputs))
+        hidden = sum_columns(self._weight, self._start, inputs)
         parts = torch.split(hidden, self._widths, dim=1)
         found = [_through(layers, part) for layers, part in zip(self._others, parts, strict=True)]
         return found[0], found[-1]

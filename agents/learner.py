@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from agents.actors import PolicyActor
 from agents.agent import AlphaAgent
 from agents.config import ReinforceConfig
-from agents.losses import clipped_policy_loss, entropy, log_probability, reinforce_loss, standardise
+from agents.losses import standardise
 from agents.networks import Encoder
 from agents.optimization import FlatAdam, annealed
+from agents.policy_terms import policy_terms
 from agents.rollout import Rollout, collect
 from agents.samples import Samples, minibatch_rows, prepare
 from agents.seeding import torch_generator
@@ -77,7 +78,7 @@ def reinforce(
     gamma = discount if config.discount is None else config.discount
     agent.value_discount = gamma if config.share_value else agent.value_discount
     optimizer = FlatAdam(_trained(agent, config), max_grad_norm=config.max_grad_norm)
-    actor = PolicyActor(agent, seed=seed, active_inputs=config.active_inputs)
+    actor = PolicyActor(agent, seed=seed, active_inputs=config.fast_kernels)
     tracker = _ReturnTracker(stream.num_envs)
     generator = torch_generator(seed, "reinforce", "minibatches")
     num_updates = -(-config.num_steps // (stream.num_envs * config.rollout_length))
@@ -145,15 +146,12 @@ def _update(
 ) -> dict[str, float]:
     """One gradient step on some rows (or, for encoders with memory, on all rows of some envs)."""
     features, rows = _features(agent.policy_encoder, samples, chosen, memory=samples.memory)
-    logits = agent.policy_head(features)
-    log_probs, old_log_probs = log_probability(logits, samples.actions[rows]), samples.old_log_probs[rows]
     gains = samples.advantages[rows]
-    gains = standardise(gains) if config.normalize_advantage else gains
-    if config.objective == "reinforce":
-        policy_loss = reinforce_loss(log_probs, advantages=gains)
-    else:
-        policy_loss = clipped_policy_loss(log_probs, old_log_probs, advantages=gains, clip=config.clip)
-    spread = entropy(logits).mean()
+    policy_loss, spread, divergence = policy_terms(
+        agent.policy_head(features), samples.actions[rows], samples.old_log_probs[rows],
+        advantages=standardise(gains) if config.normalize_advantage else gains,
+        clip=None if config.objective == "reinforce" else config.clip, fused=config.fast_kernels,
+    )  # fmt: skip
     seen = features.detach() if only_baseline else features
     if config.share_value:
         baseline_loss = _value_loss(agent, samples, chosen, features=seen if agent.shared else None)
@@ -163,10 +161,9 @@ def _update(
     if not only_baseline:
         loss = loss + policy_loss - config.entropy_weight * spread
     _, norm = optimizer.step(loss, learning_rate=learning_rate, site="reinforce")
-    log_ratio = (log_probs - old_log_probs).detach()
     return {
         "policy_loss": policy_loss.item(), "baseline_loss": baseline_loss.item(), "entropy": spread.item(),
-        "gradient_norm": norm, "approx_kl": (log_ratio.exp() - 1.0 - log_ratio).mean().item(),
+        "gradient_norm": norm, "approx_kl": divergence.item(),
     }  # fmt: skip
 
 

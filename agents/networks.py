@@ -183,7 +183,7 @@ class Dense(nn.Module):
     def forward(self, inputs: Inputs) -> Tensor:
         """Map [B, I] to [B, sizes[-1]]."""
         first, *others = (layer for layer in self.layers if isinstance(layer, nn.Linear))
-        hidden = functional.relu_(first_layer(first, inputs))
+        hidden = first_layer(first, inputs)
         for layer in others:
             hidden = functional.relu_(layer(hidden))
         return hidden

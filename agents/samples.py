@@ -69,17 +69,17 @@ def prepare(
     Args:
         agent: encodes, and estimates the baseline.
         rollout: what was experienced.
-        config: `objective`, `trace_lambda`, `share_value` and `active_inputs` are read.
+        config: `objective`, `trace_lambda`, `share_value` and `fast_kernels` are read.
         discount: γ.
         value_memory: float32[N, M] of V's encoder before the first step, where V is the baseline and has a memory.
 
     Returns:
         The samples, and the value encoder's memory before the next rollout.
     """
-    inputs, device = agent.encode(rollout.observations, active=config.active_inputs).inputs, agent.device
+    inputs, device = agent.encode(rollout.observations, active=config.fast_kernels).inputs, agent.device
     finals = inputs[0, :0]
     if len(rollout.final_step):
-        finals = agent.encode(rollout.final_observations, active=config.active_inputs).inputs
+        finals = agent.encode(rollout.final_observations, active=config.fast_kernels).inputs
     trace = 1.0 if config.objective == "reinforce" else config.trace_lambda
     starts = torch.from_numpy(rollout.starts).to(device)
     memory = value_memory if config.share_value else rollout.memory

@@ -77,8 +77,8 @@ class ReinforceConfig:
         normalize_advantage: advantages get mean 0 and deviation 1 in each minibatch.
         share_value: V itself is the baseline; otherwise D has a baseline head of its own.
         train_encoder: False leaves E as it is.
-        active_inputs: the first layer adds up the inputs that differ from a base row, where few do, in place of whole
-            products (`agents.active_inputs`): the same up to rounding, sooner.
+        fast_kernels: on the CPU, the first layer adds up the inputs that differ from a base row, where few do, and one
+            kernel makes the policy loss (`agents.active_inputs`, `agents.policy_terms`): the same up to rounding, sooner.
     """
 
     objective: Objective = "clipped"
@@ -98,7 +98,7 @@ class ReinforceConfig:
     normalize_advantage: bool = True
     share_value: bool = False
     train_encoder: bool = True
-    active_inputs: bool = True
+    fast_kernels: bool = True
 
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""

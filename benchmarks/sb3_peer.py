@@ -24,7 +24,6 @@ class GridVecEnv(VecEnv):
 
     Attributes:
         reward_sum: of all steps so far.
-        num_ends: episodes that ended so far.
     """
 
     def __init__(self, world: World, num_envs: int) -> None:
@@ -32,7 +31,7 @@ class GridVecEnv(VecEnv):
         self.env = GridVectorEnv(world, num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
         self.buffers = StepBuffers.empty(world, num_envs)
         self.width = world.background.size + len(world.vector_names)
-        self.reward_sum, self.num_ends = 0.0, 0
+        self.reward_sum = 0.0
         super().__init__(num_envs, spaces.Box(0, 1, (self.width,), np.uint8), spaces.Discrete(world.num_actions))
         self.no_infos: list[dict[str, Any]] = [{} for _ in range(num_envs)]
 
@@ -54,7 +53,6 @@ class GridVecEnv(VecEnv):
             for k in np.flatnonzero(ended):
                 infos[k] = {"terminal_observation": last[k], "TimeLimit.truncated": bool(out.truncated[k])}
         self.reward_sum += float(out.reward.sum())
-        self.num_ends += int(ended.sum())
         return flat_bytes({"planes": out.planes, "vector": out.vector}), out.reward.copy(), ended, infos
 
     def close(self) -> None:

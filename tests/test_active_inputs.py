@@ -135,7 +135,7 @@ def test_they_are_indexed_as_the_tensor_that_they_stand_for() -> None:
         assert ours.shape == tensor.shape and len(ours) == len(tensor)
         torch.testing.assert_close(as_matrix(ours), tensor)
     layer = torch.nn.Linear(whole.shape[-1], 8)
-    torch.testing.assert_close(first_layer(layer, inputs[2]), layer(whole[2]))
+    torch.testing.assert_close(first_layer(layer, inputs[2]), layer(whole[2]).relu())
 
 
 def test_other_observations_are_taken_whole() -> None:
@@ -166,7 +166,7 @@ def test_a_policy_gradient_learns_the_same_with_and_without(encoder: str) -> Non
     for active in (True, False):
         agent, env = make_agent(world, encoder=encoder), make_vector("ValueLab/MultiNeed-v0", 8, options=options)
         stream = open_stream(env, agent.spec, seed=0, name="reinforce")
-        chosen = dataclasses.replace(config, active_inputs=active)
+        chosen = dataclasses.replace(config, fast_kernels=active)
         records.append(reinforce(agent, stream, chosen, discount=0.95, seed=0)[1])
     for ours, whole in zip(*records, strict=True):
         assert ours == pytest.approx(whole, rel=1e-3, abs=1e-4)

@@ -180,7 +180,7 @@ def test_plain_outcomes_reach_the_end_of_the_episode_whatever_the_trace() -> Non
             ahead = rollout.rewards[t, env] + 0.95 * ahead
             expected[t, env] = ahead
     known = ~np.isnan(expected) & rollout.valid
-    assert known.mean() > 0.5
+    assert known.mean() > 0.2
     np.testing.assert_allclose(outcomes[0].numpy()[known], expected[known], atol=1e-5)
 
 
