@@ -20,15 +20,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from llvmlite import ir
-from numba import njit
-from numba.cpython.unsafe.numbers import trailing_zeros
-from numba.core import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from agents.column_kernels import find_entries, spread_rows, sum_rows
 from agents.encoding import ObservationEncoder
 
 MAX_SHARE = 0.125
@@ -93,14 +89,14 @@ def first_layer(layer: nn.Linear, inputs: Inputs) -> Tensor:
     if isinstance(inputs, Tensor):
         return functional.relu_(layer(inputs))
     start = torch.addmv(layer.bias, layer.weight, inputs.base)
-    hidden: Tensor = _SumColumns.apply(layer.weight.t().contiguous(), start, inputs)
+    hidden: Tensor = _SumColumns.apply(layer.weight.t().contiguous(), start, inputs)  # type: ignore[no-untyped-call]
     return hidden
 
 
 def sum_columns(weight: Tensor, start: Tensor, inputs: ActiveInputs) -> Tensor:
     """relu(start + Σ_k v_k weight[i_k]), float32[B, D], of weight [I, D] and start [D], without a gradient."""
     out = torch.empty(len(inputs), weight.shape[1])
-    _sum_rows(_entries(inputs), weight.detach().numpy(), start.detach().numpy(), out.numpy())
+    sum_rows(_entries(inputs), weight.detach().numpy(), start.detach().numpy(), out.numpy())
     return out
 
 
@@ -112,7 +108,8 @@ class _SumColumns(torch.autograd.Function):
     """`sum_columns` with a gradient to weight and start."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, start: Tensor, inputs: ActiveInputs) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, *rest: Any) -> Tensor:
+        start, inputs = rest
         ctx.inputs, hidden = inputs, sum_columns(weight, start, inputs)
         ctx.save_for_backward(weight, hidden)
         return hidden
@@ -123,7 +120,7 @@ class _SumColumns(torch.autograd.Function):
         to_weight, to_start = torch.zeros_like(weight), weight.new_zeros(weight.shape[1])
         reached = np.empty(weight.shape[1], np.float32)
         outputs = (reached, to_start.numpy(), to_weight.numpy())
-        _spread_rows(_entries(ctx.inputs), gradients[0].contiguous().numpy(), hidden.detach().numpy(), outputs)
+        spread_rows(_entries(ctx.inputs), gradients[0].contiguous().numpy(), hidden.detach().numpy(), outputs)
         return to_weight, to_start, None
 
 
@@ -177,89 +174,8 @@ class ActiveFinder:
         room = int(MAX_SHARE * len(self.base) * len(numbers)) + len(self.base)
         columns, values = np.empty(room, np.int32), np.empty(room, np.float32)
         offsets = np.empty(len(numbers) + 1, np.int64)
-        count = _find_entries((planes, self._planes), (numbers, self._numbers), (offsets, columns, values))
+        count = find_entries((planes, self._planes), (numbers, self._numbers), (offsets, columns, values))
         if count < 0:
             return None
         index = torch.arange(len(numbers)).reshape(lead)
         return ActiveInputs(self.base, columns[:count], values[:count], offsets, index)
-
-
-def _generate_word(typing_context: Any, array: Any, place: Any) -> Any:
-    """Read eight bytes from a place that need not be a multiple of eight; numba itself reads aligned numbers only."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        start = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(64).as_pointer())
-        return builder.load(start, align=1, typ=ir.IntType(64))
-
-    return types.uint64(array, types.intp), generate
-
-
-_word: Any = intrinsic(_generate_word)
-
-
-@njit(cache=True, nogil=True)
-def _find_entries(planes: Any, numbers: Any, out: Any) -> int:
-    """Write the entries of every row; returns their number, or −1 where they may not find room.
-
-    `planes` is (uint8[Q·L], the base's uint8[L]), `numbers` is (float32[Q, F], the base's float32[F]), `out` is
-    (offsets, columns, values). Bytes are compared eight at a time, the lowest byte of a word being the first.
-    """
-    (shown, base), (flat, flat_base), (offsets, columns, values) = planes, numbers, out
-    size, count = base.size, 0
-    whole = size - size % 8
-    for q in range(flat.shape[0]):
-        offsets[q] = count
-        if count + size + flat_base.size > columns.size:
-            return -1
-        first = q * size
-        for start in range(0, whole, 8):
-            left = _word(shown, first + start) ^ _word(base, start)
-            while left != 0:
-                bits = trailing_zeros(left) & np.uint64(56)
-                i = start + np.int64(bits >> np.uint64(3))
-                columns[count] = i
-                values[count] = np.float32(shown[first + i]) - np.float32(base[i])
-                count += 1
-                left &= ~(np.uint64(255) << bits)
-        for i in range(whole, size):
-            if shown[first + i] != base[i]:
-                columns[count] = i
-                values[count] = np.float32(shown[first + i]) - np.float32(base[i])
-                count += 1
-        for i in range(flat_base.size):
-            if flat[q, i] != flat_base[i]:
-                columns[count] = size + i
-                values[count] = flat[q, i] - flat_base[i]
-                count += 1
-    offsets[flat.shape[0]] = count
-    return count
-
-
-@njit(cache=True, nogil=True)
-def _sum_rows(entries: Any, weight: Any, start: Any, out: Any) -> None:
-    index, columns, values, offsets = entries
-    for b in range(index.size):
-        for d in range(start.size):
-            out[b, d] = start[d]
-        for k in range(offsets[index[b]], offsets[index[b] + 1]):
-            column, value = columns[k], values[k]
-            for d in range(start.size):
-                out[b, d] += value * weight[column, d]
-        for d in range(start.size):
-            if out[b, d] < 0.0:  # NaN stays what it is.
-                out[b, d] = 0.0
-
-
-@njit(cache=True, nogil=True)
-def _spread_rows(entries: Any, gradient: Any, hidden: Any, outputs: Any) -> None:
-    """Add to the gradients of start and weight what reaches them through the units that are above 0."""
-    (index, columns, values, offsets), (reached, to_start, to_weight) = entries, outputs
-    for b in range(index.size):
-        for d in range(reached.size):
-            reached[d] = gradient[b, d] if hidden[b, d] > 0.0 else np.float32(0.0)
-            to_start[d] += reached[d]
-        for k in range(offsets[index[b]], offsets[index[b] + 1]):
-            column, value = columns[k], values[k]
-            for d in range(reached.size):
-                to_weight[column, d] += value * reached[d]

@@ -6,6 +6,7 @@ Shape key: B batch, P planes, H height, W width, F flat numbers, A actions, D fe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,20 +69,22 @@ class FastForward:
         Returns:
             logits float32[B, A] and values float32[B].
         """
-        shown = {"planes": planes} if vector is None or vector.shape[1] == 0 else {"planes": planes, "vector": vector}
+        shown: dict[str, Any] = {"planes": planes}
+        if vector is not None and vector.shape[1] > 0:
+            shown["vector"] = vector
         policy_features, value_features = self._features(shown)
         known = None if context is None else torch.from_numpy(context).to(self.agent.device)
         logits = self.agent.policy_head(policy_features)
         values = self.agent.value_head(value_features, known).value
         return logits.cpu().numpy(), values.cpu().numpy()
 
-    def _features(self, shown: dict[str, NDArray[np.uint8] | NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    def _features(self, shown: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """The features [B, D] that D reads, and those that V reads."""
         inputs = self._finder(shown) if self.is_fast else None
         if inputs is None:
-            output = self.agent.policy(encoded := self.agent.encode(shown))
-            own = output.features if self.agent.shared else self.agent.features_of_value(encoded)[0]
-            return output.features, own
+            encoded = self.agent.encode(shown)
+            features = self.agent.policy(encoded).features
+            return features, features if self.agent.shared else self.agent.features_of_value(encoded)[0]
         hidden = sum_columns(self._weight, self._start, inputs)
         parts = torch.split(hidden, self._widths, dim=1)
         found = [_through(layers, part) for layers, part in zip(self._others, parts, strict=True)]

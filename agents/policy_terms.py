@@ -42,7 +42,7 @@ def policy_terms(
     The divergence is the mean of (ρ − 1) − log ρ (Schulman 2020, "Approximating KL divergence"), without a gradient.
     """
     if fused and logits.device.type == "cpu":
-        terms: Terms = _FusedTerms.apply(logits, actions, old_log_probs, advantages, clip)
+        terms: Terms = _FusedTerms.apply(logits, actions, old_log_probs, advantages, clip)  # type: ignore[no-untyped-call]
         return terms
     log_probs = log_probability(logits, actions)
     if clip is None:

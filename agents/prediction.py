@@ -1,15 +1,15 @@
-"""Prediction of the next observation, a self-supervised task beside imitation: what E must know of how the world moves.
+"""Prediction of the next observation, a self-supervised task beside imitation: E must know how the world moves.
 
     x̂_{t+1} = U relu(W φ(o_t) + w_{a_t}) + u,    error = mean_t |x̂_{t+1} − x_{t+1}|² / (mean_t |x_{t+1} − x̄|²),
 
 φ being E's features, x the canonical inputs, and x̄ the mean next inputs. The error is 1 for a prediction of the mean
 and 0 for a perfect one; copying, x̂_{t+1} = x_t, has an error of its own to be compared with.
 
-W, w, U and u exist while the stage runs: they belong to no agent and to no checkpoint, and only E keeps what it learned.
+W, w, U and u exist while the stage runs: they belong to no agent and no checkpoint, and only E keeps what it learned.
 
-Source: an action-conditional prediction of observations, as Oh et al. (2015), arXiv 1507.08750, here as a loss on shared
-features beside the main one (Jaderberg et al. 2017, arXiv 1611.05397, for auxiliary losses). It does not show that D or V
-use what E learned by it.
+Source: an action-conditional prediction of observations, as Oh et al. (2015), arXiv 1507.08750, here as a loss on
+shared features beside the main one, as the auxiliary losses of Jaderberg et al. (2017), arXiv 1611.05397. It does not
+show that D or V use what E learned by it.
 
 Shape key: n steps, b steps in a minibatch, D features, A actions, I input width.
 """
@@ -67,7 +67,8 @@ class NextObservation(nn.Module):
         """The error of the predictions at steps int64[b], a scalar with its graph."""
         predicted = self(features, self._actions.index_select(0, steps))
         actual = self._data.inputs.rows(self._next.index_select(0, steps))
-        return (predicted - actual).square().sum(1).mean() / self._scale
+        error: Tensor = (predicted - actual).square().sum(1).mean() / self._scale
+        return error
 
     @torch.no_grad()
     def measure(self, agent: AlphaAgent, episodes: Indices) -> dict[str, float]:

@@ -58,8 +58,8 @@ class ReinforceConfig:
     """Policy gradient, `agents.learner.reinforce`.
 
     Attributes:
-        objective: ``clipped`` (Schulman et al. 2017, arXiv 1707.06347) with λ-returns, or ``reinforce`` (Williams 1992),
-            AlphaGo's: one step a rollout on outcomes less the baseline. The latter reads none of num_epochs,
+        objective: ``clipped`` (Schulman et al. 2017, arXiv 1707.06347) with λ-returns, or ``reinforce`` (Williams
+            1992), AlphaGo's: one step a rollout on outcomes less the baseline. The latter reads none of num_epochs,
             batch_size, trace_lambda (λ is 1) and clip; AlphaGo's has entropy_weight 0 and normalize_advantage False.
         num_steps: environment steps in all.
         num_envs: environments stepped together.
@@ -77,8 +77,9 @@ class ReinforceConfig:
         normalize_advantage: advantages get mean 0 and deviation 1 in each minibatch.
         share_value: V itself is the baseline; otherwise D has a baseline head of its own.
         train_encoder: False leaves E as it is.
-        fast_kernels: on the CPU, the first layer adds up the inputs that differ from a base row, where few do, and one
-            kernel makes the policy loss (`agents.active_inputs`, `agents.policy_terms`): the same up to rounding, sooner.
+        fast_kernels: on the CPU, the first layer adds up the inputs that differ from a base row, where few do, and
+            one kernel makes the policy loss: the same up to rounding, sooner (`agents.active_inputs`,
+            `agents.policy_terms`).
     """
 
     objective: Objective = "clipped"

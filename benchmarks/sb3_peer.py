@@ -1,4 +1,4 @@
-"""Stable-Baselines3's PPO on our worlds: the one adapter that all its variants use, and a trunk as features extractor."""
+"""Stable-Baselines3's PPO on our worlds: the adapter of all its variants, and a trunk as features extractor."""
 
 from __future__ import annotations
 
