@@ -22,7 +22,8 @@ from numba.extending import intrinsic
 def _generate_word(typing_context, array, place):
     """Read eight bytes from a place that need not be a multiple of eight; numba itself reads aligned numbers only."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context, builder, *typed):
+        signature, arguments = typed
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         start = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(64).as_pointer())
         return builder.load(start, align=1, typ=ir.IntType(64))
@@ -53,9 +54,9 @@ def find_entries(planes, numbers, out):
             left = _word(shown, first + start) ^ _word(base, start)
             while left != 0:
                 bits = _trailing_zeros(left) & np.uint64(56)
-                i = start + np.int64(bits >> np.uint64(3))
-                columns[count] = i
-                values[count] = np.float32(shown[first + i]) - np.float32(base[i])
+                place = start + np.int64(bits >> np.uint64(3))
+                columns[count] = place
+                values[count] = np.float32(shown[first + place]) - np.float32(base[place])
                 count += 1
                 left &= ~(np.uint64(255) << bits)
         for i in range(whole, size):

@@ -71,7 +71,7 @@ def imitate(
     numbers = torch.from_numpy(steps).to(agent.device)
     encoder = agent.policy_encoder if config.train_encoder else None
     encoded = encoded if encoder is not None else frozen_features(agent.policy_encoder, encoded)
-    predictor = _predictor(agent, every, data.actions, config, seed=seed)
+    predictor = _predictor(agent, every, config, played=data.actions, seed=seed)
     modules = [module for module in (encoder, agent.policy_head, predictor) if module is not None]
     optimizer = FlatAdam((p for m in modules for p in m.parameters()), max_grad_norm=config.max_grad_norm)
     batches = minibatches(
@@ -103,7 +103,7 @@ def imitate(
 
 
 def _predictor(
-    agent: AlphaAgent, data: EncodedEpisodes, played: Indices, config: ImitationConfig, *, seed: int
+    agent: AlphaAgent, data: EncodedEpisodes, config: ImitationConfig, *, played: Indices, seed: int
 ) -> NextObservation | None:
     """The predictor of the next observation where the settings ask for one; the played actions led to it."""
     if config.prediction_weight == 0.0:

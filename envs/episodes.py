@@ -62,8 +62,7 @@ class Episodes:
         rows: int16[n, R], state before each action, or None.
         final_rows: int16[E, R], or None.
         final_contexts: int64[E], or None.
-        labels: int64[n], what should have been done in place of each action, or None where the actions are to be
-            imitated themselves.
+        labels: int64[n], what should have been done in place of each action, or None where that is not said.
     """
 
     observations: Arrays
