@@ -6,7 +6,9 @@ numbers nearest to it, and i_k the columns where an observation differs from m, 
     x = (m − c) + Σ_k v_k e_{i_k},    W x + b = (W (m − c) + b) + Σ_k v_k W[:, i_k].
 
 Values and gradients are those of the full product up to the order of summation, whatever m is; one that is close to all
-rows makes the sums short. The order is that of the rows and their columns, so equal inputs give equal bits.
+rows makes the sums short. The order is that of the rows and their columns, so equal inputs give equal bits. It pays for
+batches of a thousand rows and more, and for weights that stay; in minibatches of 256 recorded steps the product that
+`agents.input_table` makes is as fast.
 
 Shape key: Q rows of a table, I input width, L bytes of the planes, F flat numbers, E entries, B batch, D features.
 """

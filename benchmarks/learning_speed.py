@@ -1,6 +1,6 @@
 """How fast the policy gradient learns: env steps per second beside Stable-Baselines3's PPO, and time to a good policy.
 
-Run: python benchmarks/learning_speed.py [--envs 1024] [--rollouts 12]
+Run: python benchmarks/learning_speed.py [--envs 1024] [--rollouts 12] [--worlds MultiNeed]
 
 Steps per second: 9 x 9 worlds, 1024 envs x 16 steps, minibatches of 4096, four epochs, one trunk of 2 x 64 for policy
 and baseline; Stable-Baselines3 gets the same trunk as its features extractor, the same observations (through one
@@ -246,12 +246,14 @@ def main() -> None:
     parser.add_argument("--rollouts", type=int, default=12, help="in each turn of each learner")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=5, help="of the empty room")
+    parser.add_argument("--worlds", nargs="+", default=list(RATIO_BARS), choices=list(RATIO_BARS))
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement of the machine")
     options = parser.parse_args()
     torch.set_num_threads(1)
     missed = room_times(options.seeds)
-    machine = measure_machine(1.0)
+    machine = measure_machine(options.seconds)
     print(machine)
-    for name in RATIO_BARS:
+    for name in options.worlds:
         missed += compare_rates(name, options, bar=RATE_BAR * machine.scale)
     if missed and options.envs >= 1024:
         raise SystemExit("bars missed: " + "; ".join(missed))

@@ -97,7 +97,7 @@ def test_the_next_observation_can_be_predicted_where_it_follows_and_not_where_it
     """Planted: the world is deterministic, so features and action say what comes. Null: successors of other steps."""
     order = np.arange(episodes.num_steps)
     shuffled = np.random.default_rng(0).permutation(order)
-    settings = dataclasses.replace(SETTINGS, num_updates=1000, prediction_weight=1.0)
+    settings = dataclasses.replace(SETTINGS, num_updates=400, prediction_weight=1.0)
     errors = {}
     for name, steps in (("planted", order), ("null", shuffled)):
         _, record = imitate(make_agent(), single_steps(episodes, steps), settings, seed=0)
