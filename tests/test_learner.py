@@ -156,13 +156,14 @@ def test_one_step_on_a_bandit_follows_the_sampled_gradient() -> None:
     assert len(record) == 1
     again = open_stream(SyncVectorEnv([Bandit] * 64), agent.spec, seed=0, name="x")
     rollout = collect(again, PolicyActor(agent, seed=0), num_steps=8)
-    features = agent.policy(rollout.observations["observation"][0]).features
-    outcome = rollout.rewards - agent.baseline_head(features).detach().numpy()[0]
+    baseline = agent.baseline_head(agent.policy(rollout.observations["observation"][0]).features)
+    outcome = rollout.rewards - float(baseline[0])
     taken = np.eye(4)[rollout.actions]
     gradient = ((outcome[:, :, None] * (taken - 0.25))[rollout.valid]).mean(axis=0)
     step = (trained.policy_head.bias - agent.policy_head.bias).detach().numpy()
     np.testing.assert_allclose(step, 0.01 * np.sign(gradient), rtol=1e-3)
     assert step.argmax() == 1
+    assert record[0]["policy_loss"] == pytest.approx(-np.log(0.25) * outcome[rollout.valid].mean(), rel=1e-4)
 
 
 def test_plain_outcomes_reach_the_end_of_the_episode_whatever_the_trace() -> None:
