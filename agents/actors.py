@@ -41,7 +41,14 @@ class PolicyActor:
     """
 
     def __init__(
-        self, agent: AlphaAgent, *, seed: int, greedy: bool = False, uniform_share: float = 0.0, first_env: int = 0
+        self,
+        agent: AlphaAgent,
+        *,
+        seed: int,
+        greedy: bool = False,
+        uniform_share: float = 0.0,
+        first_env: int = 0,
+        active_inputs: bool = False,
     ) -> None:
         """Take an agent that will not change while this actor plays, or that changes between rollouts.
 
@@ -51,8 +58,10 @@ class PolicyActor:
             greedy: take the most probable action instead of sampling.
             uniform_share: u in [0, 1], share of uniformly random actions.
             first_env: index of the first env among all that share the seed.
+            active_inputs: see `AlphaAgent.encode`.
         """
         self.agent, self.greedy, self.uniform_share, self.first_env = agent, greedy, uniform_share, first_env
+        self.active_inputs = active_inputs
         self.memory: Tensor | None = None
         self._key = named_stream(seed, "actions").generate_state(2, np.uint64)
 
@@ -78,7 +87,8 @@ class PolicyActor:
     @torch.no_grad()
     def _logits(self, stream: EnvStream, envs: Indices) -> Floats:
         memory = zeroed(self.memory, stream, size=self.agent.policy_encoder.memory_size, device=self.agent.device)
-        output = self.agent.policy(take(stream, envs), None if memory is None else memory[envs])
+        encoded = self.agent.encode(take(stream, envs), active=self.active_inputs)
+        output = self.agent.policy(encoded, None if memory is None else memory[envs])
         if memory is not None and output.memory is not None:
             memory[envs] = output.memory
         self.memory = memory

@@ -16,6 +16,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from agents.active_inputs import ActiveFinder, Inputs, as_matrix
 from agents.config import AgentConfig, ValueEncoder
 from agents.encoding import ObservationEncoder
 from agents.networks import BaselineHead, Encoder, PolicyHead, build_encoder
@@ -28,13 +29,18 @@ from shards.value_head import ValueEstimate, ValueHead
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Observations that ``AlphaAgent.encode`` has already turned into the canonical matrix, float32 [..., I]."""
+    """Observations that ``AlphaAgent.encode`` has already turned into network inputs, [..., I]."""
 
-    matrix: Tensor
+    inputs: Inputs
+
+    @property
+    def matrix(self) -> Tensor:
+        """The canonical matrix, float32 [..., I]."""
+        return as_matrix(self.inputs)
 
     def __getitem__(self, index: Any) -> Encoded:
         """Return the rows at ``index``."""
-        return Encoded(self.matrix[index])
+        return Encoded(self.inputs[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +95,20 @@ class AlphaAgent(nn.Module):
         """Where the agent lives."""
         return self.policy_head.weight.device
 
-    def encode(self, observations: Any) -> Encoded:
-        """Turn observations into the canonical matrix once, for several calls; raises as ``ObservationEncoder``."""
+    def encode(self, observations: Any, *, active: bool = False) -> Encoded:
+        """Turn observations into network inputs once, for several calls; raises as ``ObservationEncoder``.
+
+        Args:
+            observations: as everywhere here.
+            active: keep only the inputs that differ from a base row, where D's encoder gains by it and few do; every
+                method then gives the same up to rounding, sooner.
+        """
         if isinstance(observations, Encoded):
             return observations
-        return Encoded(self.observation_encoder(observations))
+        found = None
+        if active and self.policy_encoder.gains_by_active_inputs:
+            found = ActiveFinder(self.observation_encoder)(observations)
+        return Encoded(self.observation_encoder(observations) if found is None else found)
 
     def policy(self, observations: Any, memory: Tensor | None = None) -> PolicyOutput:
         """Run D∘E for one step.
@@ -102,7 +117,7 @@ class AlphaAgent(nn.Module):
             observations: a batch [B, ...].
             memory: [B, M] of the policy encoder, zeroed by the caller where an episode starts; None counts as zeros.
         """
-        features, memory = self.policy_encoder(self.encode(observations).matrix, memory)
+        features, memory = self.policy_encoder(self.encode(observations).inputs, memory)
         return PolicyOutput(self.policy_head(features), features, memory)
 
     def policy_logits(self, observations: Any, memory: Tensor | None = None) -> Tensor:
@@ -111,19 +126,19 @@ class AlphaAgent(nn.Module):
 
     def unroll_policy(self, observations: Any, memory: Tensor | None, starts: Tensor) -> PolicyOutput:
         """Run D∘E over observations [T, B, ...]; memory [B, M] before them, starts bool [T, B]."""
-        features, memory = self.policy_encoder.unroll(self.encode(observations).matrix, memory, starts)
+        features, memory = self.policy_encoder.unroll(self.encode(observations).inputs, memory, starts)
         return PolicyOutput(self.policy_head(features), features, memory)
 
     def features_of_value(self, observations: Any, memory: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return the features [B, D] that V reads, and the value encoder's memory after the step (or None)."""
-        features, memory = self.value_encoder(self.encode(observations).matrix, memory)
+        features, memory = self.value_encoder(self.encode(observations).inputs, memory)
         return features, memory
 
     def unroll_features_of_value(
         self, observations: Any, memory: Tensor | None, starts: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """Return V's features [T, B, D] over observations [T, B, ...], and the memory after the last step."""
-        return self.value_encoder.unroll(self.encode(observations).matrix, memory, starts)
+        return self.value_encoder.unroll(self.encode(observations).inputs, memory, starts)
 
     def value(self, observations: Any, memory: Tensor | None = None, *, context: Tensor | None = None) -> ValueEstimate:
         """Run V∘E for one step.

@@ -20,20 +20,26 @@ from torch import Tensor
 from agents.encoded import EncodedEpisodes
 from agents.input_table import InputTable
 from agents.networks import Encoder
+from agents.seeding import numpy_generator
 from agents.streams import Indices
 from shards.value_head import ValueHead
 
 
 @dataclass(frozen=True, eq=False)
 class Minibatch:
-    """Steps to train on, and the episodes they make up where an encoder with memory needs them in order."""
+    """Steps to train on, all or one of each episode, and these episodes where an encoder with memory needs them."""
 
     steps: Tensor
     episodes: Indices | None = None
 
 
 def minibatches(
-    data: EncodedEpisodes, *, batch_size: int, generator: torch.Generator, whole_episodes: bool
+    data: EncodedEpisodes,
+    *,
+    batch_size: int,
+    generator: torch.Generator,
+    whole_episodes: bool,
+    chosen: Indices | None = None,
 ) -> Iterator[Minibatch]:
     """Endless minibatches; every pass over the data is a new permutation from `generator`, which fixes the order.
 
@@ -42,16 +48,27 @@ def minibatches(
         batch_size: steps in a minibatch; with whole episodes, as many episodes as have about that many steps.
         generator: a CPU generator; nothing else decides the order, so equal generators give equal minibatches.
         whole_episodes: for encoders with memory.
+        chosen: int64[E], the one step of each episode that is drawn; None draws all steps.
     """
+    device, num_episodes = data.step_input.device, len(data.final_input)
     if whole_episodes:
-        mean_length = data.num_steps / len(data.final_input)
-        for chosen in _permuted(len(data.final_input), max(1, round(batch_size / mean_length)), generator):
-            episodes = chosen.numpy()
-            steps = np.concatenate([np.arange(data.offsets[e], data.offsets[e + 1]) for e in episodes])
-            yield Minibatch(torch.from_numpy(steps).to(data.step_input.device), episodes)
+        steps_each = 1.0 if chosen is not None else data.num_steps / num_episodes
+        for order in _permuted(num_episodes, max(1, round(batch_size / steps_each)), generator):
+            episodes = order.numpy()
+            every = [np.arange(data.offsets[e], data.offsets[e + 1]) for e in episodes] if chosen is None else []
+            steps = np.concatenate(every) if chosen is None else chosen[episodes]
+            yield Minibatch(torch.from_numpy(steps).to(device), episodes)
     else:
-        for chosen in _permuted(data.num_steps, batch_size, generator):
-            yield Minibatch(chosen.to(data.step_input.device))
+        table = None if chosen is None else torch.from_numpy(chosen)
+        for order in _permuted(data.num_steps if chosen is None else num_episodes, batch_size, generator):
+            yield Minibatch((order if table is None else table[order]).to(device))
+
+
+def one_step_of_each(data: EncodedEpisodes, *, seed: int) -> Indices:
+    """A uniformly drawn step of every episode, int64[E], in the order of the episodes."""
+    draws = numpy_generator(seed, "value", "one step of each").random(len(data.lengths))
+    steps: Indices = data.offsets[:-1] + (draws * data.lengths).astype(np.int64)
+    return steps
 
 
 def features_of(
@@ -70,6 +87,9 @@ def features_of(
         return data.inputs.rows(index) if encoder is None else data.inputs.features(encoder, index)
     grid, lengths = padded_inputs(data, batch.episodes, with_final=False)
     unrolled = unroll_padded(encoder, data.inputs.rows(grid), sequence_length=sequence_length)
+    if len(batch.steps) == len(batch.episodes):  # One step of each, wherever it stands.
+        times = batch.steps - torch.from_numpy(data.offsets[batch.episodes]).to(unrolled.device)
+        return unrolled[times, torch.arange(len(times), device=unrolled.device)]
     return unrolled.transpose(0, 1)[_within(lengths, len(grid), unrolled.device)]
 
 

@@ -1,4 +1,4 @@
-"""Settings of an agent and of its training stages, as frozen dataclasses that refuse wrong values when made.
+"""Settings of an agent and of a training run, as frozen dataclasses that refuse wrong values when made.
 
 Nothing here imports torch or numba. Names of encoders and heads are registry keys, checked in ``build_agent``.
 """
@@ -9,9 +9,20 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from agents.fields import check_fields, refuse
+from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
+
+__all__ = [
+    "AgentConfig",
+    "ImitationConfig",
+    "ReinforceConfig",
+    "RouteEncoder",
+    "Stage",
+    "TrainConfig",
+    "ValueConfig",
+    "ValueEncoder",
+]
 
 ValueEncoder = Literal["scratch", "imitated", "shared"]
-ValueTarget = Literal["monte_carlo", "td_lambda"]
 RouteEncoder = Literal["routed", "global", "stopped"]
 Stage = Literal["imitate", "reinforce", "value"]
 
@@ -60,136 +71,6 @@ class AgentConfig:
         check_fields(self, bounds)
         if not self.encoder_sizes:
             refuse(self, "encoder_sizes", allowed="at least one width, such as (64, 64)")
-
-
-@dataclass(frozen=True)
-class ImitationConfig:
-    """Imitation of recorded actions by D∘E.
-
-    Attributes:
-        num_updates: gradient steps.
-        batch_size: steps of demonstrations in a minibatch.
-        learning_rate: Adam's at the start.
-        anneal: the learning rate falls linearly to 0.
-        max_grad_norm: the gradient's 2-norm is clipped here.
-        validation_share: share of episodes held out for the reported accuracy.
-        sequence_length: steps of an episode in one sample (encoders with memory only).
-        train_encoder: False leaves E as it is.
-    """
-
-    num_updates: int = 2000
-    batch_size: int = 256
-    learning_rate: float = 3e-3
-    anneal: bool = True
-    max_grad_norm: float = 1.0
-    validation_share: float = 0.1
-    sequence_length: int = 32
-    train_encoder: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse wrong types and ranges."""
-        bounds = {
-            "num_updates": (0, 10**9), "batch_size": (1, 10**7), "sequence_length": (1, 10**6),
-            "learning_rate": (0.0, 10.0), "max_grad_norm": (1e-9, 1e9), "validation_share": (0.0, 0.9),
-        }  # fmt: skip
-        check_fields(self, bounds)
-
-
-@dataclass(frozen=True)
-class ReinforceConfig:
-    """Clipped policy gradient (Schulman et al. 2017, arXiv 1707.06347) with λ-returns.
-
-    Attributes:
-        num_steps: environment steps in all.
-        num_envs: environments stepped together.
-        rollout_length: steps of each environment between two updates.
-        num_epochs: passes over each rollout.
-        batch_size: steps in a minibatch.
-        learning_rate: Adam's at the start.
-        anneal: the learning rate falls linearly to 0.
-        discount: γ; None takes the world's own, or 0.99 where there is none.
-        trace_lambda: λ of the advantage.
-        clip: ε, the allowed change of the probability ratio.
-        entropy_weight: weight of the entropy bonus.
-        baseline_weight: weight of the baseline's squared error.
-        max_grad_norm: the gradient's 2-norm is clipped here.
-        normalize_advantage: advantages get mean 0 and deviation 1 in each minibatch.
-        share_value: V itself is the baseline; otherwise D has a baseline head of its own.
-        train_encoder: False leaves E as it is.
-    """
-
-    num_steps: int = 200_000
-    num_envs: int = 32
-    rollout_length: int = 64
-    num_epochs: int = 4
-    batch_size: int = 512
-    learning_rate: float = 1e-3
-    anneal: bool = True
-    discount: float | None = None
-    trace_lambda: float = 0.95
-    clip: float = 0.2
-    entropy_weight: float = 0.01
-    baseline_weight: float = 0.5
-    max_grad_norm: float = 0.5
-    normalize_advantage: bool = True
-    share_value: bool = False
-    train_encoder: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse wrong types and ranges."""
-        bounds = {
-            "num_steps": (0, 10**12), "num_envs": (1, 10**6), "rollout_length": (1, 10**6), "num_epochs": (1, 10**4),
-            "batch_size": (1, 10**7), "learning_rate": (0.0, 10.0), "discount": (0.0, 1.0),
-            "trace_lambda": (0.0, 1.0), "clip": (1e-6, 10.0), "entropy_weight": (0.0, 1e3),
-            "baseline_weight": (0.0, 1e3), "max_grad_norm": (1e-9, 1e9),
-        }  # fmt: skip
-        check_fields(self, bounds)
-
-
-@dataclass(frozen=True)
-class ValueConfig:
-    """Regression of V∘E on outcomes, online or from recorded episodes.
-
-    Attributes:
-        target: ``monte_carlo`` outcomes (λ = 1) or ``td_lambda`` returns.
-        trace_lambda: λ of ``td_lambda``.
-        num_updates: gradient steps.
-        batch_size: steps in a minibatch.
-        learning_rate: Adam's at the start.
-        anneal: the learning rate falls linearly to 0.
-        discount: γ; None takes the data's own.
-        max_grad_norm: the gradient's 2-norm is clipped here.
-        refresh_every: gradient steps between two computations of targets that bootstrap (all of ``td_lambda``, and
-            under ``monte_carlo`` those of episodes that a time limit cut).
-        num_episodes: episodes to play (online only).
-        uniform_share: share of uniformly random actions mixed into D (online only).
-        sequence_length: steps of an episode in one sample (encoders with memory only).
-        train_encoder: False leaves V's E as it is; an ``imitated`` E never trains.
-    """
-
-    target: ValueTarget = "monte_carlo"
-    trace_lambda: float = 0.95
-    num_updates: int = 4000
-    batch_size: int = 512
-    learning_rate: float = 1e-3
-    anneal: bool = True
-    discount: float | None = None
-    max_grad_norm: float = 1.0
-    refresh_every: int = 100
-    num_episodes: int = 4000
-    uniform_share: float = 0.05
-    sequence_length: int = 32
-    train_encoder: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse wrong types and ranges."""
-        bounds = {
-            "num_updates": (0, 10**9), "batch_size": (1, 10**7), "refresh_every": (1, 10**9),
-            "num_episodes": (1, 10**9), "sequence_length": (1, 10**6), "learning_rate": (0.0, 10.0),
-            "discount": (0.0, 1.0), "trace_lambda": (0.0, 1.0), "max_grad_norm": (1e-9, 1e9),
-            "uniform_share": (0.0, 1.0),
-        }  # fmt: skip
-        check_fields(self, bounds)
 
 
 @dataclass(frozen=True)

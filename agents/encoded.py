@@ -49,6 +49,13 @@ class EncodedEpisodes:
         """Steps of each episode, int64[E]."""
         return np.diff(self.offsets)
 
+    @property
+    def next_input(self) -> Tensor:
+        """The input after each step, int64[n]."""
+        successors = self.step_input.roll(-1)
+        successors[torch.from_numpy(self.offsets[1:] - 1)] = self.final_input
+        return successors
+
 
 def encode_episodes(agent: AlphaAgent, episodes: Episodes) -> EncodedEpisodes:
     """Encode what an agent saw.

@@ -75,8 +75,12 @@ def demonstrators_of(config: TrainConfig) -> tuple[Demonstrator, ...]:
 def _exact(world: World, config: TrainConfig) -> Episodes:
     demonstrators, seed, levels = demonstrators_of(config), config.seed, world.levels("train")
     shown = demonstrate_mixture(world, levels, demonstrators, num_episodes=config.num_demonstrations, seed=seed)
+    if not any(one.noise > 0.0 for one in demonstrators):
+        return concatenate(shown)
     return concatenate([
-        corrected(part, world, seed=seed, temperature=one.temperature) if one.noise > 0.0 else part
+        corrected(part, world, seed=seed, temperature=one.temperature)
+        if one.noise > 0.0
+        else dataclasses.replace(part, labels=part.actions)
         for one, part in zip(demonstrators, shown, strict=True)
     ])
 
@@ -93,15 +97,14 @@ def _refuse_unread(env_id: str, config: TrainConfig, *, world: World | None) -> 
 
 
 def corrected(episodes: Episodes, world: World, *, seed: int, temperature: float = 0.0) -> Episodes:
-    """The same states with what the expert would have done in each without noise, in place of what was done.
+    """The same episodes with, as labels, what the expert would have done in each state without noise.
 
     Imitated after noisy play, D knows the way back from states that no expert visits, and learns none of the noise.
     After Laskey et al. (2017), arXiv 1703.09327 (noise injection), with labels as in Ross et al. (2011), arXiv
     1011.0686.
 
     Args:
-        episodes: with rows; rewards and states stay those that were played, so that actions no longer lead from one
-            state to the next.
+        episodes: with rows.
         world: the world that was played.
         seed: of the expert's choices.
         temperature: of the expert; at 0 it chooses among equally good actions alone.
@@ -111,7 +114,7 @@ def corrected(episodes: Episodes, world: World, *, seed: int, temperature: float
     mdp = enumerate_world(world, np.unique(episodes.levels))
     probs = table_policy(mdp, expert_policy(mdp, temperature=temperature))(episodes.rows)
     draws = numpy_generator(seed, "demonstrations", "labels").random((len(probs), 1))
-    return dataclasses.replace(episodes, actions=(probs.cumsum(axis=1)[:, :-1] <= draws).sum(axis=1))
+    return dataclasses.replace(episodes, labels=(probs.cumsum(axis=1)[:, :-1] <= draws).sum(axis=1))
 
 
 def _searched(env_id: str, config: TrainConfig, options: Mapping[str, Any]) -> Episodes:

@@ -19,6 +19,7 @@ from agents.config import ImitationConfig
 from agents.encoded import EncodedEpisodes, encode_episodes, select_episodes
 from agents.losses import imitation_loss
 from agents.optimization import FlatAdam, annealed
+from agents.prediction import NextObservation
 from agents.seeding import numpy_generator, torch_generator
 from agents.streams import Indices
 from envs.episodes import Episodes
@@ -39,11 +40,12 @@ def imitate(
 ) -> tuple[AlphaAgent, Record]:
     """Train D∘E by cross-entropy on the actions of episodes; V∘E keeps its weights unless it shares E.
 
-    The learning rate falls linearly to 0.
+        loss = −mean log D(a|s) + prediction_weight · error of the predicted next observation (`agents.prediction`).
 
     Args:
         agent: left as it is.
-        data: demonstrations with observations; recorded actions are imitated, whatever they earned.
+        data: demonstrations with observations; their labels, or else the actions themselves, are imitated, whatever
+            they earned.
         config: settings.
         seed: of the held-out episodes and of the minibatches.
         num_checkpoints: rows of the record, evenly spread.
@@ -52,21 +54,25 @@ def imitate(
     Returns:
         The trained copy, and one row per checkpoint: step, loss and gradient norm (means since the last row), accuracy
         (share of held-out steps whose most probable action is the recorded one; of all steps where none is held out).
-        An expert who chooses among equal actions cannot be matched at accuracy 1.
+        An expert who chooses among equal actions cannot be matched at accuracy 1. With a prediction, its error and
+        that of copying, on the same steps as the accuracy.
 
     Raises:
         UserError: actions or observations that are not the agent's.
         NonFiniteError: an observation, a loss or a gradient is NaN or infinite; nothing was updated by it.
     """
     agent = copy.deepcopy(agent)
-    _check_actions(data.actions, agent.num_actions)
+    wanted = data.actions if data.labels is None else data.labels
+    _check_actions(wanted, agent.num_actions)
     every = encode_episodes(agent, data)
     learned, held_out = _split(data.num_episodes, config.validation_share, seed)
     encoded, steps = select_episodes(every, learned)
-    actions = torch.from_numpy(data.actions[steps]).to(agent.device)
+    actions = torch.from_numpy(wanted[steps]).to(agent.device)
+    numbers = torch.from_numpy(steps).to(agent.device)
     encoder = agent.policy_encoder if config.train_encoder else None
     encoded = encoded if encoder is not None else frozen_features(agent.policy_encoder, encoded)
-    modules = (agent.policy_head,) if encoder is None else (encoder, agent.policy_head)
+    predictor = _predictor(agent, every, config, played=data.actions, seed=seed)
+    modules = [module for module in (encoder, agent.policy_head, predictor) if module is not None]
     optimizer = FlatAdam((p for m in modules for p in m.parameters()), max_grad_norm=config.max_grad_norm)
     batches = minibatches(
         encoded, batch_size=config.batch_size, generator=torch_generator(seed, "imitate", "minibatches"),
@@ -79,17 +85,31 @@ def imitate(
         batch = next(batches)
         features = features_of(encoder, encoded, batch, sequence_length=config.sequence_length)
         loss = imitation_loss(agent.policy_head(features), actions.index_select(0, batch.steps))
+        if predictor is not None:
+            loss = loss + config.prediction_weight * predictor.error(features, numbers.index_select(0, batch.steps))
         rate = annealed(config.learning_rate, step=step, num_steps=config.num_updates, anneal=config.anneal)
         history.append(optimizer.step(loss, learning_rate=rate, site="imitation"))
         if step + 1 in marks:
-            accuracy = _accuracy(agent, every, data.actions, chosen=held_out if len(held_out) else learned)
+            judged = held_out if len(held_out) else learned
+            accuracy = _accuracy(agent, every, wanted, chosen=judged)
             mean_loss, mean_norm = np.mean(history, axis=0).tolist()
             record.append({"step": step + 1, "loss": mean_loss, "gradient_norm": mean_norm, "accuracy": accuracy})
+            record[-1] |= {} if predictor is None else predictor.measure(agent, judged)
             history = []
             if progress is not None:
                 progress((step + 1) / config.num_updates, f"imitate: accuracy {accuracy:.3f}")
     optimizer.release()
     return agent, record
+
+
+def _predictor(
+    agent: AlphaAgent, data: EncodedEpisodes, config: ImitationConfig, *, played: Indices, seed: int
+) -> NextObservation | None:
+    """The predictor of the next observation where the settings ask for one; the played actions led to it."""
+    if config.prediction_weight == 0.0:
+        return None
+    _check_actions(played, agent.num_actions)
+    return NextObservation(agent, data, torch.from_numpy(played).to(agent.device), seed=seed)
 
 
 def _check_actions(actions: Indices, num_actions: int) -> None:

@@ -1,4 +1,4 @@
-"""The reinforcement stage: a clipped policy gradient on λ-returns, with a baseline of its own or V for one.
+"""The reinforcement stage: a policy gradient, clipped or plain, with a baseline of its own or V for one.
 
 Shape key: T steps, N envs, M truncations, I input width, b rows in a minibatch.
 """
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from agents.actors import PolicyActor
 from agents.agent import AlphaAgent
 from agents.config import ReinforceConfig
-from agents.losses import clipped_policy_loss, entropy, log_probability, standardise
+from agents.losses import standardise
 from agents.networks import Encoder
 from agents.optimization import FlatAdam, annealed
+from agents.policy_terms import policy_terms
 from agents.rollout import Rollout, collect
 from agents.samples import Samples, minibatch_rows, prepare
 from agents.seeding import torch_generator
@@ -43,11 +44,15 @@ def reinforce(
 ) -> tuple[AlphaAgent, Record]:
     """Train D∘E in the envs of a stream.
 
-        loss = clipped policy loss − entropy_weight·H + baseline_weight·(baseline − λ-return)²,
+        loss = policy loss − entropy_weight·H + baseline_weight·(baseline − λ-return)²,
 
     or with V's own credit in place of the last term where `config.share_value`. V∘E is trained in that case alone. In
     the first updates the loss is the last term alone and stops at the features: advantages against a baseline that
     knows nothing yet would undo what D has learned by imitation.
+
+    Under the objective "clipped" every rollout is passed over several times in minibatches. Under "reinforce" it gives
+    one step of −mean log π(a|s)·(z − baseline(s)), z the outcome to the end of the episode: the gradient of the policy
+    that acted, as in AlphaGo. Where time limit or rollout cuts an episode, z goes on with the baseline's estimate.
 
     Args:
         agent: left as it is.
@@ -65,13 +70,16 @@ def reinforce(
     Raises:
         NonFiniteError: reward, observation, logits, loss or gradient is NaN or infinite; nothing was updated by it.
 
-    Source: Schulman et al. (2017), arXiv 1707.06347; λ-returns as in Schulman et al. (2016), arXiv 1506.02438.
+    Source: Schulman et al. (2017), arXiv 1707.06347; λ-returns as in Schulman et al. (2016), arXiv 1506.02438. Plain:
+    Williams (1992), Machine Learning 8; Silver et al. (2016), Nature 529, Methods ("reinforcement learning of policy
+    networks"), who play whole games and against earlier policies, and step by plain gradient ascent; here it is Adam.
     """
     agent = copy.deepcopy(agent)
     gamma = discount if config.discount is None else config.discount
     agent.value_discount = gamma if config.share_value else agent.value_discount
     optimizer = FlatAdam(_trained(agent, config), max_grad_norm=config.max_grad_norm)
-    actor, tracker = PolicyActor(agent, seed=seed), _ReturnTracker(stream.num_envs)
+    actor = PolicyActor(agent, seed=seed, active_inputs=config.fast_kernels)
+    tracker = _ReturnTracker(stream.num_envs)
     generator = torch_generator(seed, "reinforce", "minibatches")
     num_updates = -(-config.num_steps // (stream.num_envs * config.rollout_length))
     num_first = max(1, round(WARM_UP * num_updates)) if num_updates > 1 else 0
@@ -114,6 +122,12 @@ def _trained(agent: AlphaAgent, config: ReinforceConfig) -> Iterator[nn.Paramete
 def _passes(
     samples: Samples, config: ReinforceConfig, generator: torch.Generator, *, whole_columns: bool
 ) -> Iterator[Tensor]:
+    """The minibatches of one rollout: several passes, or all of it at once for the plain gradient."""
+    if config.objective == "reinforce":
+        yield from minibatch_rows(
+            samples, batch_size=samples.valid.numel(), generator=generator, whole_columns=whole_columns
+        )
+        return
     for _ in range(config.num_epochs):
         yield from minibatch_rows(
             samples, batch_size=config.batch_size, generator=generator, whole_columns=whole_columns
@@ -132,12 +146,12 @@ def _update(
 ) -> dict[str, float]:
     """One gradient step on some rows (or, for encoders with memory, on all rows of some envs)."""
     features, rows = _features(agent.policy_encoder, samples, chosen, memory=samples.memory)
-    logits = agent.policy_head(features)
-    log_probs, old_log_probs = log_probability(logits, samples.actions[rows]), samples.old_log_probs[rows]
     gains = samples.advantages[rows]
-    gains = standardise(gains) if config.normalize_advantage else gains
-    policy_loss = clipped_policy_loss(log_probs, old_log_probs, advantages=gains, clip=config.clip)
-    spread = entropy(logits).mean()
+    policy_loss, spread, divergence = policy_terms(
+        agent.policy_head(features), samples.actions[rows], samples.old_log_probs[rows],
+        advantages=standardise(gains) if config.normalize_advantage else gains,
+        clip=None if config.objective == "reinforce" else config.clip, fused=config.fast_kernels,
+    )  # fmt: skip
     seen = features.detach() if only_baseline else features
     if config.share_value:
         baseline_loss = _value_loss(agent, samples, chosen, features=seen if agent.shared else None)
@@ -147,10 +161,9 @@ def _update(
     if not only_baseline:
         loss = loss + policy_loss - config.entropy_weight * spread
     _, norm = optimizer.step(loss, learning_rate=learning_rate, site="reinforce")
-    log_ratio = (log_probs - old_log_probs).detach()
     return {
         "policy_loss": policy_loss.item(), "baseline_loss": baseline_loss.item(), "entropy": spread.item(),
-        "gradient_norm": norm, "approx_kl": (log_ratio.exp() - 1.0 - log_ratio).mean().item(),
+        "gradient_norm": norm, "approx_kl": divergence.item(),
     }  # fmt: skip
 
 

@@ -64,6 +64,19 @@ def clipped_policy_loss(log_probs: Tensor, old_log_probs: Tensor, *, advantages:
     return -torch.minimum(ratio * advantages, clipped * advantages).mean()
 
 
+def reinforce_loss(log_probs: Tensor, *, advantages: Tensor) -> Tensor:
+    """−mean log π(a|s)·(z − b(s)): on actions drawn from π its gradient is an unbiased −∇E[z], whatever b is.
+
+    Args:
+        log_probs: float[B], of the policy that acted.
+        advantages: float[B], outcome less baseline; no gradient.
+
+    Source: Williams (1992), "Simple statistical gradient-following algorithms for connectionist reinforcement
+    learning", eq. 4. The discount of the time that passed before s is left out, as everywhere.
+    """
+    return -(log_probs * advantages).mean()
+
+
 def standardise(advantages: Tensor) -> Tensor:
     """(Â − mean Â) / (sd Â + 1e-8) over the batch, as PPO implementations do; a batch of one, or of equals, gives 0.
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from agents.active_inputs import Inputs, as_matrix, first_layer
 from agents.config import AgentConfig
 from agents.observations import ObservationSpec
 from agents.seeding import init_module, untouched_global_generator
@@ -29,16 +30,18 @@ class Encoder(nn.Module):
     Attributes:
         num_features: D.
         memory_size: M, 0 without memory.
+        gains_by_active_inputs: whether it begins with a dense layer.
     """
 
     num_features: int
     memory_size: int = 0
+    gains_by_active_inputs: bool = True
 
-    def forward(self, inputs: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, inputs: Inputs, memory: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encode one step.
 
         Args:
-            inputs: float32 [B, I].
+            inputs: float32 [B, I], or active ones of this shape.
             memory: float32 [B, M] before the step, already zeroed where an episode starts; None counts as zeros.
 
         Returns:
@@ -46,11 +49,11 @@ class Encoder(nn.Module):
         """
         raise NotImplementedError
 
-    def unroll(self, inputs: Tensor, memory: Tensor | None, starts: Tensor) -> tuple[Tensor, Tensor | None]:
+    def unroll(self, inputs: Inputs, memory: Tensor | None, starts: Tensor) -> tuple[Tensor, Tensor | None]:
         """Encode T steps: the same features as T calls of ``forward`` with the memory zeroed at starts.
 
         Args:
-            inputs: float32 [T, B, I].
+            inputs: float32 [T, B, I], or active ones of this shape.
             memory: float32 [B, M] before the first step; None counts as zeros.
             starts: bool [T, B], whether the step is the first one of an episode.
 
@@ -74,7 +77,7 @@ class MlpEncoder(Encoder):
         self.dense = Dense(spec.num_inputs, config.encoder_sizes)
         self.num_features = config.encoder_sizes[-1]
 
-    def forward(self, inputs: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, inputs: Inputs, memory: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encode (see ``Encoder.forward``)."""
         features: Tensor = self.dense(inputs)
         return features, None
@@ -85,6 +88,8 @@ class ConvEncoder(Encoder):
 
     The flat inputs join after the convolutions. Images larger than 32×32 are averaged in squares first.
     """
+
+    gains_by_active_inputs = False
 
     def __init__(self, spec: ObservationSpec, config: AgentConfig) -> None:
         """Make the layers; UserError where the observation has no planes."""
@@ -104,9 +109,9 @@ class ConvEncoder(Encoder):
         self.dense = Dense(channels * height * width + spec.num_flat, config.encoder_sizes)
         self.num_features = config.encoder_sizes[-1]
 
-    def forward(self, inputs: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, inputs: Inputs, memory: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encode (see ``Encoder.forward``)."""
-        num_planes = math.prod(self.planes_shape)
+        num_planes, inputs = math.prod(self.planes_shape), as_matrix(inputs)
         hidden = inputs[:, :num_planes].reshape(-1, *self.planes_shape)
         if self.pool > 1:
             hidden = functional.avg_pool2d(hidden, self.pool)
@@ -132,27 +137,28 @@ class GruEncoder(Encoder):
         self.cell = nn.GRUCell(config.encoder_sizes[-1], config.memory_size)
         self.num_features = self.memory_size = config.memory_size
 
-    def forward(self, inputs: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, inputs: Inputs, memory: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encode (see ``Encoder.forward``); features and memory are the same tensor."""
-        memory = self._advance(self._gates(inputs), self._given(memory, inputs))
+        gates = self._gates(inputs)
+        memory = self._advance(gates, self._given(memory, gates))
         return memory, memory
 
-    def unroll(self, inputs: Tensor, memory: Tensor | None, starts: Tensor) -> tuple[Tensor, Tensor | None]:
+    def unroll(self, inputs: Inputs, memory: Tensor | None, starts: Tensor) -> tuple[Tensor, Tensor | None]:
         """Encode T steps (see ``Encoder.unroll``); everything but the recurrence runs for all steps at once."""
-        keep = (~starts).to(inputs.dtype).unsqueeze(2)
         gates = self._gates(inputs.flatten(0, 1)).reshape(*inputs.shape[:2], -1)
-        memory = self._given(memory, inputs[0])
+        keep = (~starts).to(gates.dtype).unsqueeze(2)
+        memory = self._given(memory, gates[0])
         history = []
         for gates_t, keep_t in zip(gates, keep, strict=True):
             memory = self._advance(gates_t, memory * keep_t)
             history.append(memory)
         return torch.stack(history), memory
 
-    def _given(self, memory: Tensor | None, inputs: Tensor) -> Tensor:
-        """Return the memory, zeros where there is none."""
-        return inputs.new_zeros(inputs.shape[0], self.memory_size) if memory is None else memory
+    def _given(self, memory: Tensor | None, gates: Tensor) -> Tensor:
+        """Return the memory [B, M], zeros where there is none."""
+        return gates.new_zeros(gates.shape[0], self.memory_size) if memory is None else memory
 
-    def _gates(self, inputs: Tensor) -> Tensor:
+    def _gates(self, inputs: Inputs) -> Tensor:
         """Return what the inputs [N, I] say to the three gates, [N, 3M]."""
         return functional.linear(self.dense(inputs), self.cell.weight_ih, self.cell.bias_ih)
 
@@ -174,9 +180,11 @@ class Dense(nn.Module):
         widths = (num_inputs, *sizes)
         self.layers = nn.ModuleList(nn.Linear(n, m) for n, m in zip(widths[:-1], widths[1:], strict=True))
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, inputs: Inputs) -> Tensor:
         """Map [B, I] to [B, sizes[-1]]."""
-        for layer in self.layers:
+        first, *others = (layer for layer in self.layers if isinstance(layer, nn.Linear))
+        hidden = first_layer(first, inputs)
+        for layer in others:
             hidden = functional.relu_(layer(hidden))
         return hidden
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from agents.agent import AlphaAgent, restart_value
-from agents.batches import Minibatch, all_values, features_of, frozen_features, minibatches, values_of
+from agents.batches import Minibatch, all_values, features_of, frozen_features, minibatches, one_step_of_each, values_of
 from agents.config import ValueConfig
 from agents.encoded import EncodedEpisodes, encode_episodes
 from agents.losses import r_squared, relative_error
@@ -130,8 +130,9 @@ def fit_values(
     trainer = _Trainer(agent, encoded or encode_episodes(agent, data), outcomes, config=config)
     generator = torch_generator(seed, "value", "minibatches")
     batches = minibatches(
-        trainer.data, batch_size=config.batch_size, generator=generator, whole_episodes=trainer.has_memory
-    )
+        trainer.data, batch_size=config.batch_size, generator=generator, whole_episodes=trainer.has_memory,
+        chosen=one_step_of_each(trainer.data, seed=seed) if config.one_per_episode else None,
+    )  # fmt: skip
     marks = set(np.linspace(0, config.num_updates, num_checkpoints + 1).round().astype(int)[1:].tolist())
     record: Record = []
     for step in range(config.num_updates):

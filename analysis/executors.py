@@ -236,10 +236,7 @@ def _start_worker(parent_pid: int) -> None:
 
 
 def _run_in_worker(function: Task, argument: str) -> str:
-    """Run a task; what the first one has imported is then left out of garbage collections.
-
-    Loky collects after every task, and to walk through some 350,000 objects of modules takes a quarter of a second.
-    """
+    """Run a task. Loky collects garbage after it, for a quarter of a second unless modules are frozen."""
     value = function(argument)
     if gc.get_freeze_count() == 0:
         gc.collect()

@@ -30,9 +30,9 @@ from envs.storage import write_bytes
 
 VERSION = 1
 _FORMAT = "valuelab episodes"
-_PER_STEP = ("actions", "rewards", "components", "events", "contexts", "rows")
+_PER_STEP = ("actions", "rewards", "components", "events", "contexts", "rows", "labels")
 _PER_EPISODE = ("terminated", "truncated", "levels", "final_contexts", "final_rows")
-_DTYPES = dict.fromkeys(("actions", "events", "contexts", "offsets", "levels", "final_contexts"), "int64")
+_DTYPES = dict.fromkeys(("actions", "labels", "events", "contexts", "offsets", "levels", "final_contexts"), "int64")
 _DTYPES |= dict.fromkeys(("rewards", "components"), "float64") | dict.fromkeys(("rows", "final_rows"), "int16")
 _DTYPES |= dict.fromkeys(("terminated", "truncated"), "bool")
 _OBSERVED = ("observations", "final_observations")
@@ -62,6 +62,7 @@ class Episodes:
         rows: int16[n, R], state before each action, or None.
         final_rows: int16[E, R], or None.
         final_contexts: int64[E], or None.
+        labels: int64[n], what should have been done in place of each action, or None where that is not said.
     """
 
     observations: Arrays
@@ -81,6 +82,7 @@ class Episodes:
     rows: NDArray[np.int16] | None = None
     final_rows: NDArray[np.int16] | None = None
     final_contexts: NDArray[np.int64] | None = None
+    labels: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         """Bring the options to JSON's types, and refuse fields that contradict each other."""

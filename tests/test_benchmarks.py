@@ -1,4 +1,4 @@
-"""`make bench` runs both benchmarks, and each runs through at a size that shows no speed."""
+"""`make bench` runs every benchmark, and each runs through at a size that shows no speed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ ROOT = Path(__file__).parent.parent
 SMALL = {
     "env_speed.py": (("--envs", "32", "--seconds", "0.01"), ("CrossedHistory", "two threads", "MiniGrid, one env")),
     "solver_speed.py": (("--size", "12", "--repeats", "1"), ("valuelab value_iteration", "quantecon value_iteration")),
+    "learning_speed.py": (
+        ("--envs=8", "--rollouts=1", "--turns=1", "--seeds=1", "--seconds=0.01", "--worlds=MultiNeed"),
+        ("CPU seconds to 95%", "MultiNeed, 8 envs", "Stable-Baselines3, its separate networks"),
+    ),
 }
 
 
@@ -24,7 +28,9 @@ def test_make_bench_runs_every_benchmark() -> None:
     assert scripts == set(SMALL)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "learning_speed.py" else []) for name in SMALL]
+)
 def test_a_benchmark_runs_through(name: str) -> None:
     options, expected = SMALL[name]
     command = [sys.executable, f"benchmarks/{name}", *options]

@@ -10,6 +10,7 @@ import torch
 
 from agents.agent import AlphaAgent, build_agent
 from agents.config import AgentConfig, ImitationConfig
+from agents.encoded import encode_episodes
 from agents.exact import policy_table
 from agents.imitation import imitate
 from envs.demonstrations import demonstrate, expert_policy
@@ -67,6 +68,69 @@ def test_an_encoder_with_memory_and_a_frozen_one_learn_too(episodes: Episodes) -
     assert record[-1]["loss"] < record[0]["loss"]
     for ours, theirs in zip(frozen.policy_encoder.parameters(), agent.policy_encoder.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_labels_are_imitated_in_place_of_what_was_played(episodes: Episodes) -> None:
+    short = dataclasses.replace(SETTINGS, num_updates=200)
+    always = dataclasses.replace(episodes, labels=np.full(episodes.num_steps, 2))
+    trained, record = imitate(make_agent(), always, short, seed=0)
+    assert record[-1]["accuracy"] == 1.0
+    assert (policy_table(trained, WORLD, episodes.rows[:50]).argmax(axis=1) == 2).all()
+
+
+def single_steps(episodes: Episodes, order: np.ndarray) -> Episodes:
+    """Every step as an episode of its own, whose last observation is what followed step order[i]."""
+    after = {name: np.roll(part, -1, axis=0) for name, part in episodes.observations.items()}
+    for name, part in after.items():
+        part[episodes.offsets[1:] - 1] = episodes.final_observations[name]
+    count, unknown = episodes.num_steps, np.zeros(episodes.num_steps, np.bool_)
+    return dataclasses.replace(
+        episodes, offsets=np.arange(count + 1), final_observations={name: part[order] for name, part in after.items()},
+        terminated=unknown, truncated=unknown, levels=np.repeat(episodes.levels, np.diff(episodes.offsets)),
+        rows=None, final_rows=None, final_contexts=episodes.contexts[order],
+    )  # fmt: skip
+
+
+def test_the_next_observation_can_be_predicted_where_it_follows_and_not_where_it_was_shuffled(
+    episodes: Episodes,
+) -> None:
+    """Planted: the world is deterministic, so features and action say what comes. Null: successors of other steps."""
+    order = np.arange(episodes.num_steps)
+    shuffled = np.random.default_rng(0).permutation(order)
+    settings = dataclasses.replace(SETTINGS, num_updates=400, prediction_weight=1.0)
+    errors = {}
+    for name, steps in (("planted", order), ("null", shuffled)):
+        _, record = imitate(make_agent(), single_steps(episodes, steps), settings, seed=0)
+        errors[name] = record[-1]
+    assert errors["planted"]["prediction_error"] < 0.5 * errors["planted"]["copy_error"]
+    assert errors["null"]["prediction_error"] > 0.95
+    assert errors["null"]["copy_error"] > 1.5
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "gru"])
+def test_a_prediction_shapes_e_and_leaves_nothing_behind(encoder: str, episodes: Episodes) -> None:
+    short = dataclasses.replace(SETTINGS, num_updates=40, sequence_length=4)
+    agent = make_agent(encoder)
+    plain, rows = imitate(agent, episodes, short, seed=0)
+    auxiliary, record = imitate(agent, episodes, dataclasses.replace(short, prediction_weight=1.0), seed=0)
+    assert plain.state_dict().keys() == auxiliary.state_dict().keys()
+    assert not torch.equal(flat(plain.policy_encoder), flat(auxiliary.policy_encoder))
+    assert "prediction_error" not in rows[-1]
+    assert record[-1]["prediction_error"] < record[0]["prediction_error"]
+    again, repeated = imitate(agent, episodes, dataclasses.replace(short, prediction_weight=1.0), seed=0)
+    assert repeated == record and torch.equal(flat(again), flat(auxiliary))
+
+
+def test_what_follows_each_step_is_known(episodes: Episodes) -> None:
+    data = encode_episodes(make_agent(), episodes)
+    for episode in (0, 7, episodes.num_episodes - 1):
+        first, end = episodes.offsets[episode], episodes.offsets[episode + 1]
+        expected = [*data.step_input[first + 1 : end].tolist(), int(data.final_input[episode])]
+        assert data.next_input[first:end].tolist() == expected
+
+
+def flat(module: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
 
 
 def test_the_same_seed_gives_the_same_record(episodes: Episodes) -> None:

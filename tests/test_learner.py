@@ -17,7 +17,7 @@ from agents.config import AgentConfig, ReinforceConfig
 from agents.environments import make_vector, open_stream
 from agents.exact import policy_table
 from agents.learner import reinforce
-from agents.losses import log_probability
+from agents.losses import log_probability, reinforce_loss
 from agents.returns import event_shares
 from agents.rollout import Rollout, collect
 from agents.samples import minibatch_rows, prepare
@@ -111,6 +111,92 @@ def test_replayed_logits_are_those_of_the_actor(encoder: str, mode: AutoresetMod
     rows = samples.valid.flatten()
     replayed = log_probability(logits, samples.actions)[rows]
     torch.testing.assert_close(replayed, samples.old_log_probs[rows], atol=1e-5, rtol=1e-4)
+
+
+def as_alphago(**changes: Any) -> ReinforceConfig:
+    """Plain REINFORCE: no bonus, no standardised advantages, one step a rollout."""
+    return ReinforceConfig(objective="reinforce", entropy_weight=0.0, normalize_advantage=False, **changes)
+
+
+def test_the_plain_gradient_is_the_analytic_one_on_a_bandit() -> None:
+    """On each arm as often as π draws it, the mean of (r − b)·∇log π is ∇J, ∂J/∂logit_a = π_a (r_a − J), for any b."""
+    counts, rewards = torch.tensor([1, 2, 5, 12]), torch.tensor([3.0, -1.0, 0.5, 2.0])
+    probs = counts / counts.sum()
+    logits = probs.log().requires_grad_()
+    drawn = torch.repeat_interleave(torch.arange(4), counts)
+    expected = probs * (rewards - probs @ rewards)
+    for baseline in (0.0, 1.7, -20.0):
+        log_probs = log_probability(logits.expand(len(drawn), 4), drawn)
+        loss = reinforce_loss(log_probs, advantages=rewards[drawn] - baseline)
+        torch.testing.assert_close(torch.autograd.grad(loss, logits)[0], -expected)
+
+
+class Bandit(gym.Env[Any, int]):
+    """Four arms, one step."""
+
+    observation_space = gym.spaces.Box(0.0, 1.0, (2,), np.float32)
+    action_space = gym.spaces.Discrete(4)
+    rewards = (0.1, 0.9, 0.3, 0.5)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        return np.ones(2, np.float32), {}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return np.ones(2, np.float32), self.rewards[action], True, False, {}
+
+
+def test_one_step_on_a_bandit_follows_the_sampled_gradient() -> None:
+    """Adam's first step is the sign of the gradient, and the biases of D get the gradient of the logits themselves."""
+    env = SyncVectorEnv([Bandit] * 64)
+    agent = make_agent(env.single_observation_space)
+    torch.nn.init.zeros_(agent.policy_head.weight)
+    stream = open_stream(env, agent.spec, seed=0, name="x")
+    settings = as_alphago(num_steps=64 * 8, num_envs=64, rollout_length=8, learning_rate=0.01, anneal=False)
+    trained, record = reinforce(agent, stream, settings, discount=0.9, seed=0)
+    assert len(record) == 1
+    again = open_stream(SyncVectorEnv([Bandit] * 64), agent.spec, seed=0, name="x")
+    rollout = collect(again, PolicyActor(agent, seed=0), num_steps=8)
+    baseline = agent.baseline_head(agent.policy(rollout.observations["observation"][0]).features)
+    outcome = rollout.rewards - float(baseline[0])
+    taken = np.eye(4)[rollout.actions]
+    gradient = ((outcome[:, :, None] * (taken - 0.25))[rollout.valid]).mean(axis=0)
+    step = (trained.policy_head.bias - agent.policy_head.bias).detach().numpy()
+    np.testing.assert_allclose(step, 0.01 * np.sign(gradient), rtol=1e-3)
+    assert step.argmax() == 1
+    assert record[0]["policy_loss"] == pytest.approx(-np.log(0.25) * outcome[rollout.valid].mean(), rel=1e-4)
+
+
+def test_plain_outcomes_reach_the_end_of_the_episode_whatever_the_trace() -> None:
+    agent, rollout = rolled_out()
+    outcomes = []
+    for settings in (as_alphago(), as_alphago(trace_lambda=0.3), ReinforceConfig(trace_lambda=0.3)):
+        samples, _ = prepare(agent, rollout, settings, discount=0.95, value_memory=None)
+        outcomes.append(samples.targets.total.reshape(70, 4))
+    assert torch.equal(outcomes[0], outcomes[1]) and not torch.allclose(outcomes[0], outcomes[2], atol=1e-3)
+    expected = np.full((70, 4), np.nan)
+    for env in range(4):
+        ahead = np.nan  # After the last end of the rollout the outcome is not known.
+        for t in range(69, -1, -1):
+            ahead = 0.0 if rollout.terminated[t, env] else np.nan if rollout.truncated[t, env] else ahead
+            ahead = rollout.rewards[t, env] + 0.95 * ahead
+            expected[t, env] = ahead
+    known = ~np.isnan(expected) & rollout.valid
+    assert known.mean() > 0.2
+    np.testing.assert_allclose(outcomes[0].numpy()[known], expected[known], atol=1e-5)
+
+
+def test_plain_reinforcement_comes_near_the_optimum() -> None:
+    agent, stream = open_world(num_envs=64)
+    settings = ReinforceConfig(
+        objective="reinforce", num_steps=250_000, num_envs=64, rollout_length=32, learning_rate=1e-2
+    )
+    trained, record = reinforce(agent, stream, settings, discount=0.95, seed=0)
+    mdp = enumerate_world(WORLD, WORLD.levels("train"))
+    greedy = policy_evaluation(mdp, policy_table(trained, WORLD, mdp.rows, greedy=True), horizon=64)
+    assert start_value(mdp, greedy) > 0.9 * start_value(mdp, value_iteration(mdp).values)
+    assert record[-1]["mean_length"] < record[0]["mean_length"]
+    # One step each: D as it is after the update was never another one while it was updated.
+    assert all(abs(row["approx_kl"]) < 1e-6 for row in record)
 
 
 def test_planes_stay_bytes_in_the_rollout() -> None:

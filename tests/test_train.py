@@ -158,12 +158,13 @@ def test_corrected_demonstrations_hold_the_experts_choice_in_every_state() -> No
     labelled = corrected(noisy, world, seed=0)
     mdp = enumerate_world(world, world.levels("train"))
     optimal, states = value_iteration(mdp).optimal_actions, state_index(mdp, noisy.rows)
-    assert optimal[states, labelled.actions].all()
+    assert labelled.labels is not None and optimal[states, labelled.labels].all()
     assert not optimal[states, noisy.actions].all()
+    np.testing.assert_array_equal(labelled.actions, noisy.actions)
     np.testing.assert_array_equal(labelled.rows, noisy.rows)
     # Equally good actions are chosen equally often.
     tied = optimal[states].sum(axis=1) == 2
-    first = labelled.actions[tied] == optimal[states[tied]].argmax(axis=1)
+    first = labelled.labels[tied] == optimal[states[tied]].argmax(axis=1)
     assert abs(first.mean() - 0.5) < 5 * 0.5 / np.sqrt(tied.sum())
 
 
@@ -179,7 +180,8 @@ def test_three_experts_demonstrate_by_their_shares() -> None:
     mdp = enumerate_world(world, world.levels("train"))
     optimal, best = value_iteration(mdp).optimal_actions, value_iteration(mdp).values
     states, ends = state_index(mdp, shown.rows), shown.offsets
-    labels = np.split(optimal[states, shown.actions], ends[[100, 300]])
+    assert shown.labels is not None
+    labels = np.split(optimal[states, shown.labels], ends[[100, 300]])
     assert labels[0].all() and labels[1].all() and 0.5 < labels[2].mean() < 0.99
     lost = best[states[ends[:-1]]] - episode_returns(shown, discount=world.discount)
     assert np.abs(lost[:100]).max() < 1e-9 and lost[100:300].mean() > 0.1
@@ -187,7 +189,7 @@ def test_three_experts_demonstrate_by_their_shares() -> None:
     soft = dataclasses.replace(config, demonstration_shares=())
     both = find_demonstrations(ENV_ID, soft, world=world, options=OPTIONS)
     assert isinstance(both, Episodes) and both.rows is not None
-    chosen = optimal[state_index(mdp, both.rows), both.actions].mean()
+    chosen = optimal[state_index(mdp, both.rows), both.labels].mean()
     policy = expert_policy(mdp, temperature=0.05)[state_index(mdp, both.rows)]
     expected = (policy * optimal[state_index(mdp, both.rows)]).sum(axis=1)
     assert chosen == pytest.approx(expected.mean(), abs=3 / len(expected) ** 0.5)

@@ -12,7 +12,7 @@ import torch
 
 from agents.actors import ValueActor
 from agents.agent import AlphaAgent, build_agent, restart_value, with_value_encoder
-from agents.batches import all_values, frozen_features, minibatches
+from agents.batches import Minibatch, all_values, features_of, frozen_features, minibatches, one_step_of_each
 from agents.checkpoint import load_agent, save_agent
 from agents.config import AgentConfig, ValueConfig
 from agents.encoded import encode_episodes, select_episodes
@@ -187,6 +187,41 @@ def test_inputs_that_never_vary_change_neither_values_nor_gradients(episodes: Ep
         found.append([features.detach(), *gradients])
     for ours, plain in zip(*found, strict=True):
         torch.testing.assert_close(ours, plain, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "gru"])
+def test_no_two_samples_of_a_pass_come_from_one_episode(encoder: str, episodes: Episodes) -> None:
+    agent = make_agent(encoder=encoder)
+    data = encode_episodes(agent, episodes)
+    chosen = one_step_of_each(data, seed=3)
+    episode_of = np.repeat(np.arange(600), data.lengths)
+    np.testing.assert_array_equal(episode_of[chosen], np.arange(600))
+    places = (chosen - data.offsets[:-1]) / data.lengths
+    assert abs(places.mean() + 0.5 * (1 / data.lengths).mean() - 0.5) < 0.05, "any step of an episode is as likely"
+    stream = minibatches(
+        data, batch_size=60, generator=torch.Generator().manual_seed(0), whole_episodes=encoder == "gru", chosen=chosen
+    )
+    for _ in range(2):
+        drawn = np.concatenate([next(stream).steps.numpy() for _ in range(10)])
+        assert sorted(episode_of[drawn]) == list(range(600))
+        assert set(drawn) == set(chosen), "the same step of an episode at every pass"
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "gru"])
+def test_v_learns_from_one_step_of_each_episode(encoder: str, episodes: Episodes) -> None:
+    """What the other steps were worth has no say, and features are those of the step among its episode's."""
+    settings = dataclasses.replace(SHORT, one_per_episode=True, num_updates=20)
+    agent = make_agent(encoder=encoder)
+    trained, _ = fit_values(agent, episodes, settings, seed=0)
+    everything, _ = fit_values(agent, episodes, dataclasses.replace(settings, one_per_episode=False), seed=0)
+    assert not torch.equal(weights(trained, "value"), weights(everything, "value"))
+    data = encode_episodes(agent, episodes)
+    chosen = one_step_of_each(data, seed=0)
+    some = np.array([5, 2, 300])
+    batch = Minibatch(torch.from_numpy(chosen[some]), some)
+    found = features_of(agent.value_encoder, data, batch, sequence_length=100)
+    whole = frozen_features(agent.value_encoder, data)
+    torch.testing.assert_close(found, whole.inputs.rows(whole.step_input[batch.steps]), atol=1e-5, rtol=1e-4)
 
 
 def test_targets_of_some_episodes_are_those_of_all(episodes: Episodes) -> None:

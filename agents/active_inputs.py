@@ -1,0 +1,183 @@
+"""Network inputs of which few differ from a base row: a dense first layer then adds up few columns of its weights.
+
+Planes of a grid world are bytes that are alike in nearly all states. Let c be the centre of the inputs, m the whole
+numbers nearest to it, and i_k the columns where an observation differs from m, by v_k:
+
+    x = (m − c) + Σ_k v_k e_{i_k},    W x + b = (W (m − c) + b) + Σ_k v_k W[:, i_k].
+
+Values and gradients are those of the full product up to the order of summation, whatever m is; one that is close to all
+rows makes the sums short. The order is that of the rows and their columns, so equal inputs give equal bits. It pays for
+batches of a thousand rows and more, and for weights that stay; in minibatches of 256 recorded steps the product that
+`agents.input_table` makes is as fast.
+
+Shape key: Q rows of a table, I input width, L bytes of the planes, F flat numbers, E entries, B batch, D features.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from agents.column_kernels import find_entries, spread_rows, sum_rows
+from agents.encoding import ObservationEncoder
+
+MAX_SHARE = 0.125
+"""Above this share of entries a dense product is about as fast, and a row is taken whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class ActiveInputs:
+    """Some rows of a table in compressed sparse form, on the CPU; indexed as a tensor [..., I] would be.
+
+    Attributes:
+        base: float32[I], m − c.
+        columns: int32[E], ascending within a row.
+        values: float32[E].
+        offsets: int64[Q + 1], row q has the entries offsets[q] .. offsets[q + 1].
+        index: int64[...], which row stands at each place.
+    """
+
+    base: Tensor
+    columns: NDArray[np.int32]
+    values: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    index: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the tensor that this stands for, [..., I]."""
+        return (*self.index.shape, len(self.base))
+
+    def __len__(self) -> int:
+        """Size of the first axis."""
+        return len(self.index)
+
+    def __getitem__(self, chosen: Any) -> ActiveInputs:
+        """Choose along the axes before I."""
+        return dataclasses.replace(self, index=self.index[chosen])
+
+    def flatten(self, first: int, last: int) -> ActiveInputs:
+        """Join the axes `first` to `last`, none of which is I."""
+        return dataclasses.replace(self, index=self.index.flatten(first, last))
+
+    def index_select(self, axis: int, chosen: Tensor) -> ActiveInputs:
+        """Choose int64[b] along an axis that is not I."""
+        return dataclasses.replace(self, index=self.index.index_select(axis, chosen))
+
+
+Inputs = Tensor | ActiveInputs
+
+
+def as_matrix(inputs: Inputs) -> Tensor:
+    """Whole rows float32[..., I]."""
+    if isinstance(inputs, Tensor):
+        return inputs
+    rows = inputs.base.repeat(len(inputs.offsets) - 1, 1)
+    number = np.repeat(np.arange(len(rows)), np.diff(inputs.offsets))
+    rows[torch.from_numpy(number), torch.from_numpy(inputs.columns).long()] += torch.from_numpy(inputs.values)
+    return rows[inputs.index]
+
+
+def first_layer(layer: nn.Linear, inputs: Inputs) -> Tensor:
+    """relu(W x + b), float32[B, D], of rows [B, I]; gradients reach W and b alone where the inputs are active ones."""
+    if isinstance(inputs, Tensor):
+        return functional.relu_(layer(inputs))
+    start = torch.addmv(layer.bias, layer.weight, inputs.base)
+    hidden: Tensor = _SumColumns.apply(layer.weight.t().contiguous(), start, inputs)  # type: ignore[no-untyped-call]
+    return hidden
+
+
+def sum_columns(weight: Tensor, start: Tensor, inputs: ActiveInputs) -> Tensor:
+    """relu(start + Σ_k v_k weight[i_k]), float32[B, D], of weight [I, D] and start [D], without a gradient."""
+    out = torch.empty(len(inputs), weight.shape[1])
+    sum_rows(_entries(inputs), weight.detach().numpy(), start.detach().numpy(), out.numpy())
+    return out
+
+
+def _entries(inputs: ActiveInputs) -> tuple[NDArray[Any], ...]:
+    return inputs.index.numpy(), inputs.columns, inputs.values, inputs.offsets
+
+
+class _SumColumns(torch.autograd.Function):
+    """`sum_columns` with a gradient to weight and start."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, *rest: Any) -> Tensor:
+        start, inputs = rest
+        ctx.inputs, hidden = inputs, sum_columns(weight, start, inputs)
+        ctx.save_for_backward(weight, hidden)
+        return hidden
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        weight, hidden = ctx.saved_tensors
+        to_weight, to_start = torch.zeros_like(weight), weight.new_zeros(weight.shape[1])
+        reached = np.empty(weight.shape[1], np.float32)
+        outputs = (reached, to_start.numpy(), to_weight.numpy())
+        spread_rows(_entries(ctx.inputs), gradients[0].contiguous().numpy(), hidden.detach().numpy(), outputs)
+        return to_weight, to_start, None
+
+
+class ActiveFinder:
+    """Finds what differs from the base in observations that are bytes on a grid and flat numbers, passed as they are.
+
+    The base is that of the encoder's centre when the finder was made.
+    """
+
+    def __init__(self, encoder: ObservationEncoder) -> None:
+        """Take the description and the centre of the inputs."""
+        self.spec = encoder.spec
+        grid, *flat = self.spec.leaves
+        self._grid, self._flat, split = grid, tuple(flat), grid.num_columns
+        is_plain = not any(leaf.groups for leaf in self.spec.leaves) and len(grid.shape) == 3 and grid.grid is not None
+        is_plain = is_plain and not grid.channels_last and all(leaf.grid is None for leaf in flat)
+        self.applies = is_plain and encoder.centre.device.type == "cpu"
+        centre = encoder.centre.cpu().numpy()
+        nearest = np.rint(centre)
+        np.clip(nearest[:split], 0, 255, out=nearest[:split])
+        self.base = torch.from_numpy(nearest - centre)
+        self._planes, self._numbers = nearest[:split].astype(np.uint8), nearest[split:]
+
+    def __call__(self, observations: Any) -> ActiveInputs | None:
+        """The observations [..., ...] as active inputs; None where they are no such bytes, or too many differ."""
+        if not self.applies:
+            return None
+        arrays = self.spec.select(observations)
+        planes = arrays[self._grid.name]
+        if not isinstance(planes, np.ndarray) or planes.dtype != np.uint8 or planes.shape[-3:] != self._grid.shape:
+            return None
+        lead = planes.shape[:-3]
+        planes = np.ascontiguousarray(planes).reshape(-1)
+        numbers = self._numbers_of(arrays, lead)
+        return None if numbers is None else self._find(planes, numbers, lead)
+
+    def _numbers_of(self, arrays: dict[str, Any], lead: tuple[int, ...]) -> NDArray[np.float32] | None:
+        """The flat numbers float32[Q, F] of all parts side by side; None where one cannot be taken."""
+        parts = [np.asarray(arrays[leaf.name]) for leaf in self._flat]
+        if any(part.shape != (*lead, *leaf.shape) for part, leaf in zip(parts, self._flat, strict=True)):
+            return None
+        numbers = np.empty((math.prod(lead), len(self._numbers)), np.float32)
+        if parts:
+            np.concatenate([part.reshape(len(numbers), -1) for part in parts], axis=1, out=numbers, casting="same_kind")
+        return numbers if np.isfinite(numbers).all() else None
+
+    def _find(
+        self, planes: NDArray[np.uint8], numbers: NDArray[np.float32], lead: tuple[int, ...]
+    ) -> ActiveInputs | None:
+        """Compare with the base; the room for entries is what is worthwhile."""
+        room = int(MAX_SHARE * len(self.base) * len(numbers)) + len(self.base)
+        columns, values = np.empty(room, np.int32), np.empty(room, np.float32)
+        offsets = np.empty(len(numbers) + 1, np.int64)
+        count = find_entries((planes, self._planes), (numbers, self._numbers), (offsets, columns, values))
+        if count < 0:
+            return None
+        index = torch.arange(len(numbers)).reshape(lead)
+        return ActiveInputs(self.base, columns[:count], values[:count], offsets, index)
