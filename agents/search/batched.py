@@ -108,10 +108,13 @@ def search(
 
 def rules_of(config: SearchConfig, discount: float) -> Rules:
     """The numbers that the compiled loops read."""
-    kind = PUCT if config.rule == "puct" else GUMBEL
+    visits = np.arange(config.num_simulations + 1.0)
+    rate = config.c_init + np.log((visits + 2.0 + config.c_base) / config.c_base)
+    inverse = 1.0 / np.maximum(np.arange(config.num_simulations + 2.0), 1.0)
     return Rules(
-        kind, float(discount), float(config.c_init), float(config.c_base), float(config.c_visit),
-        float(config.c_scale), float(config.use_rewards),
+        kind=PUCT if config.rule == "puct" else GUMBEL, discount=float(discount), c_visit=float(config.c_visit),
+        c_scale=float(config.c_scale), reward_weight=float(config.use_rewards),
+        prior_weight=np.sqrt(1.0 + visits) * rate, inverse=inverse,
     )  # fmt: skip
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.agent import AlphaAgent
+from agents.fast_forward import FastForward
 from envs.enumeration import TabularMDP, state_finder
-from envs.rows import World
+from envs.rows import Observations, World
 
 Floats = NDArray[np.float64]
 Estimates = tuple[Floats, Floats]
@@ -58,7 +59,7 @@ class NetworkEvaluator:
         policy_memory: Tensor | None = None,
         value_memory: Tensor | None = None,
     ) -> None:
-        """Take an agent that does not change during a search.
+        """Take an agent that does not change while this is used.
 
         Args:
             agent: D∘E and V∘E are read.
@@ -69,23 +70,33 @@ class NetworkEvaluator:
         self.agent, self.world = agent, world
         self._policy = _NodeMemory(agent.policy_encoder.memory_size, policy_memory)
         self._value = _NodeMemory(agent.value_encoder.memory_size, value_memory)
+        self._has_memory = self._policy.size > 0 or self._value.size > 0
+        self._forward = FastForward(agent)
 
-    @torch.no_grad()
     def __call__(self, new: NewNodes) -> Estimates:
         """Evaluate (see `Evaluator`)."""
-        agent = self.agent
-        encoded = agent.encode(self.world.observe(new.rows))
+        shown = self.world.observe(new.rows)
+        context = self.world.context_of(new.rows) if self.agent.value_head.needs_context else None
+        if self._has_memory:
+            logits, values = self._remembering(new, shown, context)
+        else:
+            logits, values = self._forward(shown["planes"], shown.get("vector"), context=context)
+        return logits.astype(np.float64), values.astype(np.float64)
+
+    @torch.no_grad()
+    def _remembering(
+        self, new: NewNodes, shown: Observations, context: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits and values of encoders with memory, which is kept for the nodes below."""
+        agent, encoded = self.agent, self.agent.encode(shown)
         policy = agent.policy(encoded, self._policy.before(new))
         self._policy.keep(new, policy.memory)
         features = policy.features
         if not agent.shared:
             features, memory = agent.features_of_value(encoded, self._value.before(new))
             self._value.keep(new, memory)
-        context = None
-        if agent.value_head.needs_context:
-            context = torch.from_numpy(self.world.context_of(new.rows)).to(agent.device)
-        values = agent.value_head(features, context).value
-        return policy.logits.double().cpu().numpy(), values.double().cpu().numpy()
+        known = None if context is None else torch.from_numpy(context).to(agent.device)
+        return policy.logits.cpu().numpy(), agent.value_head(features, known).value.cpu().numpy()
 
     def root_memories(self) -> tuple[Tensor | None, Tensor | None]:
         """What D's and V's encoders remember after they saw the roots, float32[B, H] each; None without memory."""

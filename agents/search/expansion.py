@@ -34,11 +34,11 @@ def expand_leaves(world, scratch, tree, leaves, rows):
         node, action, outcome = leaves.node[b], leaves.action[b], leaves.outcome[b]
         total = _cut_channels(config, rows[b, node], action, cuts, counts)
         if outcome < 0:
-            if total > tree.child.shape[3]:
+            if total > tree.outcomes.shape[3]:
                 return b
-            tree.num_outcomes[b, node, action] = total
+            tree.edges[b, node, action].num_outcomes = total
             for o in range(total):
-                tree.probability[b, node, action, o] = _joint_outcome(o, cuts, counts, draws)
+                tree.outcomes[b, node, action, o].probability = _joint_outcome(o, cuts, counts, draws)
             outcome = due_outcome(tree, b, node, action)
         _joint_outcome(outcome, cuts, counts, draws)
         child = tree.num_nodes[b]

@@ -41,18 +41,19 @@ class Rules(NamedTuple):
     Attributes:
         kind: PUCT or GUMBEL.
         discount: γ.
-        c_init, c_base: of PUCT.
         c_visit, c_scale: of σ.
         reward_weight: 1, or 0 where the tree holds no true reward.
+        prior_weight: float64[n + 1], of PUCT's prior by N.
+        inverse: float64[n + 2], 1/i; a product costs a fifth of a quotient, and a table nothing beside a logarithm.
     """
 
     kind: int
     discount: float
-    c_init: float
-    c_base: float
     c_visit: float
     c_scale: float
     reward_weight: float
+    prior_weight: NDArray[np.float64]
+    inverse: NDArray[np.float64]
 
 
 def next_action(tree, rules, b, node, root, scores):
@@ -61,7 +62,7 @@ def next_action(tree, rules, b, node, root, scores):
         return _puct(tree, rules, b, node)
     total, _ = completed_values(tree, rules, b, node, scores)
     if node > 0:
-        return _most_missed(tree, b, node, total, scores)
+        return _most_missed(tree, rules, b, node, total, scores)
     noise, considered, simulation = root
     num_considered = _num_legal(tree, b, considered.shape[1] - 1)
     return best_considered(tree, noise, b, considered[simulation, num_considered], scores)
@@ -74,12 +75,12 @@ def decide(tree, rules, b, noise, scores):
     """
     if rules.kind == PUCT:
         total, best = 0, 0
-        for a in range(tree.visits.shape[2]):
-            total += tree.visits[b, 0, a]
-            if tree.visits[b, 0, a] > tree.visits[b, 0, best]:
+        for a in range(scores.size):
+            total += tree.edges[b, 0, a].visits
+            if tree.edges[b, 0, a].visits > tree.edges[b, 0, best].visits:
                 best = a
-        for a in range(tree.visits.shape[2]):
-            scores[a] = tree.visits[b, 0, a] / total
+        for a in range(scores.size):
+            scores[a] = tree.edges[b, 0, a].visits / total
         return best
     _, most = completed_values(tree, rules, b, 0, scores)
     best = best_considered(tree, noise, b, most, scores)
@@ -89,26 +90,30 @@ def decide(tree, rules, b, noise, scores):
 
 def _num_legal(tree, b, limit):
     count = 0
-    for a in range(tree.visits.shape[2]):
-        count += tree.prior_logits[b, 0, a] > -np.inf
+    for a in range(tree.edges.shape[2]):
+        count += tree.edges[b, 0, a].prior_logit > -np.inf
     return min(count, limit)
 
 
 def _puct(tree, rules, b, node):
-    total, low, high = 0, tree.value[b, node], tree.value[b, node]
-    for a in range(tree.visits.shape[2]):
-        if tree.visits[b, node, a] > 0:
-            total += tree.visits[b, node, a]
-            low, high = min(low, tree.q[b, node, a]), max(high, tree.q[b, node, a])
-    spread = max(high - low, LEAST_SPREAD)
-    weight = math.sqrt(1.0 + total) * (rules.c_init + math.log((total + 2.0 + rules.c_base) / rules.c_base))
+    total, low, high = 0, tree.nodes[b, node].value, tree.nodes[b, node].value
+    for a in range(tree.edges.shape[2]):
+        edge = tree.edges[b, node, a]
+        if edge.visits > 0:
+            total += edge.visits
+            if edge.q < low:
+                low = edge.q
+            if edge.q > high:
+                high = edge.q
+    scale = 1.0 / max(high - low, LEAST_SPREAD)
     best, best_score = -1, 0.0
-    for a in range(tree.visits.shape[2]):
-        if tree.prior_logits[b, node, a] == -np.inf:
+    for a in range(tree.edges.shape[2]):
+        edge = tree.edges[b, node, a]
+        if edge.prior_logit == -np.inf:
             continue
-        count = tree.visits[b, node, a]
-        scaled = (tree.q[b, node, a] - low) / spread if count > 0 else 0.0
-        score = scaled + weight * tree.prior_probs[b, node, a] / (1.0 + count)
+        score = rules.prior_weight[total] * edge.prior_prob * rules.inverse[edge.visits + 1]
+        if edge.visits > 0:
+            score += (edge.q - low) * scale
         if best < 0 or score > best_score:
             best, best_score = a, score
     return best
@@ -117,52 +122,56 @@ def _puct(tree, rules, b, node):
 def completed_values(tree, rules, b, node, scores):
     """Write σ(q̄) into scores[A]; returns N and max_a N_a."""
     total, most, seen_probs, weighted = 0, 0, 0.0, 0.0
-    num_actions = tree.visits.shape[2]
-    for a in range(num_actions):
-        count = tree.visits[b, node, a]
-        if count > 0:
-            total += count
-            most = max(most, count)
+    for a in range(scores.size):
+        edge = tree.edges[b, node, a]
+        if edge.visits > 0:
+            total += edge.visits
+            most = max(most, edge.visits)
             # An improbable action that is visited must not make the mean 0/0.
-            prior = max(tree.prior_probs[b, node, a], 1e-300)
+            prior = max(edge.prior_prob, 1e-300)
             seen_probs += prior
-            weighted += prior * tree.q[b, node, a]
-    mixed = tree.raw_value[b, node]
+            weighted += prior * edge.q
+    mixed = tree.nodes[b, node].raw_value
     if total > 0:
-        mixed = (mixed + total * (weighted / seen_probs)) / (1.0 + total)
+        mixed = (mixed + total * (weighted / seen_probs)) * rules.inverse[total + 1]
     low, high = np.inf, -np.inf
-    for a in range(num_actions):
-        scores[a] = tree.q[b, node, a] if tree.visits[b, node, a] > 0 else mixed
-        low, high = min(low, scores[a]), max(high, scores[a])
+    for a in range(scores.size):
+        edge = tree.edges[b, node, a]
+        scores[a] = edge.q if edge.visits > 0 else mixed
+        if scores[a] < low:
+            low = scores[a]
+        if scores[a] > high:
+            high = scores[a]
     scale = (rules.c_visit + most) * rules.c_scale / max(high - low, LEAST_SPREAD)
-    for a in range(num_actions):
+    for a in range(scores.size):
         scores[a] = (scores[a] - low) * scale
     return total, most
 
 
 def best_considered(tree, noise, b, num_visits, scores):
     """The root's best action among those with `num_visits` visits, given σ(q̄) in scores[A]."""
-    best, best_score = -1, 0.0
-    top = _top_logit(tree, b, 0)
-    for a in range(tree.visits.shape[2]):
-        logit = tree.prior_logits[b, 0, a]
-        if logit == -np.inf or tree.visits[b, 0, a] != num_visits:
+    best, best_score, top = -1, 0.0, -np.inf
+    for a in range(scores.size):
+        top = max(top, tree.edges[b, 0, a].prior_logit)
+    for a in range(scores.size):
+        edge = tree.edges[b, 0, a]
+        if edge.prior_logit == -np.inf or edge.visits != num_visits:
             continue
-        score = max(noise[b, a] + logit - top + scores[a], LEAST_SCORE)
+        score = max(noise[b, a] + edge.prior_logit - top + scores[a], LEAST_SCORE)
         if best < 0 or score > best_score:
             best, best_score = a, score
     return best
 
 
-def _most_missed(tree, b, node, total, scores):
+def _most_missed(tree, rules, b, node, total, scores):
     """The action that has fallen farthest behind its share in π'."""
-    num_actions = tree.visits.shape[2]
     improved_policy(tree, b, node, scores)
     best, best_score = -1, 0.0
-    for a in range(num_actions):
-        if tree.prior_logits[b, node, a] == -np.inf:
+    for a in range(scores.size):
+        edge = tree.edges[b, node, a]
+        if edge.prior_logit == -np.inf:
             continue
-        score = scores[a] - tree.visits[b, node, a] / (1.0 + total)
+        score = scores[a] - edge.visits * rules.inverse[total + 1]
         if best < 0 or score > best_score:
             best, best_score = a, score
     return best
@@ -170,29 +179,23 @@ def _most_missed(tree, b, node, total, scores):
 
 def improved_policy(tree, b, node, scores):
     """Turn σ(q̄) in scores[A] into π' = softmax(logits + σ(q̄))."""
-    num_actions = tree.visits.shape[2]
     top = -np.inf
-    for a in range(num_actions):
-        scores[a] += tree.prior_logits[b, node, a]
-        top = max(top, scores[a])
+    for a in range(scores.size):
+        scores[a] += tree.edges[b, node, a].prior_logit
+        if scores[a] > top:
+            top = scores[a]
     norm = 0.0
-    for a in range(num_actions):
+    for a in range(scores.size):
         scores[a] = math.exp(scores[a] - top)
         norm += scores[a]
-    for a in range(num_actions):
-        scores[a] /= norm
-
-
-def _top_logit(tree, b, node):
-    top = -np.inf
-    for a in range(tree.visits.shape[2]):
-        top = max(top, tree.prior_logits[b, node, a])
-    return top
+    scale = 1.0 / norm
+    for a in range(scores.size):
+        scores[a] *= scale
 
 
 PARTS = (
     next_action, decide, best_considered, completed_values, improved_policy,
-    _most_missed, _num_legal, _puct, _top_logit,
+    _most_missed, _num_legal, _puct,
 )  # fmt: skip
 LOOPS = ()
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.search.tree import add_child, due_outcome, walk_down, walk_up, write_evaluation
+from agents.search.tree import add_child, due_outcome, walk_down, walk_up
 
 
 class TableModel(NamedTuple):
@@ -25,6 +25,7 @@ class TableModel(NamedTuple):
         probability: float64[X, A, O]; outcomes of probability 0 come last.
         reward: float64[X, A, O].
         logits: float64[X, A], the prior's.
+        probs: float64[X, A], their softmax.
         values: float64[X], of leaves.
     """
 
@@ -32,6 +33,7 @@ class TableModel(NamedTuple):
     probability: NDArray[np.float64]
     reward: NDArray[np.float64]
     logits: NDArray[np.float64]
+    probs: NDArray[np.float64]
     values: NDArray[np.float64]
 
 
@@ -56,16 +58,20 @@ def _expand(tree, rules, b, model, states, leaves):
     if outcome < 0:
         total = 0
         for o in range(model.probability.shape[2]):
-            tree.probability[b, node, action, o] = model.probability[state, action, o]
+            tree.outcomes[b, node, action, o].probability = model.probability[state, action, o]
             total += model.probability[state, action, o] > 0.0
-        tree.num_outcomes[b, node, action] = total
+        tree.edges[b, node, action].num_outcomes = total
         outcome = due_outcome(tree, b, node, action)
     successor = model.next_state[state, action, outcome]
     reward = model.reward[state, action, outcome] * rules.reward_weight
     child = add_child(tree, leaves, b, outcome, reward, successor < 0)
     states[b, child] = successor
-    if successor >= 0:
-        write_evaluation(tree, b, child, model.logits, model.values, successor)
+    if successor < 0:
+        return
+    tree.nodes[b, child].raw_value = tree.nodes[b, child].value = model.values[successor]
+    for a in range(model.logits.shape[1]):
+        edge = tree.edges[b, child, a]
+        edge.prior_logit, edge.prior_prob = model.logits[successor, a], model.probs[successor, a]
 
 
 PARTS = (_expand,)

@@ -49,10 +49,12 @@ def search_table(
             "use `search` for use_rewards=False or a rollout_share above 0."
         )
     shape = (mdp.num_states, mdp.num_actions)
+    logits = np.zeros(shape) if logits is None else np.ascontiguousarray(logits, np.float64)
+    probs = np.exp(logits - logits.max(axis=1, keepdims=True))
     model = TableModel(
-        mdp.next_state, mdp.probability, mdp.components @ mdp.reward_weights,
-        np.zeros(shape) if logits is None else np.ascontiguousarray(logits, np.float64),
-        np.zeros(mdp.num_states) if values is None else np.ascontiguousarray(values, np.float64),
+        mdp.next_state, mdp.probability, mdp.components @ mdp.reward_weights, logits=logits,
+        probs=probs / probs.sum(axis=1, keepdims=True),
+        values=np.zeros(mdp.num_states) if values is None else np.ascontiguousarray(values, np.float64),
     )  # fmt: skip
     batch, num_nodes = len(states), config.num_simulations + 1
     grown = Tree.empty(batch, num_nodes, num_actions=shape[1], num_outcomes=mdp.next_state.shape[2])

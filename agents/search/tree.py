@@ -25,58 +25,107 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int32]
 
 
+NODE = np.dtype(
+    [
+        ("raw_value", "f8"), ("value", "f8"), ("parent", "i4"), ("action", "i4"), ("outcome", "i4"),
+        ("terminated", "?"),
+    ],
+    align=True,
+)  # fmt: skip
+EDGE = np.dtype(
+    [("prior_logit", "f8"), ("prior_prob", "f8"), ("q", "f8"), ("visits", "i4"), ("num_outcomes", "i4")], align=True
+)
+OUTCOME = np.dtype([("probability", "f8"), ("reward", "f8"), ("child", "i4"), ("visits", "i4")], align=True)
+
+
 class Tree(NamedTuple):
-    """B trees side by side.
+    """B trees side by side, in records, so that what is read together lies together; properties give the columns.
 
     Attributes:
         num_nodes: int32[B], nodes in use; the others hold zeros.
-        parent: int32[B, N], node that this one hangs from; −1 at the root.
-        parent_action: int32[B, N], and under which action,
-        parent_outcome: int32[B, N], and which outcome of it.
-        terminated: bool[B, N], the episode has ended; such a node has no children.
-        raw_value: float64[B, N], v̂, what the leaf's evaluation said; 0 where terminated and the tree holds rewards.
-        value: float64[B, N], V, with what the search has found below.
-        prior_logits: float64[B, N, A], −inf for an illegal action.
-        prior_probs: float64[B, N, A], their softmax π.
-        visits: int32[B, N, A], N_a.
-        q: float64[B, N, A], Q(s, a); 0 where there is no visit.
-        num_outcomes: int32[B, N, A], outcomes of the edge; 0 until its first visit.
-        child: int32[B, N, A, O], the node of each outcome; 0 where it has not been visited.
-        probability: float64[B, N, A, O], p_o; 0 until the first visit.
-        reward: float64[B, N, A, O], r_o; 0 where not visited.
-        outcome_visits: int32[B, N, A, O], N_ao.
+        nodes: NODE[B, N].
+        edges: EDGE[B, N, A].
+        outcomes: OUTCOME[B, N, A, O].
     """
 
     num_nodes: Counts
-    parent: Counts
-    parent_action: Counts
-    parent_outcome: Counts
-    terminated: NDArray[np.bool_]
-    raw_value: Floats
-    value: Floats
-    prior_logits: Floats
-    prior_probs: Floats
-    visits: Counts
-    q: Floats
-    num_outcomes: Counts
-    child: Counts
-    probability: Floats
-    reward: Floats
-    outcome_visits: Counts
+    nodes: NDArray[np.void]
+    edges: NDArray[np.void]
+    outcomes: NDArray[np.void]
 
     @classmethod
     def empty(cls, num_trees: int, num_nodes: int, *, num_actions: int, num_outcomes: int) -> Tree:
         """Trees of one root each, which is not evaluated yet."""
-        nodes, edges = (num_trees, num_nodes), (num_trees, num_nodes, num_actions)
-        outcomes = (*edges, num_outcomes)
-        parent = np.zeros(nodes, np.int32)
-        parent[:, 0] = -1
-        return cls(
-            np.ones(num_trees, np.int32), parent, np.zeros(nodes, np.int32), np.zeros(nodes, np.int32),
-            np.zeros(nodes, np.bool_), np.zeros(nodes), np.zeros(nodes), np.zeros(edges), np.zeros(edges),
-            np.zeros(edges, np.int32), np.zeros(edges), np.zeros(edges, np.int32), np.zeros(outcomes, np.int32),
-            np.zeros(outcomes), np.zeros(outcomes), np.zeros(outcomes, np.int32),
-        )  # fmt: skip
+        edges = (num_trees, num_nodes, num_actions)
+        nodes = np.zeros((num_trees, num_nodes), NODE)
+        nodes["parent"][:, 0] = -1
+        outcomes = np.zeros((*edges, num_outcomes), OUTCOME)
+        return cls(np.ones(num_trees, np.int32), nodes, np.zeros(edges, EDGE), outcomes)
+
+    @property
+    def parent(self) -> Counts:
+        """int32[B, N], the node that this one hangs from; −1 at the root."""
+        return self.nodes["parent"]
+
+    @property
+    def terminated(self) -> NDArray[np.bool_]:
+        """bool[B, N], the episode has ended; such a node has no children."""
+        return self.nodes["terminated"]
+
+    @property
+    def raw_value(self) -> Floats:
+        """float64[B, N], v̂, what the leaf's evaluation said; 0 where terminated and the tree holds rewards."""
+        return self.nodes["raw_value"]
+
+    @property
+    def value(self) -> Floats:
+        """float64[B, N], V, with what the search has found below."""
+        return self.nodes["value"]
+
+    @property
+    def prior_logits(self) -> Floats:
+        """float64[B, N, A], −inf for an illegal action."""
+        return self.edges["prior_logit"]
+
+    @property
+    def prior_probs(self) -> Floats:
+        """float64[B, N, A], π, the softmax of the logits."""
+        return self.edges["prior_prob"]
+
+    @property
+    def visits(self) -> Counts:
+        """int32[B, N, A], N_a."""
+        return self.edges["visits"]
+
+    @property
+    def q(self) -> Floats:
+        """float64[B, N, A], Q(s, a); 0 where there is no visit."""
+        return self.edges["q"]
+
+    @property
+    def num_outcomes(self) -> Counts:
+        """int32[B, N, A], outcomes of the edge; 0 until its first visit."""
+        return self.edges["num_outcomes"]
+
+    @property
+    def child(self) -> Counts:
+        """int32[B, N, A, O], the node of each outcome; 0 where it has not been visited."""
+        return self.outcomes["child"]
+
+    @property
+    def probability(self) -> Floats:
+        """float64[B, N, A, O], p_o; 0 until the edge's first visit."""
+        return self.outcomes["probability"]
+
+    @property
+    def reward(self) -> Floats:
+        """float64[B, N, A, O], r_o; 0 where not visited."""
+        return self.outcomes["reward"]
+
+    @property
+    def outcome_visits(self) -> Counts:
+        """int32[B, N, A, O], N_ao."""
+        return self.outcomes["visits"]
 
 
 class Leaves(NamedTuple):
@@ -108,10 +157,10 @@ def walk_down(tree, rules, b, root, leaves, scores):
     action = next_action(tree, rules, b, node, root, scores)
     while True:
         outcome, child = -1, 0
-        if tree.num_outcomes[b, node, action] > 0:
+        if tree.edges[b, node, action].num_outcomes > 0:
             outcome = due_outcome(tree, b, node, action)
-            child = tree.child[b, node, action, outcome]
-        if child == 0 or tree.terminated[b, child]:
+            child = tree.outcomes[b, node, action, outcome].child
+        if child == 0 or tree.nodes[b, child].terminated:
             break
         node = child
         action = next_action(tree, rules, b, node, root, scores)
@@ -120,10 +169,12 @@ def walk_down(tree, rules, b, root, leaves, scores):
 
 def due_outcome(tree, b, node, action):
     """argmax_o p_o·(N_a + 1) − N_ao; the lowest outcome among equals."""
-    count = tree.visits[b, node, action] + 1.0
+    edge = tree.edges[b, node, action]
+    count = edge.visits + 1.0
     best, best_score = 0, -np.inf
-    for o in range(tree.num_outcomes[b, node, action]):
-        score = tree.probability[b, node, action, o] * count - tree.outcome_visits[b, node, action, o]
+    for o in range(edge.num_outcomes):
+        outcome = tree.outcomes[b, node, action, o]
+        score = outcome.probability * count - outcome.visits
         if score > best_score:
             best, best_score = o, score
     return best
@@ -134,39 +185,45 @@ def add_child(tree, leaves, b, outcome, reward, terminated):
     node, action = leaves.node[b], leaves.action[b]
     child = tree.num_nodes[b]
     tree.num_nodes[b] = child + 1
-    tree.parent[b, child], tree.parent_action[b, child], tree.parent_outcome[b, child] = node, action, outcome
-    tree.child[b, node, action, outcome] = child
-    tree.reward[b, node, action, outcome] = reward
-    tree.terminated[b, child] = terminated
+    added, branch = tree.nodes[b, child], tree.outcomes[b, node, action, outcome]
+    added.parent, added.action, added.outcome, added.terminated = node, action, outcome, terminated
+    branch.child, branch.reward = child, reward
     leaves.outcome[b], leaves.child[b] = outcome, child
     return child
 
 
 def walk_up(tree, rules, b, leaf):
     """Count one visit on every edge from the leaf to the root of tree b, and bring Q and V up to date."""
-    node = leaf
-    while node > 0:
-        parent, action = tree.parent[b, node], tree.parent_action[b, node]
-        tree.visits[b, parent, action] += 1
-        tree.outcome_visits[b, parent, action, tree.parent_outcome[b, node]] += 1
-        _update_q(tree, rules, b, parent, action)
-        total, weighted = 1.0, tree.raw_value[b, parent]
-        for a in range(tree.visits.shape[2]):
-            total += tree.visits[b, parent, a]
-            weighted += tree.visits[b, parent, a] * tree.q[b, parent, a]
-        tree.value[b, parent] = weighted / total
-        node = parent
+    number = leaf
+    while number > 0:
+        node = tree.nodes[b, number]
+        tree.edges[b, node.parent, node.action].visits += 1
+        tree.outcomes[b, node.parent, node.action, node.outcome].visits += 1
+        _update_q(tree, rules, b, node.parent, node.action)
+        parent = tree.nodes[b, node.parent]
+        total, weighted = 0, parent.raw_value
+        for a in range(tree.edges.shape[2]):
+            edge = tree.edges[b, node.parent, a]
+            total += edge.visits
+            weighted += edge.visits * edge.q
+        parent.value = weighted * rules.inverse[total + 1]
+        number = node.parent
 
 
 def _update_q(tree, rules, b, node, action):
+    edge = tree.edges[b, node, action]
+    if edge.num_outcomes == 1:
+        outcome = tree.outcomes[b, node, action, 0]
+        edge.q = outcome.reward + rules.discount * tree.nodes[b, outcome.child].value
+        return
     mass, weighted = 0.0, 0.0
-    for o in range(tree.num_outcomes[b, node, action]):
-        if tree.outcome_visits[b, node, action, o] > 0:
-            probability = tree.probability[b, node, action, o]
-            mass += probability
-            successor = tree.value[b, tree.child[b, node, action, o]]
-            weighted += probability * (tree.reward[b, node, action, o] + rules.discount * successor)
-    tree.q[b, node, action] = weighted / mass
+    for o in range(edge.num_outcomes):
+        outcome = tree.outcomes[b, node, action, o]
+        if outcome.visits > 0:
+            mass += outcome.probability
+            successor = tree.nodes[b, outcome.child].value
+            weighted += outcome.probability * (outcome.reward + rules.discount * successor)
+    edge.q = weighted / mass
 
 
 def walk_all_down(tree, rules, root, leaves, scores):
@@ -193,25 +250,22 @@ def decide_all(tree, rules, noise, scores, decisions):
 def write_evaluations(tree, trees, nodes, logits, values):
     """Store what the evaluation says of M nodes, `nodes[i]` of tree `trees[i]`: logits[M, A] and values[M]."""
     for i in range(trees.size):
-        write_evaluation(tree, trees[i], nodes[i], logits, values, i)
+        b, node = trees[i], nodes[i]
+        top = -np.inf
+        for a in range(logits.shape[1]):
+            if logits[i, a] > top:
+                top = logits[i, a]
+        norm = 0.0
+        for a in range(logits.shape[1]):
+            edge = tree.edges[b, node, a]
+            edge.prior_logit = logits[i, a]
+            edge.prior_prob = np.exp(logits[i, a] - top)
+            norm += edge.prior_prob
+        for a in range(logits.shape[1]):
+            tree.edges[b, node, a].prior_prob /= norm
+        tree.nodes[b, node].raw_value = values[i]
+        tree.nodes[b, node].value = values[i]
 
 
-def write_evaluation(tree, b, node, logits, values, i):
-    """Store row i of logits[M, A] and values[M] at a node."""
-    num_actions = logits.shape[1]
-    top = -np.inf
-    for a in range(num_actions):
-        top = max(top, logits[i, a])
-    norm = 0.0
-    for a in range(num_actions):
-        tree.prior_logits[b, node, a] = logits[i, a]
-        tree.prior_probs[b, node, a] = np.exp(logits[i, a] - top)
-        norm += tree.prior_probs[b, node, a]
-    for a in range(num_actions):
-        tree.prior_probs[b, node, a] /= norm
-    tree.raw_value[b, node] = values[i]
-    tree.value[b, node] = values[i]
-
-
-PARTS = (walk_down, due_outcome, add_child, walk_up, write_evaluation, _update_q)
+PARTS = (walk_down, due_outcome, add_child, walk_up, _update_q)
 LOOPS = (walk_all_down, walk_all_up, write_evaluations, decide_all)

@@ -31,8 +31,8 @@ def draw_tree(
 ) -> Figure:
     """Draw tree `index` from left to right.
 
-    A circle is a node, as large as its visits and coloured by its value; a white square is an end. A line is one outcome of
-    an action, as wide as its visits, dashed where chance decides; the path of most visits is black.
+    A circle is a node, as large as its visits and coloured by its value; a white square is an end. A line is one
+    outcome of an action, as wide as its visits, dashed where chance decides; the path of most visits is black.
 
     Args:
         found: a search.
