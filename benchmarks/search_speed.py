@@ -22,7 +22,7 @@ from machine import best_rate, measure_machine
 
 from agents.agent import AlphaAgent, build_agent
 from agents.config import AgentConfig
-from agents.search import NetworkEvaluator, SearchConfig, SearchResult, search, search_table
+from agents.search import NetworkEvaluator, SearchConfig, SearchResult, SearchTable, search, search_table
 from envs import make_world
 from envs.enumeration import enumerate_world
 from envs.step_buffers import observation_space
@@ -62,7 +62,7 @@ def main() -> None:
             return search(world, rows, NetworkEvaluator(agent, world), config=config)
 
         def table(config: SearchConfig = config) -> SearchResult:
-            return search_table(mdp, states, config, logits=tables[0], values=tables[1])
+            return search_table(SearchTable(mdp, logits=tables[0], values=tables[1]), states, config=config)
 
         sizes = options.batch * options.simulations
         ours = {name: _rate(work, sizes, options.seconds) for name, work in (("network", network), ("table", table))}

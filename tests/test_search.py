@@ -10,7 +10,7 @@ import pytest
 from search_model import Search, halving
 from test_every_world import SMALL
 
-from agents.search import SearchConfig, TableEvaluator, search, search_table
+from agents.search import SearchConfig, SearchTable, TableEvaluator, search, search_table
 from agents.search.batched import rules_of, tree_loops
 from agents.search.evaluators import Legal
 from agents.search.reading import edges_of, tree_text
@@ -80,7 +80,10 @@ def test_every_visit_is_the_one_that_plain_python_makes(rule, seed):
     noise = rng.gumbel(size=(12, 3))
     config = SearchConfig(num_simulations=40, rule=rule, max_considered=2 + seed % 2)
     found = search_table(
-        mdp, np.arange(12), config, logits=logits, values=values, noise=noise if rule == "gumbel" else None
+        SearchTable(mdp, logits=logits, values=values),
+        np.arange(12),
+        config=config,
+        noise=noise if rule == "gumbel" else None,
     )
     model = Search(listed(mdp), logits.tolist(), values.tolist(), rule=rule, discount=0.9, considered=2 + seed % 2)
     for s in range(12):
@@ -110,7 +113,9 @@ def test_sequential_halving_of_four_actions_with_sixteen_simulations():
 @pytest.mark.parametrize("rule", ["gumbel", "puct"])
 @pytest.mark.parametrize(("safe", "best"), [(0.6, 1), (0.4, 0)])
 def test_a_gamble_is_weighed_by_its_probabilities(rule, safe, best):
-    found = search_table(gamble(safe), np.zeros(1, np.int64), SearchConfig(num_simulations=64, rule=rule))
+    found = search_table(
+        SearchTable(gamble(safe)), np.zeros(1, np.int64), config=SearchConfig(num_simulations=64, rule=rule)
+    )
     assert found.actions[0] == best
     assert found.tree.q[0, 0] == pytest.approx([0.5, safe])
 
@@ -137,7 +142,9 @@ def test_enough_simulations_find_an_optimal_action(name, rule):
     states = within(mdp, solution, NEAR[name]) if name in NEAR else np.unique(states)
     patient = {"c_scale": 0.001} if rule == "gumbel" else {"c_init": 5.0}
     num_simulations = 20_000 if name in NEAR else 5000
-    found = search_table(mdp, states, SearchConfig(num_simulations=num_simulations, rule=rule, **patient))
+    found = search_table(
+        SearchTable(mdp), states, config=SearchConfig(num_simulations=num_simulations, rule=rule, **patient)
+    )
     q = solution.action_values[states]
     assert len(states) > 5 and (q.max(axis=1) - q.min(axis=1)).max() > 0.01
     assert (q.max(axis=1) - q[np.arange(len(states)), found.actions]).max() < 1e-9
@@ -164,7 +171,7 @@ def test_enough_simulations_master_a_slippery_row(rule):
     solution = value_iteration(mdp)
     assert solution.values == pytest.approx(value_iteration(mdp, tolerance=1e-12).values)
     assert solution.optimal_actions.sum() == 3
-    found = search_table(mdp, np.arange(3), SearchConfig(num_simulations=5000, rule=rule))
+    found = search_table(SearchTable(mdp), np.arange(3), config=SearchConfig(num_simulations=5000, rule=rule))
     assert (found.actions == solution.action_values.argmax(axis=1)).all()
 
 
@@ -182,7 +189,7 @@ def test_the_kernel_and_the_table_grow_the_same_trees(name):
     rows = mdp.rows[states]
     before = rows.copy()
     ours = search(world, rows, evaluator, config=config, noise=noise)
-    theirs = search_table(mdp, states, config, logits=logits, values=values, noise=noise)
+    theirs = search_table(SearchTable(mdp, logits=logits, values=values), states, config=config, noise=noise)
     assert (rows == before).all()
     for mine, other in zip(ours.tree, theirs.tree, strict=True):
         assert all(np.allclose(mine[part], other[part], atol=1e-12) for part in mine.dtype.names or (...,))
@@ -196,9 +203,11 @@ def test_trees_do_not_see_each_other():
     mdp = random_world(rng)
     logits, values = rng.normal(size=(12, 3)), rng.normal(size=12)
     noise, config = rng.gumbel(size=(12, 3)), SearchConfig(num_simulations=30)
-    together = search_table(mdp, np.arange(12), config, logits=logits, values=values, noise=noise)
+    together = search_table(SearchTable(mdp, logits=logits, values=values), np.arange(12), config=config, noise=noise)
     for s in range(12):
-        alone = search_table(mdp, np.array([s]), config, logits=logits, values=values, noise=noise[s : s + 1])
+        alone = search_table(
+            SearchTable(mdp, logits=logits, values=values), np.array([s]), config=config, noise=noise[s : s + 1]
+        )
         for mine, other in zip(alone.tree, together.tree, strict=True):
             assert (mine[0] == other[s]).all()
         assert alone.actions[0] == together.actions[s]
@@ -207,7 +216,7 @@ def test_trees_do_not_see_each_other():
 def test_outcomes_are_visited_in_proportion_to_their_probabilities():
     rng = np.random.default_rng(2)
     mdp = random_world(rng, num_outcomes=4)
-    tree = search_table(mdp, np.arange(12), SearchConfig(num_simulations=200)).tree
+    tree = search_table(SearchTable(mdp), np.arange(12), config=SearchConfig(num_simulations=200)).tree
     expected = tree.probability * tree.visits[..., None]
     assert np.abs(tree.outcome_visits - expected).max() < 1.0
     assert (tree.outcome_visits.sum(axis=3) == tree.visits).all()
@@ -216,7 +225,9 @@ def test_outcomes_are_visited_in_proportion_to_their_probabilities():
 def test_q_and_v_are_what_their_equations_say():
     rng = np.random.default_rng(3)
     tree = search_table(
-        random_world(rng), np.arange(12), SearchConfig(num_simulations=100), values=rng.normal(size=12)
+        SearchTable(random_world(rng), values=rng.normal(size=12)),
+        np.arange(12),
+        config=SearchConfig(num_simulations=100),
     ).tree
     child_values = np.take_along_axis(
         tree.value[:, :, None, None], tree.child.reshape(12, -1, 1, 1).astype(int), axis=1
@@ -245,7 +256,7 @@ def test_the_improved_policy_is_no_worse_than_the_prior_where_q_is_exact(name, n
     exact = (mdp.probability * reward).sum(axis=2)
     tree = Tree.empty(mdp.num_states, 2, num_actions=mdp.num_actions, num_outcomes=1)
     tree.prior_logits[:, 0], tree.prior_probs[:, 0], tree.q[:, 0] = logits, prior, exact
-    tree.raw_value[:, 0], tree.visits[:, 0] = before, num_visits
+    tree.raw_value[:, 0], tree.visits[:, 0], tree.nodes["visits"][:, 0] = before, num_visits, 4 * num_visits
     improved, actions = np.zeros(logits.shape), np.zeros(mdp.num_states, np.int64)
     numbers = rules_of(SearchConfig(num_simulations=4 * num_visits), mdp.discount)
     tree_loops()["decide_all"](tree, numbers, np.zeros(logits.shape), np.zeros(mdp.num_actions), (actions, improved))
@@ -280,7 +291,9 @@ def test_one_simulation_takes_the_best_of_prior_and_noise():
     mdp = gamble(0.6)
     logits = np.log(np.array([[0.3, 0.7]]))
     noise = np.random.default_rng(5).gumbel(size=(20_000, 2))
-    found = search_table(mdp, np.zeros(20_000, np.int64), SearchConfig(num_simulations=1), logits=logits, noise=noise)
+    found = search_table(
+        SearchTable(mdp, logits=logits), np.zeros(20_000, np.int64), config=SearchConfig(num_simulations=1), noise=noise
+    )
     assert (found.actions == (logits + noise).argmax(axis=1)).all()
     assert found.actions.mean() == pytest.approx(0.7, abs=0.02)
 

@@ -3,7 +3,7 @@
 from agents.search.batched import SearchResult, search
 from agents.search.config import SearchConfig
 from agents.search.evaluators import Evaluator, NetworkEvaluator, NewNodes, TableEvaluator
-from agents.search.tabular import search_table
+from agents.search.tabular import SearchTable, search_table
 from agents.search.tree import Tree
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "NewNodes",
     "SearchConfig",
     "SearchResult",
+    "SearchTable",
     "TableEvaluator",
     "Tree",
     "search",

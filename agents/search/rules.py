@@ -60,6 +60,8 @@ def next_action(tree, rules, b, node, root, scores):
     """The action to try at a node; `root` is (noise[B, A], `considered_visits` table, number of the simulation)."""
     if rules.kind == PUCT:
         return _puct(tree, rules, b, node)
+    if node > 0 and tree.nodes[b, node].visits == 0:
+        return _most_probable(tree, b, node)
     total, _ = completed_values(tree, rules, b, node, scores)
     if node > 0:
         return _most_missed(tree, rules, b, node, total, scores)
@@ -96,22 +98,22 @@ def _num_legal(tree, b, limit):
 
 
 def _puct(tree, rules, b, node):
-    total, low, high = 0, tree.nodes[b, node].value, tree.nodes[b, node].value
+    low = high = tree.nodes[b, node].value
     for a in range(tree.edges.shape[2]):
         edge = tree.edges[b, node, a]
         if edge.visits > 0:
-            total += edge.visits
             if edge.q < low:
                 low = edge.q
             if edge.q > high:
                 high = edge.q
     scale = 1.0 / max(high - low, LEAST_SPREAD)
+    weight = rules.prior_weight[tree.nodes[b, node].visits]
     best, best_score = -1, 0.0
     for a in range(tree.edges.shape[2]):
         edge = tree.edges[b, node, a]
         if edge.prior_logit == -np.inf:
             continue
-        score = rules.prior_weight[total] * edge.prior_prob * rules.inverse[edge.visits + 1]
+        score = weight * edge.prior_prob * rules.inverse[edge.visits + 1]
         if edge.visits > 0:
             score += (edge.q - low) * scale
         if best < 0 or score > best_score:
@@ -121,11 +123,10 @@ def _puct(tree, rules, b, node):
 
 def completed_values(tree, rules, b, node, scores):
     """Write σ(q̄) into scores[A]; returns N and max_a N_a."""
-    total, most, seen_probs, weighted = 0, 0, 0.0, 0.0
+    total, most, seen_probs, weighted = tree.nodes[b, node].visits, 0, 0.0, 0.0
     for a in range(scores.size):
         edge = tree.edges[b, node, a]
         if edge.visits > 0:
-            total += edge.visits
             most = max(most, edge.visits)
             # An improbable action that is visited must not make the mean 0/0.
             prior = max(edge.prior_prob, 1e-300)
@@ -163,6 +164,15 @@ def best_considered(tree, noise, b, num_visits, scores):
     return best
 
 
+def _most_probable(tree, b, node):
+    """The interior rule's action before there is any visit, when π' is the prior."""
+    best = 0
+    for a in range(tree.edges.shape[2]):
+        if tree.edges[b, node, a].prior_logit > tree.edges[b, node, best].prior_logit:
+            best = a
+    return best
+
+
 def _most_missed(tree, rules, b, node, total, scores):
     """The action that has fallen farthest behind its share in π'."""
     improved_policy(tree, b, node, scores)
@@ -195,7 +205,7 @@ def improved_policy(tree, b, node, scores):
 
 PARTS = (
     next_action, decide, best_considered, completed_values, improved_policy,
-    _most_missed, _num_legal, _puct,
+    _most_missed, _most_probable, _num_legal, _puct,
 )  # fmt: skip
 LOOPS = ()
 

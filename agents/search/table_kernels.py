@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from agents.search.tree import add_child, due_outcome, walk_down, walk_up
 
 
-class TableModel(NamedTuple):
+class TableArrays(NamedTuple):
     """A finite world and what its states are held to be worth.
 
     Attributes:
@@ -68,7 +68,8 @@ def _expand(tree, rules, b, model, states, leaves):
     states[b, child] = successor
     if successor < 0:
         return
-    tree.nodes[b, child].raw_value = tree.nodes[b, child].value = model.values[successor]
+    added = tree.nodes[b, child]
+    added.raw_value = added.value = added.weighted = model.values[successor]
     for a in range(model.logits.shape[1]):
         edge = tree.edges[b, child, a]
         edge.prior_logit, edge.prior_prob = model.logits[successor, a], model.probs[successor, a]

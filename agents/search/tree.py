@@ -27,8 +27,8 @@ Counts = NDArray[np.int32]
 
 NODE = np.dtype(
     [
-        ("raw_value", "f8"), ("value", "f8"), ("parent", "i4"), ("action", "i4"), ("outcome", "i4"),
-        ("terminated", "?"),
+        ("raw_value", "f8"), ("value", "f8"), ("weighted", "f8"), ("visits", "i4"), ("parent", "i4"),
+        ("action", "i2"), ("outcome", "i2"), ("terminated", "?"),
     ],
     align=True,
 )  # fmt: skip
@@ -193,37 +193,37 @@ def add_child(tree, leaves, b, outcome, reward, terminated):
 
 
 def walk_up(tree, rules, b, leaf):
-    """Count one visit on every edge from the leaf to the root of tree b, and bring Q and V up to date."""
+    """Count one visit on every edge from the leaf to the root of tree b, and bring Q and V up to date.
+
+    A node keeps N and v̂ + Σ_a N_a·Q(s, a), so that only the edge that was taken is looked at.
+    """
     number = leaf
     while number > 0:
         node = tree.nodes[b, number]
-        tree.edges[b, node.parent, node.action].visits += 1
-        tree.outcomes[b, node.parent, node.action, node.outcome].visits += 1
-        _update_q(tree, rules, b, node.parent, node.action)
-        parent = tree.nodes[b, node.parent]
-        total, weighted = 0, parent.raw_value
-        for a in range(tree.edges.shape[2]):
-            edge = tree.edges[b, node.parent, a]
-            total += edge.visits
-            weighted += edge.visits * edge.q
-        parent.value = weighted * rules.inverse[total + 1]
+        parent, edge = tree.nodes[b, node.parent], tree.edges[b, node.parent, node.action]
+        outcome = tree.outcomes[b, node.parent, node.action, node.outcome]
+        before = edge.visits * edge.q
+        edge.visits += 1
+        outcome.visits += 1
+        if edge.num_outcomes == 1:
+            edge.q = outcome.reward + rules.discount * node.value
+        else:
+            edge.q = _mean_over_outcomes(tree, rules, b, node.parent, node.action)
+        parent.visits += 1
+        parent.weighted += edge.visits * edge.q - before
+        parent.value = parent.weighted * rules.inverse[parent.visits + 1]
         number = node.parent
 
 
-def _update_q(tree, rules, b, node, action):
-    edge = tree.edges[b, node, action]
-    if edge.num_outcomes == 1:
-        outcome = tree.outcomes[b, node, action, 0]
-        edge.q = outcome.reward + rules.discount * tree.nodes[b, outcome.child].value
-        return
+def _mean_over_outcomes(tree, rules, b, node, action):
     mass, weighted = 0.0, 0.0
-    for o in range(edge.num_outcomes):
+    for o in range(tree.edges[b, node, action].num_outcomes):
         outcome = tree.outcomes[b, node, action, o]
         if outcome.visits > 0:
             mass += outcome.probability
             successor = tree.nodes[b, outcome.child].value
             weighted += outcome.probability * (outcome.reward + rules.discount * successor)
-    edge.q = weighted / mass
+    return weighted / mass
 
 
 def walk_all_down(tree, rules, root, leaves, scores):
@@ -263,9 +263,9 @@ def write_evaluations(tree, trees, nodes, logits, values):
             norm += edge.prior_prob
         for a in range(logits.shape[1]):
             tree.edges[b, node, a].prior_prob /= norm
-        tree.nodes[b, node].raw_value = values[i]
-        tree.nodes[b, node].value = values[i]
+        evaluated = tree.nodes[b, node]
+        evaluated.raw_value = evaluated.value = evaluated.weighted = values[i]
 
 
-PARTS = (walk_down, due_outcome, add_child, walk_up, _update_q)
+PARTS = (walk_down, due_outcome, add_child, walk_up, _mean_over_outcomes)
 LOOPS = (walk_all_down, walk_all_up, write_evaluations, decide_all)
