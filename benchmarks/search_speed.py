@@ -50,8 +50,6 @@ def main() -> None:
         observation_space(world), world.num_actions, seed=0,
         config=AgentConfig(encoder_sizes=(64, 64), value_encoder="shared", hidden_size=64), sample=world.observe(rows),
     )  # fmt: skip
-    with torch.no_grad():
-        agent.policy_head.weight.mul_(100.0)
     mdp = enumerate_world(world, np.arange(64))
     states = rng.integers(0, mdp.num_states, options.batch)
     tables = rng.normal(size=(mdp.num_states, 4)), rng.normal(size=mdp.num_states)

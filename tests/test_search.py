@@ -314,7 +314,7 @@ def test_a_leaf_that_is_not_finite_stops_the_search(bad):
         values[-1] = bad
         return np.zeros((len(new.rows), 4)), values
 
-    with pytest.raises(NonFiniteError, match="search leaf"):
+    with pytest.raises(NonFiniteError, match="search"):
         search(world, world.begin([0, 1], [0, 0]), evaluator, config=SearchConfig())
 
 

@@ -79,31 +79,59 @@ def search(
     world.require_expandable()
     rows = world.checked(rows)
     batch, num_nodes = len(rows), config.num_simulations + 1
-    states = np.zeros((batch, num_nodes, world.row_size), np.int16)
-    states[:, 0] = rows
     grown = Tree.empty(batch, num_nodes, num_actions=world.num_actions, num_outcomes=world.max_outcomes)
     numbers = rules_of(config, world.discount if discount is None else discount)
-    loops, expand = tree_loops(), world_loops(world.module)["expand_leaves"]
-    trees, scores = np.arange(batch), np.zeros(world.num_actions)
-    root_noise = start_roots(grown, _evaluated(evaluator, states, trees=trees, grown=grown), config, noise=noise)
+    turn, grow = tree_loops()["turn_all"], _Growth(world, rows, num_nodes=num_nodes, numbers=numbers)
+    estimates = evaluator(grow.roots())
+    noise = start_roots(grown, estimates, config, noise=noise)
     leaves, schedule = Leaves.empty(batch), considered_visits(config.max_considered, config.num_simulations)
-    kernel = (world.kernel_config, world.reward_weights, numbers.reward_weight)
-    scratch = _scratch(world)
-    for simulation in range(config.num_simulations):
-        loops["walk_all_down"](grown, numbers, (root_noise, schedule, simulation), leaves, scores)
-        before = leaves.child.copy()
-        failed = expand(kernel, scratch, grown, leaves, states)
+    new, scores = grow.nothing(), np.zeros(world.num_actions)
+    for simulation in range(config.num_simulations + 1):
+        root = (noise, schedule, simulation) if simulation < config.num_simulations else None
+        failed = turn(grown, numbers, root, leaves, (scores, new.trees, new.nodes, *estimates))
         if failed >= 0:
-            raise UserError(f"{world.name} declares max_outcomes {world.max_outcomes}, but a state has more outcomes.")
-        fresh = before == 0
-        if config.use_rewards:
-            fresh &= ~grown.terminated[trees, leaves.child]
-        if fresh.any():
-            chosen = np.flatnonzero(fresh)
-            estimates = _evaluated(evaluator, states, trees=chosen, grown=grown, nodes=leaves.child[chosen])
-            loops["write_evaluations"](grown, chosen, leaves.child[chosen], *estimates)
-        loops["walk_all_up"](grown, numbers, leaves)
-    return result_of(grown, numbers, noise=root_noise, rows=states)
+            raise NonFiniteError("search leaf", env=failed)
+        if root is not None:
+            new = grow(grown, leaves)
+            if len(new.trees):
+                estimates = evaluator(new)
+    return result_of(grown, numbers, noise=noise, rows=grow.states)
+
+
+class _Growth:
+    """Makes the nodes of leaves by the world's kernel, in arrays that it has once for a search."""
+
+    def __init__(self, world: World, rows: NDArray[np.int16], *, num_nodes: int, numbers: Rules) -> None:
+        batch, num_channels = len(rows), max(world.num_channels, 1)
+        self.world = world
+        self.states = np.zeros((batch, num_nodes, world.row_size), np.int16)
+        self.states[:, 0] = rows
+        self._new = NewNodes(
+            rows.copy(), np.arange(batch), np.zeros(batch, np.int32), np.full(batch, -1, np.int32), num_nodes=num_nodes
+        )
+        self._kernel = (world.kernel_config, world.reward_weights, numbers.reward_weight)
+        cuts, counts = np.zeros((num_channels, MAX_CUTS)), np.zeros(world.num_channels, np.int64)
+        self._scratch = (np.zeros(num_channels), cuts, counts, np.zeros(len(world.component_names)))
+        self._expand = world_loops(world.module)["expand_leaves"]
+
+    def roots(self) -> NewNodes:
+        """All roots, before anything has grown."""
+        return self._new
+
+    def nothing(self) -> NewNodes:
+        """No node."""
+        return self._new.first(0)
+
+    def __call__(self, grown: Tree, leaves: Leaves) -> NewNodes:
+        """Expand all leaves; what is returned holds until the next call."""
+        new = self._new
+        arrays = (self.states, new.rows, new.trees, new.nodes, new.parents)
+        count = self._expand(self._kernel, self._scratch, grown, leaves, arrays)
+        if count < 0:
+            raise UserError(
+                f"{self.world.name} declares max_outcomes {self.world.max_outcomes}, but an action has none or more."
+            )
+        return new.first(count)
 
 
 def rules_of(config: SearchConfig, discount: float) -> Rules:
@@ -127,8 +155,9 @@ def start_roots(grown: Tree, estimates: tuple[Floats, Floats], config: SearchCon
         mixed = (1.0 - config.noise_share) * prior + config.noise_share * noise
         with np.errstate(divide="ignore"):
             logits = np.where(np.isneginf(logits), -np.inf, np.log(mixed))
-    trees = np.arange(len(values))
-    tree_loops()["write_evaluations"](grown, trees, np.zeros(len(values), np.int32), logits, values)
+    failed = tree_loops()["write_evaluations"](grown, np.zeros(len(values), np.int32), logits, values)
+    if failed >= 0:
+        raise NonFiniteError("search root", env=failed)
     if noise is None or config.rule == "puct":
         return np.zeros(logits.shape)
     return np.ascontiguousarray(noise, np.float64)
@@ -152,24 +181,3 @@ def world_loops(module: str) -> Mapping[str, Callable[..., Any]]:
     """The compiled loops that call a world's transition."""
     templates = (row_kernels, rules, tree, expansion)
     return compile_templates(module, templates, functions=("transition", "breakpoints"))
-
-
-def _scratch(world: World) -> tuple[NDArray[Any], ...]:
-    num_channels = max(world.num_channels, 1)
-    cuts, counts = np.zeros((num_channels, MAX_CUTS)), np.zeros(world.num_channels, np.int64)
-    return np.zeros(num_channels), cuts, counts, np.zeros(len(world.component_names))
-
-
-def _evaluated(
-    evaluator: Evaluator, states: NDArray[np.int16], *, trees: NDArray[np.int64], grown: Tree,
-    nodes: NDArray[np.int32] | None = None,
-) -> tuple[Floats, Floats]:  # fmt: skip
-    """Prior logits float64[M, A] and values float64[M] of nodes, the roots by default."""
-    parents = np.full(len(trees), -1, np.int32) if nodes is None else grown.parent[trees, nodes]
-    nodes = np.zeros(len(trees), np.int32) if nodes is None else nodes
-    logits, values = evaluator(NewNodes(states[trees, nodes], trees, nodes, parents, num_nodes=states.shape[1]))
-    # Minus infinity is how an action is forbidden.
-    if not (np.isfinite(values).all() and np.isfinite(logits.max(axis=1)).all() and not np.isnan(logits).any()):
-        bad = int(np.flatnonzero(~(np.isfinite(values) & np.isfinite(logits.max(axis=1))))[0])
-        raise NonFiniteError("search leaf", env=int(trees[bad]))
-    return logits, values

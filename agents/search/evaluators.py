@@ -24,7 +24,7 @@ Estimates = tuple[Floats, Floats]
 
 @dataclass(frozen=True, eq=False)
 class NewNodes:
-    """Nodes that one simulation has added, at most one in each tree.
+    """Nodes that one simulation has added, at most one in each tree, in the order of trees; valid during the call.
 
     Attributes:
         rows: int16[M, S], their states.
@@ -39,6 +39,11 @@ class NewNodes:
     nodes: NDArray[np.int32]
     parents: NDArray[np.int32]
     num_nodes: int
+
+    def first(self, count: int) -> NewNodes:
+        """The first of them, without a copy."""
+        parts = (self.rows[:count], self.trees[:count], self.nodes[:count], self.parents[:count])
+        return NewNodes(*parts, num_nodes=self.num_nodes)
 
 
 class Evaluator(Protocol):

@@ -20,22 +20,27 @@ from envs.row_index import slot_of
 ACTION_CHANNEL = 0xFFFFFFFD
 
 
-def expand_leaves(world, scratch, tree, leaves, rows):
-    """Make the node of every leaf that has none; returns -1, or the first tree whose edge has too many outcomes.
+def expand_leaves(world, scratch, tree, leaves, states):
+    """Make the node of every leaf that has none; returns how many M are to be evaluated.
 
-    `world` is (config, reward_weights, use_rewards), `scratch` is (draws, cuts, counts, components), and `rows`
-    int16[B, N, S] are the states of the nodes.
+    Returns −1 − b where tree b has come to an edge without an outcome, or with more than there is room for.
+
+    `world` is (config, reward_weights, use_rewards), `scratch` is (draws, cuts, counts, components), and `states` is
+    (rows int16[B, N, S] of the nodes, then rows[M, S], trees[M], nodes[M] and parents[M] of what is to be evaluated,
+    with room for B of each).
     """
     config, reward_weights, use_rewards = world
     draws, cuts, counts, components = scratch
+    rows, new_rows, new_trees, new_nodes, new_parents = states
+    found = 0
     for b in range(leaves.node.size):
         if leaves.child[b] > 0:
             continue
         node, action, outcome = leaves.node[b], leaves.action[b], leaves.outcome[b]
         total = _cut_channels(config, rows[b, node], action, cuts, counts)
+        if total < 1 or total > tree.outcomes.shape[3]:
+            return -1 - b
         if outcome < 0:
-            if total > tree.outcomes.shape[3]:
-                return b
             tree.edges[b, node, action].num_outcomes = total
             for o in range(total):
                 tree.outcomes[b, node, action, o].probability = _joint_outcome(o, cuts, counts, draws)
@@ -45,7 +50,12 @@ def expand_leaves(world, scratch, tree, leaves, rows):
         _copy(rows[b, child], rows[b, node])
         reward, terminated = _transition(config, rows[b, child], action, draws, (reward_weights, components))
         add_child(tree, leaves, b, outcome, reward * use_rewards, terminated)
-    return -1
+        if terminated and use_rewards > 0.0:
+            continue
+        _copy(new_rows[found], rows[b, child])
+        new_trees[found], new_nodes[found], new_parents[found] = b, child, node
+        found += 1
+    return found
 
 
 def _transition(config, row, action, draws, pay):

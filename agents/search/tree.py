@@ -226,16 +226,24 @@ def _mean_over_outcomes(tree, rules, b, node, action):
     return weighted / mass
 
 
-def walk_all_down(tree, rules, root, leaves, scores):
-    """Choose the leaf of one simulation in every tree."""
-    for b in range(tree.num_nodes.size):
-        walk_down(tree, rules, b, root, leaves, scores)
+def turn_all(tree, rules, root, leaves, work):
+    """In every tree: store the new evaluation, back it up, and walk down to the leaf of the next simulation.
 
-
-def walk_all_up(tree, rules, leaves):
-    """Back up from the leaves of all trees."""
+    One pass, since a tree is in the cache then. `work` is (scores[A], trees[M], nodes[M], logits[M, A], values[M]) with
+    M evaluations in the order of trees; `root` is that of `next_action`, None after the last simulation. Returns −1, or
+    the first tree whose evaluation is not finite.
+    """
+    scores, trees, nodes, logits, values = work
+    i = 0
     for b in range(tree.num_nodes.size):
+        if i < trees.size and trees[i] == b:
+            if not write_evaluation(tree, b, nodes[i], logits, values, i):
+                return b
+            i += 1
         walk_up(tree, rules, b, leaves.child[b])
+        if root is not None:
+            walk_down(tree, rules, b, root, leaves, scores)
+    return -1
 
 
 def decide_all(tree, rules, noise, scores, decisions):
@@ -247,25 +255,35 @@ def decide_all(tree, rules, noise, scores, decisions):
             policy[b, a] = scores[a]
 
 
-def write_evaluations(tree, trees, nodes, logits, values):
-    """Store what the evaluation says of M nodes, `nodes[i]` of tree `trees[i]`: logits[M, A] and values[M]."""
-    for i in range(trees.size):
-        b, node = trees[i], nodes[i]
-        top = -np.inf
-        for a in range(logits.shape[1]):
-            if logits[i, a] > top:
-                top = logits[i, a]
-        norm = 0.0
-        for a in range(logits.shape[1]):
-            edge = tree.edges[b, node, a]
-            edge.prior_logit = logits[i, a]
-            edge.prior_prob = np.exp(logits[i, a] - top)
-            norm += edge.prior_prob
-        for a in range(logits.shape[1]):
-            tree.edges[b, node, a].prior_prob /= norm
-        evaluated = tree.nodes[b, node]
-        evaluated.raw_value = evaluated.value = evaluated.weighted = values[i]
+def write_evaluations(tree, nodes, logits, values):
+    """Store logits[B, A] and values[B] at one node of every tree; returns −1, or the first that is not finite."""
+    for b in range(nodes.size):
+        if not write_evaluation(tree, b, nodes[b], logits, values, b):
+            return b
+    return -1
 
 
-PARTS = (walk_down, due_outcome, add_child, walk_up, _mean_over_outcomes)
-LOOPS = (walk_all_down, walk_all_up, write_evaluations, decide_all)
+def write_evaluation(tree, b, node, logits, values, i):
+    """Store row i of logits[M, A] and values[M]; returns whether it is finite but for logits of −inf."""
+    top, sound = -np.inf, np.isfinite(values[i])
+    for a in range(logits.shape[1]):
+        sound &= logits[i, a] < np.inf
+        if logits[i, a] > top:
+            top = logits[i, a]
+    if not sound or top == -np.inf:
+        return False
+    norm = 0.0
+    for a in range(logits.shape[1]):
+        edge = tree.edges[b, node, a]
+        edge.prior_logit = logits[i, a]
+        edge.prior_prob = np.exp(logits[i, a] - top)
+        norm += edge.prior_prob
+    for a in range(logits.shape[1]):
+        tree.edges[b, node, a].prior_prob /= norm
+    evaluated = tree.nodes[b, node]
+    evaluated.raw_value = evaluated.value = evaluated.weighted = values[i]
+    return True
+
+
+PARTS = (walk_down, due_outcome, add_child, walk_up, write_evaluation, _mean_over_outcomes)
+LOOPS = (turn_all, write_evaluations, decide_all)
