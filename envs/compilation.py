@@ -64,7 +64,8 @@ def compile_kernels(module_name: str) -> Kernels:
             f"World module {module_name!r} has no numba function {missing[0]!r}; define all of "
             f"{', '.join(_WORLD_FUNCTIONS)} at its top level with @njit."
         )
-    inlined = {name: _inlined(functions[name]) for name in _HOT_FUNCTIONS}
+    # Only expansion calls `breakpoints`, so that checks of its indices cost a step nothing.
+    inlined = {name: _inlined(functions[name], boundscheck=name == "breakpoints") for name in _HOT_FUNCTIONS}
     namespace = {**vars(row_kernels), **vars(kernels), **functions, **inlined, "__name__": module_name}
     digest = source_digest(module)
     for part in (*row_kernels.PARTS, *kernels.PARTS):
@@ -83,16 +84,16 @@ def machine_code(loop: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
     return code
 
 
-def _inlined(function: Any) -> Any:
-    """The function, and all that it calls, compiled into its caller."""
+def _inlined(function: Any, *, boundscheck: bool = False) -> Any:
+    """The function, and all that it calls, compiled into its caller; with `boundscheck` a wrong index is IndexError."""
     namespace = dict(function.py_func.__globals__)
     for name in _names(function.py_func.__code__):
         called = namespace.get(name)
         if isinstance(called, CPUDispatcher) and called.py_func.__module__ != noise.__name__ and called is not function:
-            namespace[name] = _inlined(called)
+            namespace[name] = _inlined(called, boundscheck=boundscheck)
     python = function.py_func
     copy = FunctionType(python.__code__, namespace, python.__name__, python.__defaults__, python.__closure__)
-    return njit(**_INLINED)(copy)
+    return njit(**_INLINED, boundscheck=boundscheck)(copy)
 
 
 def _rehome(

@@ -49,10 +49,14 @@ def context_rows(config, rows, contexts):
 
 
 def _cut_channels(config, row, action, cuts, counts):
+    """Cut the channels; returns the number of joint outcomes, or one that is too large as soon as it is."""
     total = 1
     for c in range(counts.size):
         counts[c] = breakpoints(config, row, action, c, cuts[c])
         total *= counts[c] + 1
+        # The product over many channels would pass through 0 again.
+        if total > cuts.shape[1]:
+            break
     return total
 
 
@@ -69,7 +73,7 @@ def _joint_outcome(index, cuts, counts, draws):
 
 
 def expand_rows(config, rows, scratch, out):
-    """All outcomes of all actions; returns -1, or the first row with more outcomes than there is room for.
+    """All outcomes of all actions; returns -1, or the first row with no outcome or more than there is room for.
 
     `scratch` is (draws, cuts, counts), `out` is (next_rows, probability, components, event, terminated).
     """
@@ -78,7 +82,7 @@ def expand_rows(config, rows, scratch, out):
     for n in range(rows.shape[0]):
         for action in range(probability.shape[1]):
             total = _cut_channels(config, rows[n], action, cuts, counts)
-            if total > probability.shape[2]:
+            if total < 1 or total > probability.shape[2]:
                 return n
             for o in range(total):
                 probability[n, action, o] = _joint_outcome(o, cuts, counts, draws)
