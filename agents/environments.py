@@ -137,7 +137,11 @@ def make_single(env_id: str, options: Mapping[str, Any]) -> gymnasium.Env[Any, A
 
 
 def require_env(env_id: str) -> None:
-    """Refuse an id that nobody registered; UserError names the nearest one."""
+    """Refuse an id that nobody registered, or that would import a module; UserError names the nearest one."""
+    if ":" in env_id:
+        raise UserError(
+            f"Env {env_id!r} names a module; give the id alone, and import the package first (--import of a command)."
+        )
     import_package_of(env_id)
     try:
         gymnasium.spec(env_id)

@@ -13,26 +13,30 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
 
 from agents import environments, experts, optimum
 from agents.agent import build_agent
+from agents.checkpoint import save_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.evaluation import evaluate
 from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
 from agents.optimum import NUM_SEARCHED, exact_optimum, search_optimum
 from agents.presets import recommended
+from agents.sb3 import ValueLabPolicy, agent_from_sb3, sample_observations
 from agents.train import train
 from analysis import progress
 from analysis.cli import Train, main, parse
 from analysis.commands import demo, probe
 from analysis.commands.environments import parse_options
 from analysis.commands.returns import measure
-from analysis.commands.runs import open_run
 from analysis.commands.train import config_of
 from analysis.instruments.probes import ProbeSettings
 from analysis.predictions.crossed_history import crossing
-from analysis.probe import ProbeBudget, probe_agent
+from analysis.probe import ProbeBudget, probe_agent, probe_run
+from analysis.runs import open_run
 from analysis.studies import comparison, crossing_cells
 from analysis.studies.yoked import Setup
 from envs.beliefs import observation_numbers
@@ -358,6 +362,24 @@ class TestProbe:
             assert part in ran.out
         assert {"probe.md", "probe.json", "swaps.png"} <= {path.name for path in (tmp_path / "probe").iterdir()}
         assert content(run) == before
+
+    def test_it_reads_an_agent_of_stable_baselines3(
+        self, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        options, run = {"size": 4, "num_objects": 2, "num_levels": 40}, tmp_path / "run"
+        env = make_vec_env(WORLD[0], n_envs=4, seed=0, env_kwargs=options)
+        small = AgentConfig(encoder_sizes=(8,), hidden_size=8, head="MOE", num_parts=2, value_encoder="shared")
+        policy = {"config": small, "sample": sample_observations(env, num_steps=8)}
+        model = PPO(ValueLabPolicy, env, n_steps=16, batch_size=16, policy_kwargs=policy, seed=0, device="cpu")
+        agent = agent_from_sb3(model.learn(256))
+        save_agent(run / "checkpoint", agent, extra={"env_id": WORLD[0], "options": options})
+        monkeypatch.setattr(probe, "ProbeBudget", functools.partial(ProbeBudget, probe=QUICK_PROBE))
+        assert ran("probe", run, "--episodes", 100, "--seed", 5) == 0
+        assert "Probe of MOE trained on ValueLab/MultiNeed-v0 (measured)" in ran.out
+        budget = ProbeBudget(num_episodes=100, probe=QUICK_PROBE)
+        assert read_json(run / "probe" / "probe.json")["rows"] == probe_run(run, seed=5, budget=budget).rows()
+        assert ran("evaluate", run, "--episodes", 8) == 0
+        assert "MOE on ValueLab/MultiNeed-v0" in ran.out
 
 
 @pytest.mark.usefixtures("tiny_comparison")

@@ -10,8 +10,8 @@ from analysis.cli import Evaluate
 from analysis.commands.environments import import_packages
 from analysis.commands.printing import say
 from analysis.commands.returns import measure, show, show_accuracy
-from analysis.commands.runs import Run, open_run
 from analysis.progress import showing
+from analysis.runs import Run, open_run
 from envs.errors import require_integer
 
 
