@@ -49,14 +49,10 @@ def context_rows(config, rows, contexts):
 
 
 def _cut_channels(config, row, action, cuts, counts):
-    """Cut the channels; returns the number of joint outcomes, or one that is too large as soon as it is."""
     total = 1
     for c in range(counts.size):
         counts[c] = breakpoints(config, row, action, c, cuts[c])
         total *= counts[c] + 1
-        # The product over many channels would pass through 0 again.
-        if total > cuts.shape[1]:
-            break
     return total
 
 
@@ -82,6 +78,7 @@ def expand_rows(config, rows, scratch, out):
     for n in range(rows.shape[0]):
         for action in range(probability.shape[1]):
             total = _cut_channels(config, rows[n], action, cuts, counts)
+            # A product over very many channels wraps round to 0 or below.
             if total < 1 or total > probability.shape[2]:
                 return n
             for o in range(total):

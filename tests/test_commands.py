@@ -368,7 +368,7 @@ class TestProbe:
     ) -> None:
         options, run = {"size": 4, "num_objects": 2, "num_levels": 40}, tmp_path / "run"
         env = make_vec_env(WORLD[0], n_envs=4, seed=0, env_kwargs=options)
-        small = AgentConfig(encoder_sizes=(8,), hidden_size=8, head="MOE", num_parts=2, value_encoder="shared")
+        small = AgentConfig(encoder_sizes=(8,), hidden_size=10, head="MOE", num_parts=2, value_encoder="shared")
         policy = {"config": small, "sample": sample_observations(env, num_steps=8)}
         model = PPO(ValueLabPolicy, env, n_steps=16, batch_size=16, policy_kwargs=policy, seed=0, device="cpu")
         agent = agent_from_sb3(model.learn(256))
