@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import io
 import os
 import re
@@ -157,7 +158,7 @@ def commands() -> dict[str, type[Any]]:
 def overview() -> str:
     """What `valuelab --help` prints."""
     lines = [f"  {name:13}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
-    usage = "usage: valuelab COMMAND [OPTIONS]; valuelab COMMAND --help lists a command's options."
+    usage = "usage: valuelab COMMAND [OPTIONS]; valuelab COMMAND --help lists a command's options; valuelab --version."
     return "\n".join((DESCRIPTION, "", usage, "", "commands:", *lines, "", EXIT_CODES))
 
 
@@ -165,6 +166,9 @@ def parse(words: Sequence[str]) -> Command:
     """The command that `words` name; exits 2 with one line on stderr when they do not fit, 0 after printing help."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(overview())
+        raise SystemExit(0)
+    if list(words[:1]) == ["--version"]:
+        print(f"valuelab {importlib.metadata.version('valuelab')}")
         raise SystemExit(0)
     if " ".join(words[:2]) in commands():
         words = [" ".join(words[:2]), *words[2:]]

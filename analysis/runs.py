@@ -30,6 +30,13 @@ class Run:
     options: dict[str, Any]
     uniform_share: float | None = None
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to tell before numbers of this V are shown."""
+        if self.agent.value_discount is not None:
+            return ()
+        return ("V has not been trained (the stage value did not run): what is said of it is of its initial weights.",)
+
 
 def open_run(folder: Path) -> Run:
     """Open a folder written by `valuelab train`, or a checkpoint itself (`agents.checkpoint.save_agent`).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import math
@@ -12,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
@@ -20,10 +22,10 @@ from agents import environments, experts, optimum
 from agents.agent import build_agent
 from agents.checkpoint import save_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
-from agents.evaluation import evaluate
+from agents.evaluation import Evaluation, evaluate
 from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
-from agents.optimum import NUM_SEARCHED, exact_optimum, search_optimum
+from agents.optimum import NUM_SEARCHED, Optimum, exact_optimum, search_optimum
 from agents.presets import recommended
 from agents.sb3 import ValueLabPolicy, agent_from_sb3, sample_observations
 from agents.train import train
@@ -31,7 +33,7 @@ from analysis import progress
 from analysis.cli import Train, main, parse
 from analysis.commands import demo, probe
 from analysis.commands.environments import parse_options
-from analysis.commands.returns import measure
+from analysis.commands.returns import Line, measure
 from analysis.commands.train import config_of
 from analysis.instruments.probes import ProbeSettings
 from analysis.predictions.crossed_history import crossing
@@ -258,6 +260,24 @@ class TestEvaluate:
         assert rows == [("D", "training"), ("V1", "training"), ("D", "held out"), ("V1", "held out")]
         assert "over the episodes of this one agent" in ran.out
         assert content(run) == before
+
+    def test_a_v_that_was_never_trained_is_said_to_be_none(self, ran: Ran, run: Path, tmp_path: Path) -> None:
+        words = ["--reinforce.num-steps", "256", "--num-demonstrations", "10", "--imitation.num-updates", "5"]
+        assert ran("train", *WORLD, *words, "--stages", "imitate", "--episodes", 4, "--out", tmp_path / "run") == 0
+        for folder, said in ((tmp_path / "run", True), (run, False)):
+            assert ran("evaluate", folder, "--episodes", 4) == 0
+            assert ("V has not been trained" in ran.out) == said
+
+    def test_a_return_below_zero_is_no_share_of_the_optimum(self) -> None:
+        found = Optimum(None, 7.5, "shortest plans")
+        played = Evaluation(
+            actor="D", greedy=True, split="seeds", discount=0.99, returns=np.array([-200.0, 10.0]),
+            discounted_returns=np.zeros(2), lengths=np.ones(2, np.int64), levels=np.zeros(2, np.int64),
+            performance=np.zeros(2), terminated=np.ones(2, np.bool_),
+        )  # fmt: skip
+        assert Line(played, found, remembers=False).share is None
+        better = dataclasses.replace(played, returns=np.array([2.0, 4.0]))
+        assert Line(better, found, remembers=False).share == pytest.approx(0.4)
 
     def test_a_checkpoint_without_its_run_is_enough(self, ran: Ran, run: Path) -> None:
         assert ran("evaluate", run / "checkpoint", "--episodes", 8, "--actor", "D") == 0

@@ -21,8 +21,9 @@ from agents.returns import returns_to_go
 from analysis.instruments.probes import ProbeSettings
 from analysis.probe import ProbeBudget, probe_agent, probe_run
 from analysis.probe_measures import context_table
-from analysis.probe_report import ProbeReport, write_report
+from analysis.probe_report import OutcomeFit, ProbeReport, write_report
 from analysis.probe_states import levels_of_states, untrained_twin, values_along, visited_states
+from analysis.probe_words import outcome_sentence
 from envs.episodes import Episodes
 from envs.errors import UserError
 from envs.registry import make_world
@@ -254,6 +255,12 @@ def test_outcomes_discount_within_episodes_and_skip_truncated_ones() -> None:
     following, known = returns_to_go(episodes)
     assert following[:3].tolist() == [0.25, 0.5, 1.0]
     assert known.tolist() == [True, True, True, False, False]
+
+
+def test_outcomes_that_do_not_vary_leave_nothing_to_explain() -> None:
+    words = outcome_sentence(OutcomeFit(59, math.nan, 0.036, 0.0, 1.0))
+    assert "is 0.000 on all 59 held-out states, so there is no variance for V to explain (error 0.036;" in words
+    assert "–" not in words
 
 
 def test_levels_of_states_follow_from_the_transitions() -> None:

@@ -22,7 +22,7 @@ def run(command: Evaluate) -> int:
     import_packages(command.imports)
     opened = open_run(command.run)
     device, line = resolve_device(command.device)
-    say(line)
+    say(line, *opened.remarks)
     with showing("evaluate") as display:
         lines = measure(
             opened.agent.to(device), opened.env_id, options=opened.options, actors=_actors(command.actor, opened),

@@ -23,7 +23,7 @@ def run(command: Probe) -> int:
     folder = command.out or command.run / "probe"
     require_writable(folder)
     device, line = resolve_device(command.device)
-    say(line)
+    say(line, *opened.remarks)
     with showing("probe") as display:
         report = probe_agent(
             opened.agent.to(device), opened.env_id, seed=command.seed, options=opened.options,
