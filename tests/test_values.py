@@ -21,7 +21,8 @@ from agents.input_table import InputTable
 from agents.losses import relative_error
 from agents.recorder import record_episodes
 from agents.returns import event_shares
-from agents.values import _Trainer, fit_values, outcomes_of
+from agents.outcomes import outcomes_of
+from agents.values import _Trainer, fit_values
 from envs.episodes import Episodes
 from envs.errors import NonFiniteError
 from envs.registry import make_world
