@@ -37,7 +37,9 @@ class Curve:
             raise UserError(f"Cannot write '{path}': {error.strerror}; choose another folder.") from error
         if not _locked(self._file.fileno()):
             self._file.close()
-            raise UserError(f"Another process is training in '{path.parent}'; wait for its end, or choose another folder.")
+            raise UserError(
+                f"Another process is training in '{path.parent}'; wait for its end, or choose another folder."
+            )
 
     def __enter__(self) -> Curve:
         """The curve itself."""
@@ -67,12 +69,14 @@ class Curve:
             UserError: the file is shorter, or its first part is no longer one of rows.
         """
         if self.size() < size:
-            raise UserError(f"'{self.path}' has {self.size()} bytes, fewer than the {size} when the run was saved; restore it.")
+            raise UserError(
+                f"'{self.path}' has {self.size()} bytes, fewer than the {size} when the run was saved; restore a copy."
+            )
         self._file.truncate(size)
         try:
             return [storage.parse_json(line) for line in self.path.read_bytes().splitlines()]
         except ValueError as error:
-            raise UserError(f"'{self.path}' holds a line that is not JSON ({error}); restore it.") from error
+            raise UserError(f"'{self.path}' holds a line that is not JSON ({error}); restore a copy.") from error
 
 
 def _locked(descriptor: int) -> bool:

@@ -77,7 +77,8 @@ def restore_env(env: Any, state: Mapping[str, NDArray[Any]], *, flatten: Callabl
         for k, (player, (actions, rewards)) in enumerate(zip(players, parts, strict=True))
     ]
     space = env.single_observation_space
-    shown = flatten(concatenate(space, singles, create_empty_array(space, n=len(players))))
+    empty: Any = create_empty_array(space, n=len(players))
+    shown = flatten(concatenate(space, singles, empty))
     differs = (_digests(shown, len(players)) != state["shown"]).any(axis=1)
     if differs.any():
         k = int(np.flatnonzero(differs)[0])

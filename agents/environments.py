@@ -1,7 +1,7 @@
 """Vector envs by id: native ones for our worlds, Gymnasium's synchronous ones for all others, seeded without overlap.
 
-Env k of a native batch draws from (seed, first_env + k); env k of a foreign one has its own spawned seed, and each of its
-episodes another one spawned from that (`agents.env_state.SeededEpisodes`).
+Env k of a native batch draws from (seed, first_env + k); env k of a foreign one has its own spawned seed, and each of
+its episodes another one spawned from that (`agents.env_state.SeededEpisodes`).
 Gymnasium's default, seed + k, would let two runs with neighbouring seeds share all but one of their envs.
 """
 

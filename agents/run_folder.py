@@ -7,9 +7,9 @@
     best/          the agent that earned the most while acting, at one of those checkpoints
     metrics.json   returns against the optimum, and V against the exact value, when the run is finished
 
-A run is always at a *point*: after a finished stage (`checkpoint/`), or within the next one (`last/`). Both say how long
-the curve was then. Whatever is damaged or missing, an older point leads to the same end, for everything else follows
-from the settings.
+A run is always at a *point*: after a finished stage (`checkpoint/`), or within the next one (`last/`). Both say how
+long the curve was then. Whatever is damaged or missing, an older point leads to the same end, for everything else
+follows from the settings.
 """
 
 from __future__ import annotations
@@ -111,9 +111,10 @@ def require_same(folder: str | Path, wanted: RunSettings, *, unasked: RunSetting
     for name in sorted(own.keys() | asked.keys()):
         is_free = unasked is not None and asked.get(name) == free.get(name)
         if not is_free and own.get(name) != asked.get(name):
+            seen, asked_for = own.get(name), asked.get(name)
             raise UserError(
-                f"The run in '{folder}' has {name.removeprefix('settings.')} = {own.get(name)!r}, not "
-                f"{asked.get(name)!r}; it can only go on with what it began with: leave that out, or choose another folder."
+                f"The run in '{folder}' has {name.removeprefix('settings.')} = {seen!r}, not {asked_for!r}; it "
+                "can only go on with what it began with: leave that out, or choose another folder."
             )
 
 

@@ -44,7 +44,7 @@ class Earnings:
             self.num_episodes += row["num_episodes"]
 
     def close(self) -> bool:
-        """Begin to count anew; returns whether what was counted is the highest mean. Without episodes, go on counting."""
+        """Begin to count anew; returns whether what was counted is the highest mean. Without episodes it goes on."""
         if self.num_episodes == 0:
             return False
         mean = self.total / self.num_episodes

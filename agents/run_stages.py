@@ -125,7 +125,8 @@ class RunStages:
         )  # fmt: skip
         agent, _ = fit_values(
             agent, episodes, config, seed=seed, keeper=self._keeper("value", episodes),
-            inspect=lambda _, row: self._log("value", row), progress=lambda share, line: self.tell("value", share, line),
+            inspect=lambda _, row: self._log("value", row),
+            progress=lambda share, line: self.tell("value", share, line),
         )  # fmt: skip
         return agent
 
@@ -138,7 +139,7 @@ class RunStages:
 
     def _facts(self, stage: Stage) -> dict[str, Any]:
         """What a checkpoint of a stage says beside the agent."""
-        facts = {"stage": stage, "notes": self.notes, "computed_with": computed_with(self._device)}
+        facts: dict[str, Any] = {"stage": stage, "notes": self.notes, "computed_with": computed_with(self._device)}
         facts |= {"env_id": self._settings.env_id, "options": dict(self._settings.options)}
         return facts | {"uniform_share": self._config.value.uniform_share} if stage == "value" else facts
 

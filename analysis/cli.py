@@ -88,8 +88,8 @@ class Train:
     checkpoint_every: int | None = None
     """Gradient steps of a stage between two checkpoints that --resume can go on from (default: 2000)."""
     resume: bool = False
-    """Go on with the run in --out, exactly as if it had not been interrupted; begin it where there is none. Settings are
-    the run's own: give none, or the same."""
+    """Go on with the run in --out, exactly as if it had not been interrupted; begin it where there is none. Settings
+    are the run's own: give none, or the same."""
     tensorboard: bool = False
     """Also write the curve for TensorBoard (needs the extra `tensorboard`)."""
     options: Options = ()

@@ -1,4 +1,4 @@
-"""A run that was killed goes on as if nothing had happened: weights, curve, states and metrics are equal to the byte."""
+"""A killed run goes on as if nothing had happened: weights, curve, states and metrics are equal to the byte."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SMALL = TrainConfig(
     num_demonstrations=20, num_evaluation_episodes=4, checkpoint_every=7, device="cpu",
 )  # fmt: skip
 GRU = dataclasses.replace(SMALL, agent=dataclasses.replace(SMALL.agent, encoder="gru"))
-STAGES = ("imitate", "reinforce", "value")
+PLAYED = dataclasses.replace(SMALL, stages=("reinforce", "value"))
 
 
 class Drifting(gym.Env[Any, int]):
@@ -118,26 +118,29 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, TrainCo
     return files
 
 
-CASES = [(ENV_ID, SMALL), (ENV_ID, GRU), ("MiniGrid-Empty-5x5-v0", SMALL), ("FrozenLake-v1", SMALL)]
+CASES = [(ENV_ID, GRU), ("MiniGrid-Empty-5x5-v0", PLAYED), ("FrozenLake-v1", SMALL)]
 
 
-@pytest.mark.parametrize(("env_id", "config"), CASES, ids=["mlp", "gru", "minigrid", "frozenlake"])
+@pytest.mark.parametrize(("env_id", "config"), CASES, ids=["gru", "minigrid", "frozenlake"])
 def test_killed_in_every_stage_it_ends_with_the_same_bytes(
     env_id: str, config: TrainConfig, straight: Any, tmp_path: Path
 ) -> None:
-    """Before the first checkpoint of a stage, between two, right after one; three kills of one run."""
+    """Before the first checkpoint of a stage and after later ones; one run is killed again and again."""
     folder = tmp_path / "run"
     points = [("imitate", 3), ("imitate", 16), ("reinforce", 5), ("reinforce", 20), ("value", 2), ("value", 21)]
-    for stage, num_steps in points[2:] if env_id == "FrozenLake-v1" else points:
+    # Nobody demonstrates on FrozenLake, and the note that says so is part of the metrics.
+    for stage, num_steps in points if env_id == ENV_ID else points[2:]:
         with pytest.raises(Killed), at_update(stage, num_steps, kill, after=num_steps % 2 == 0):
             run(folder, env_id, config, resume=True)
-    run(folder, env_id, config, resume=True)
     run(folder, env_id, config, resume=True)
     assert files_of(folder) == straight(env_id, config)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize(("env_id", "config"), CASES[1:3], ids=["gru", "minigrid"])
+@pytest.mark.parametrize(
+    ("env_id", "config", "stage"),
+    [(*CASES[0], "imitate"), (*CASES[0], "reinforce"), (*CASES[0], "value"), (*CASES[1], "reinforce")],
+    ids=["gru-imitate", "gru-reinforce", "gru-value", "minigrid-reinforce"],
+)
 def test_asked_to_stop_it_saves_the_state_that_it_would_have_had(
     env_id: str, config: TrainConfig, stage: str, straight: Any, tmp_path: Path
 ) -> None:
@@ -258,7 +261,7 @@ def test_fitting_values_goes_on(encoder: str, regime: str, head: str, target: An
     assert_goes_on_from(lambda keeper: fit_values(agent, data, config, seed=1, keeper=keeper), (1, 12, 15, 20))
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "MiniGrid-Empty-5x5-v0", "Taxi-v3", "Blackjack-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "MiniGrid-Empty-5x5-v0", "Taxi-v4", "Blackjack-v1"])
 def test_a_foreign_stream_goes_on_by_playing_its_episodes_again(env_id: str) -> None:
     def opened() -> EnvStream:
         env = make_vector(env_id, 5, autoreset_mode=AutoresetMode.DISABLED)
@@ -268,12 +271,15 @@ def test_a_foreign_stream_goes_on_by_playing_its_episodes_again(env_id: str) -> 
     rng = np.random.default_rng(0)
     one, other = opened(), opened()
     actions = rng.integers(int(one.env.single_action_space.n), size=(400, 5))
-    for step in actions[:300]:
+    num_before = 300
+    for step in actions[:num_before]:
         one.step(step)
+    while not any(player.actions for player in one.env.envs):
+        one.step(actions[num_before])
+        num_before += 1
     assert any(player.episode > 0 for player in one.env.envs)
-    assert any(player.actions for player in one.env.envs)
     other.set_state(one.get_state())
-    for step in actions[300:]:
+    for step in actions[num_before:]:
         for name, array in one.observations.items():
             np.testing.assert_array_equal(array, other.observations[name])
         mine, theirs = one.step(step), other.step(step)
@@ -302,7 +308,7 @@ def test_an_env_that_does_not_repeat_itself_is_refused_when_it_should_go_on(tmp_
     config = dataclasses.replace(SMALL, stages=("reinforce",))
     with pytest.raises(Interrupted), at_update("reinforce", 10, terminate):
         run(tmp_path / "run", "Drifting-v0", config)
-    with pytest.raises(UserError, match=r"Drifting-v0 does not repeat itself: .* reset seed \d+ .* step 0 pays .*where"):
+    with pytest.raises(UserError, match=r"Drifting-v0 does not repeat itself: .* reset seed \d+ .* step 0 pays"):
         run(tmp_path / "run", "Drifting-v0", config, resume=True)
 
 
@@ -397,7 +403,7 @@ def test_a_finished_run_other_settings_and_a_second_process_are_refused(tmp_path
     other = dataclasses.replace(only, imitation=dataclasses.replace(only.imitation, learning_rate=0.5))
     with pytest.raises(UserError, match=r"has imitation\.learning_rate = 0\.003, not 0\.5; it can only go on"):
         run(folder, config=other, resume=True)
-    with pytest.raises(UserError, match=r"has options\.size = 4, not None"):
+    with pytest.raises(UserError, match=r"has options\.num_levels = 8, not None"):
         train(ENV_ID, only, folder, resume=True)
     with Curve(folder / "curve.jsonl"), pytest.raises(UserError, match="Another process is training in"):
         run(folder, config=only, resume=True)
@@ -413,9 +419,9 @@ def test_the_last_agent_of_a_run_in_progress_is_an_ordinary_checkpoint(tmp_path:
     agent, facts = load_agent(tmp_path / "run" / "last")
     again, _, state = load_with_state(tmp_path / "run" / "last")
     assert (facts["env_id"], facts["stage"]) == (ENV_ID, "reinforce")
-    trained = torch.cat([p.detach().flatten() for module in (again.policy_head, again.policy_encoder, again.baseline_head)
-                         for p in module.parameters()])  # fmt: skip
-    assert torch.equal(state["optimizer/vector"], trained)
+    modules = (again.policy_head, again.policy_encoder, again.baseline_head)
+    trained = [parameter.detach().flatten() for module in modules for parameter in module.parameters()]
+    assert torch.equal(state["optimizer/vector"], torch.cat(trained))
     assert_equal(agent_tensors(agent), agent_tensors(again))
 
 
@@ -458,7 +464,7 @@ def test_earnings_wait_for_an_episode_to_end() -> None:
 
 
 @pytest.mark.parametrize("fault", ["loss", "gradient"])
-@pytest.mark.parametrize(("stage", "site"), zip(STAGES, ("imitation", "reinforce", "value"), strict=True))
+@pytest.mark.parametrize(("stage", "site"), [("imitate", "imitation"), ("reinforce", "reinforce"), ("value", "value")])
 def test_what_is_not_finite_stops_the_update_and_reaches_no_checkpoint(
     stage: str, site: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -543,7 +549,7 @@ class Server:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "num_points"), [(1, 40), (2, 12)], ids=["gru", "minigrid"])
+@pytest.mark.parametrize(("case", "num_points"), [(0, 40), (1, 12)], ids=["gru", "minigrid"])
 def test_killed_at_random_points_it_ends_with_the_same_bytes(case: int, num_points: int, tmp_path: Path) -> None:
     server, rng = Server(), random.Random(0)
     status, seconds = server.run(case, tmp_path / "straight")
