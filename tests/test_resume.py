@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -544,7 +545,8 @@ class Server:
         pid, start = int(self.process.stdout.readline()), time.monotonic()
         if kill_after is not None:
             time.sleep(kill_after)
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         return int(self.process.stdout.readline()), time.monotonic() - start
 
 
@@ -558,7 +560,7 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(case: int, num_poin
     for point in range(num_points):
         folder = tmp_path / f"run{point}"
         for _ in range(1 + point % 2):
-            # A process that was not killed before its end has nothing left to resume.
+            # What came to its end before it was killed has nothing left to resume.
             if not (folder / "metrics.json").exists():
                 server.run(case, folder, kill_after=rng.uniform(0.0, seconds))
         left.append(sorted(path.name for path in folder.iterdir()) if folder.exists() else [])

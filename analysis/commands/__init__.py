@@ -97,6 +97,6 @@ def _kept(command: Command) -> str:
         case Compare() | Demo() | Study():
             return "what was finished is kept, and the same command goes on from there."
         case Train():
-            return "nothing was changed; the same command with --resume begins, or goes on where the run was."
+            return "what was saved is kept, and the same command with --resume goes on from there."
         case _:
             return "the run is as it was."

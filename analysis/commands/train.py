@@ -143,7 +143,7 @@ def train_into(
                 settings.env_id, settings.config, folder, options=settings.options, resume=command.resume, stop=stop,
                 progress=display.tell, on_row=on_row, announce=display.print,
             )  # fmt: skip
-    except (UserError, Interrupted):
+    except (UserError, KeyboardInterrupt):
         if is_new and is_stub(folder):
             remove(folder)
         raise
