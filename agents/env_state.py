@@ -167,4 +167,4 @@ def _players(env: Any) -> list[SeededEpisodes]:
 
 def _digests(shown: Arrays, num_envs: int) -> NDArray[np.uint8]:
     keys = [value_key({name: array[k] for name, array in shown.items()}) for k in range(num_envs)]
-    return np.frombuffer(b"".join(keys), np.uint8).reshape(num_envs, -1)
+    return np.frombuffer(bytearray(b"".join(keys)), np.uint8).reshape(num_envs, -1)

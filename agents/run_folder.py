@@ -4,7 +4,7 @@
     curve.jsonl    a row per update or mark of a stage, appended as it happens
     checkpoint/    the agent after the last finished stage
     last/          the agent within the stage in progress, with all that this stage needs to go on
-    best/          the agent that earned the most while acting, at one of those checkpoints
+    best/          the agent that earned the most while it was reinforced
     metrics.json   returns against the optimum, and V against the exact value, when the run is finished
 
 A run is always at a *point*: after a finished stage (`checkpoint/`), or within the next one (`last/`). Both say how

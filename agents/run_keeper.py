@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,19 +19,22 @@ from envs.archives import digest
 from envs.episodes import Episodes
 from envs.errors import UserError
 
+NUM_EPISODES = 100
+"""Episodes, at least, over which what agents earn is compared."""
+
 
 @dataclass
 class Earnings:
-    """What an agent earned while it acted in a stage: the mean undiscounted return of the episodes that ended.
+    """What an agent earned while it acted in a stage: mean undiscounted returns over windows of updates.
 
-    The agent that is called the best is the one at the checkpoint before which this mean was the highest, counted from
-    the checkpoint before that. Its actions were sampled, and other episodes may rank agents otherwise: choosing by the
-    same returns that are reported flatters the choice, so evaluate it on fresh ones.
+    A window ends with the first update by which `NUM_EPISODES` episodes have ended in it. The best agent is the one
+    after the window with the highest mean. Its actions were sampled, and the highest of many means flatters: evaluate
+    it on fresh episodes.
 
     Attributes:
         highest: mean return of the best so far, None before there is one.
-        total: sum of returns since the last checkpoint.
-        num_episodes: episodes that ended since.
+        total: sum of returns in this window.
+        num_episodes: episodes that ended in this window.
     """
 
     highest: float | None = None
@@ -43,9 +47,13 @@ class Earnings:
             self.total += row["mean_return"] * row["num_episodes"]
             self.num_episodes += row["num_episodes"]
 
-    def close(self) -> bool:
-        """Begin to count anew; returns whether what was counted is the highest mean. Without episodes it goes on."""
-        if self.num_episodes == 0:
+    def are_best(self, *, at_end: bool = False) -> bool:
+        """End the window where it is long enough; returns whether its mean is the highest.
+
+        Args:
+            at_end: of the stage, where a short window stands in if there was no other.
+        """
+        if self.num_episodes < (1 if at_end and self.highest is None else NUM_EPISODES):
             return False
         mean = self.total / self.num_episodes
         self.total, self.num_episodes = 0.0, 0
@@ -91,6 +99,7 @@ class RunKeeper(StageKeeper):
         here = point.stage == facts["stage"] and point.state is not None
         self._folder, self._every, self._curve, self._earnings, self._stop = folder, every, curve, earnings, stop
         self._state = point.state if here else None
+        self._best: tuple[AlphaAgent, Facts] | None = None
         self._facts = facts | ({} if data is None else {"data_sha256": data_digest(data)})
         self.num_steps: int = point.facts["num_steps"] if here else 0
         rows = [row for row in record if row["stage"] == facts["stage"]]
@@ -111,26 +120,33 @@ class RunKeeper(StageKeeper):
         """See `StageKeeper`. When a checkpoint is due follows from the number of steps alone, never from a stop."""
         is_due = num_steps // self._every > self.num_steps // self._every
         self.num_steps = num_steps
-        if is_due:
-            self.close(agent)
+        self._compare(agent)
         signum = self._stop.signum
         if is_due or signum is not None:
-            self._save(LAST, agent, state())
+            self._save_best()
+            facts = {"curve_bytes": self._curve.size(), "earnings": dataclasses.asdict(self._earnings)}
+            save_agent(self._folder / LAST, agent, extra=self._facts_now() | facts, state=state())
         if signum is not None:
             require_intact(self._folder / LAST)
             raise Interrupted(signum, f"saved in stage {self._facts['stage']} after {num_steps} gradient steps")
 
-    def close(self, agent: AlphaAgent) -> None:
-        """Save the agent as the best where it is."""
-        if self._earnings.close():
-            self._save(BEST, agent, {})
+    def end(self, agent: AlphaAgent) -> None:
+        """The stage has come to its end; `agent` is what came out."""
+        self._compare(agent, at_end=True)
+        self._save_best()
 
-    def _save(self, name: str, agent: AlphaAgent, state: State) -> None:
-        facts = {
-            "num_steps": self.num_steps, "curve_bytes": self._curve.size(),
-            "earnings": dataclasses.asdict(self._earnings),
-        }  # fmt: skip
-        save_agent(self._folder / name, agent, extra=self._facts | facts, state=state)
+    def _compare(self, agent: AlphaAgent, *, at_end: bool = False) -> None:
+        """Remember the agent where it is the best; it is written with the next state, since a write costs an update."""
+        if self._earnings.are_best(at_end=at_end):
+            self._best = (copy.deepcopy(agent), self._facts_now() | {"mean_return": self._earnings.highest})
+
+    def _save_best(self) -> None:
+        if self._best is not None:
+            save_agent(self._folder / BEST, self._best[0], extra=self._best[1])
+            self._best = None
+
+    def _facts_now(self) -> Facts:
+        return self._facts | {"num_steps": self.num_steps}
 
 
 def data_digest(data: Episodes) -> str:

@@ -113,7 +113,7 @@ class RunStages:
             progress=lambda share, line: self.tell("reinforce", share, line),
         )  # fmt: skip
         env.close()
-        keeper.close(agent)
+        keeper.end(agent)
         return agent
 
     def _value(self, agent: AlphaAgent) -> AlphaAgent:

@@ -23,7 +23,7 @@ from gymnasium.vector import AutoresetMode
 from interrupted_runs import Killed, at_update, files_of, kill
 from torch import Tensor
 
-from agents import run_stages
+from agents import run_keeper, run_stages
 from agents.agent import AlphaAgent, build_agent
 from agents.checkpoint import agent_tensors, load_agent, load_with_state
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
@@ -368,6 +368,7 @@ def test_what_is_damaged_is_named_and_an_older_point_leads_to_the_same_end(
     for name in damaged:
         if name != "last" or "checkpoint" not in damaged:
             assert any(f"{name}{os.sep}weights.safetensors' was altered" in line for line in lines)
+    assert not list(folder.glob(".tmp-*"))
     assert files_of(folder) == straight(ENV_ID, SMALL)
     assert rows == [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
 
@@ -426,42 +427,51 @@ def test_the_last_agent_of_a_run_in_progress_is_an_ordinary_checkpoint(tmp_path:
     assert_equal(agent_tensors(agent), agent_tensors(again))
 
 
-def test_the_best_agent_is_the_one_before_which_most_was_earned(tmp_path: Path) -> None:
-    """By hand, from the curve: means over the episodes between two checkpoints."""
-    config = dataclasses.replace(
-        SMALL, stages=("reinforce",), checkpoint_every=1, reinforce=dataclasses.replace(SMALL.reinforce, num_epochs=1)
-    )
+def test_the_best_agent_is_the_one_after_the_window_in_which_most_was_earned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand, from the curve: a window ends with the update in which its fifth episode ends; one is interrupted."""
+    monkeypatch.setattr(run_keeper, "NUM_EPISODES", 5)
+    config = dataclasses.replace(SMALL, stages=("reinforce",))
+    config = dataclasses.replace(config, reinforce=dataclasses.replace(SMALL.reinforce, num_steps=2048))
     kept: dict[int, dict[str, Tensor]] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        keep = RunKeeper.keep
+    keep = RunKeeper.keep
 
-        def watched(self: RunKeeper, agent: AlphaAgent, *, num_steps: int, state: Any) -> None:
-            kept[num_steps] = {name: tensor.clone() for name, tensor in agent_tensors(agent).items()}
-            keep(self, agent, num_steps=num_steps, state=state)
+    def watched(self: RunKeeper, agent: AlphaAgent, *, num_steps: int, state: Any) -> None:
+        kept[num_steps] = {name: tensor.clone() for name, tensor in agent_tensors(agent).items()}
+        keep(self, agent, num_steps=num_steps, state=state)
 
-        patch.setattr(RunKeeper, "keep", watched)
+    monkeypatch.setattr(RunKeeper, "keep", watched)
+    with pytest.raises(Interrupted), at_update("reinforce", 25, terminate):
         run(tmp_path / "run", config=config)
+    run(tmp_path / "run", config=config, resume=True)
     rows = [json.loads(line) for line in (tmp_path / "run" / "curve.jsonl").read_text().splitlines()]
-    means = [row["mean_return"] for row in rows]
-    assert len(set(means)) > 1 and None not in means
+    means, total, num_episodes = {}, 0.0, 0
+    for num_steps, row in zip(sorted(kept), rows, strict=True):
+        total += (row["mean_return"] or 0.0) * row["num_episodes"]
+        num_episodes += row["num_episodes"]
+        if num_episodes >= 5:
+            means[num_steps], total, num_episodes = total / num_episodes, 0.0, 0
+    assert 3 < len(means) < len(rows)
     best, facts = load_agent(tmp_path / "run" / "best")
-    num_steps = sorted(kept)[int(np.argmax(means))]
-    assert facts["num_steps"] == num_steps
-    assert facts["earnings"]["highest"] == pytest.approx(max(means))
-    assert_equal(agent_tensors(best), kept[num_steps])
+    assert facts["num_steps"] == max(means, key=lambda num_steps: means[num_steps])
+    assert facts["mean_return"] == pytest.approx(max(means.values()))
+    assert_equal(agent_tensors(best), kept[facts["num_steps"]])
 
 
-def test_earnings_wait_for_an_episode_to_end() -> None:
+def test_earnings_wait_for_enough_episodes() -> None:
     earnings = Earnings()
-    assert not earnings.close()
-    earnings.add({"mean_return": 1.0, "num_episodes": 1})
+    earnings.add({"mean_return": 1.0, "num_episodes": 50})
     earnings.add({"mean_return": None, "num_episodes": 0})
-    earnings.add({"mean_return": 4.0, "num_episodes": 2})
     earnings.add({"loss": 7.0})
-    assert earnings.close() and earnings.highest == 3.0
-    assert not earnings.close()
-    earnings.add({"mean_return": 3.0, "num_episodes": 5})
-    assert not earnings.close()
+    assert not earnings.are_best() and dataclasses.replace(earnings).are_best(at_end=True)
+    earnings.add({"mean_return": 4.0, "num_episodes": 100})
+    assert earnings.are_best() and earnings.highest == 3.0
+    assert not earnings.are_best()
+    earnings.add({"mean_return": 3.0, "num_episodes": 100})
+    assert not earnings.are_best() and earnings.num_episodes == 0
+    earnings.add({"mean_return": 9.0, "num_episodes": 99})
+    assert not earnings.are_best(at_end=True)
 
 
 @pytest.mark.parametrize("fault", ["loss", "gradient"])

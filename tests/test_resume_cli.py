@@ -62,10 +62,12 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return files_of(folder)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("stage", ["imitate", "reinforce", "value"])
+@pytest.mark.parametrize(
+    ("stage", "number", "code"),
+    [("imitate", signal.SIGINT, 130), ("reinforce", signal.SIGTERM, 143), ("value", signal.SIGTERM, 143)],
+)
 def test_it_saves_and_the_command_that_it_names_goes_on(
-    number: signal.Signals, code: int, stage: str, straight: dict[str, bytes], ran: Ran, tmp_path: Path
+    stage: str, number: signal.Signals, code: int, straight: dict[str, bytes], ran: Ran, tmp_path: Path
 ) -> None:
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)]
     with at_update(stage, 11, lambda keeper: signal.raise_signal(number)):
