@@ -58,24 +58,23 @@ PLAYED = dataclasses.replace(SMALL, stages=("reinforce", "value"))
 
 
 class Drifting(gym.Env[Any, int]):
-    """What it pays depends on how often it was ever reset, which no seed brings back."""
+    """Something in it depends on how often any was ever reset, which no seed brings back."""
 
     observation_space = gym.spaces.Box(0.0, 1.0, (1,), np.float32)
     action_space = gym.spaces.Discrete(2)
-    num_resets = 0
+    num_resets, drifts = 0, "reward"
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         Drifting.num_resets += 1
-        self.clock, self.drift = 0, Drifting.num_resets / 1000
+        self.clock, self.drift = 0, Drifting.num_resets
         return np.zeros(1, np.float32), {}
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.clock += 1
-        return np.zeros(1, np.float32), self.pay(), False, self.clock == 11, {}
-
-    def pay(self) -> float:
-        return self.drift
+        shown = np.full(1, self.drift / 10**6 if self.drifts == "observation" else 0.0, np.float32)
+        length = 1 if self.drifts == "end" and self.drift > 10**4 else 11
+        return shown, self.drift / 10**6 if self.drifts == "reward" else 0.0, False, self.clock >= length, {}
 
 
 class Breaking(Drifting):
@@ -305,11 +304,23 @@ def test_every_episode_of_a_foreign_env_has_a_seed_of_its_own() -> None:
     assert len(shared) > 5 and all(seeds[1][key] == seeds[5][key] for key in shared)
 
 
-def test_an_env_that_does_not_repeat_itself_is_refused_when_it_should_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("drifts", "found"),
+    [
+        ("reward", "step 0 pays"),
+        ("observation", "steps it shows something else"),
+        ("end", "is the last, where it was not"),
+    ],
+)
+def test_an_env_that_does_not_repeat_itself_is_refused_when_it_should_go_on(
+    drifts: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Drifting, "drifts", drifts)
     config = dataclasses.replace(SMALL, stages=("reinforce",))
     with pytest.raises(Interrupted), at_update("reinforce", 10, terminate):
         run(tmp_path / "run", "Drifting-v0", config)
-    with pytest.raises(UserError, match=r"Drifting-v0 does not repeat itself: .* reset seed \d+ .* step 0 pays"):
+    monkeypatch.setattr(Drifting, "num_resets", 10**5)
+    with pytest.raises(UserError, match=rf"Drifting-v0 does not repeat itself: .* reset seed \d+ .* {found}"):
         run(tmp_path / "run", "Drifting-v0", config, resume=True)
 
 

@@ -190,9 +190,10 @@ def test_a_process_that_is_signalled_ends_within_ten_seconds(
     start = time.monotonic()
     _, err = process.communicate(timeout=60)
     assert time.monotonic() - start < 10
-    assert process.returncode in (code, 0)
-    assert process.returncode == 0 or f"stopped by {number.name}" in err
-    if process.returncode:
+    # A signal may come when the run is finished, and the process is about to end.
+    if not (tmp_path / "run" / "metrics.json").exists():
+        assert process.returncode == code
+        assert f"stopped by {number.name}" in err
         process = begun("--resume")
         process.communicate(timeout=120)
         assert process.returncode == 0
