@@ -15,7 +15,7 @@ from agents.curve import Curve, Row
 from agents.run_folder import BEST, LAST, Facts, Point
 from agents.stopping import Interrupted, StopRequest
 from agents.training_state import StageKeeper, State
-from envs.archives import digest
+from envs.archives import Arrays, digest
 from envs.episodes import Episodes
 from envs.errors import UserError
 
@@ -151,6 +151,8 @@ class RunKeeper(StageKeeper):
 
 def data_digest(data: Episodes) -> str:
     """SHA-256 of what happened in recorded episodes; states stand for observations where they are recorded."""
-    shown = {f"shown/{name}": array for name, array in data.observations.items()} if data.rows is None else {}
-    parts = {"actions": data.actions, "rewards": data.rewards, "offsets": data.offsets}
-    return digest({**parts, **shown, **({} if data.rows is None else {"rows": data.rows})})
+    parts: Arrays = {"actions": data.actions, "rewards": data.rewards, "offsets": data.offsets}
+    parts |= {name: array for name, array in (("labels", data.labels), ("rows", data.rows)) if array is not None}
+    if data.rows is None:
+        parts |= {f"shown/{name}": array for name, array in data.observations.items()}
+    return digest(parts)

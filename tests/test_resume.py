@@ -221,15 +221,20 @@ def small_agent(**settings: Any) -> AlphaAgent:
 
 
 @pytest.mark.parametrize(
-    ("encoder", "share", "head", "regime"),
+    ("encoder", "head", "regime", "settings"),
     [
-        ("mlp", False, "MONO", "scratch"), ("mlp", True, "ROUTE", "scratch"), ("gru", False, "MONO", "scratch"),
-        ("gru", True, "POS", "scratch"), ("gru", True, "MONO", "shared"), ("conv", False, "MONO", "scratch"),
+        ("mlp", "MONO", "scratch", {}),
+        ("mlp", "ROUTE", "scratch", {"share_value": True}),
+        ("gru", "MONO", "scratch", {}),
+        ("gru", "POS", "scratch", {"share_value": True}),
+        ("gru", "MONO", "shared", {"share_value": True}),
+        ("conv", "MONO", "scratch", {"fast_kernels": False}),
+        ("mlp", "MONO", "scratch", {"objective": "reinforce", "num_epochs": 1}),
     ],
-)  # fmt: skip
-def test_reinforcement_goes_on(encoder: str, share: bool, head: str, regime: str) -> None:
+)
+def test_reinforcement_goes_on(encoder: str, head: str, regime: str, settings: dict[str, Any]) -> None:
     agent = small_agent(encoder=encoder, head=head, value_encoder=regime)
-    config = dataclasses.replace(SMALL.reinforce, share_value=share)
+    config = dataclasses.replace(SMALL.reinforce, **settings)
 
     def stage(keeper: StageKeeper) -> tuple[AlphaAgent, list[dict[str, Any]]]:
         stream = open_stream(make_vector(ENV_ID, 8, options=OPTIONS), agent.spec, seed=3, name="x")
@@ -238,26 +243,36 @@ def test_reinforcement_goes_on(encoder: str, share: bool, head: str, regime: str
     assert_goes_on_from(stage, (1, 4))
 
 
-@pytest.mark.parametrize("encoder", ["mlp", "gru"])
-@pytest.mark.parametrize("train_encoder", [True, False])
-def test_imitation_goes_on(encoder: str, train_encoder: bool) -> None:
+@pytest.mark.parametrize(
+    ("encoder", "settings"),
+    [
+        ("mlp", {"train_encoder": False}),
+        ("gru", {}),
+        ("gru", {"train_encoder": False}),
+        ("mlp", {"prediction_weight": 0.5}),
+    ],
+)
+def test_imitation_goes_on(encoder: str, settings: dict[str, Any]) -> None:
     data = demonstrate(WORLD, WORLD.levels("train"), num_episodes=20, seed=0)
     agent = small_agent(encoder=encoder)
-    config = dataclasses.replace(SMALL.imitation, train_encoder=train_encoder)
+    config = dataclasses.replace(SMALL.imitation, **settings)
     assert_goes_on_from(lambda keeper: imitate(agent, data, config, seed=1, keeper=keeper), (1, 13, 20))
 
 
 @pytest.mark.parametrize(
-    ("encoder", "regime", "head", "target"),
+    ("encoder", "regime", "head", "settings"),
     [
-        ("mlp", "scratch", "MONO", "td_lambda"), ("gru", "scratch", "ROUTE", "td_lambda"),
-        ("mlp", "shared", "MOE", "monte_carlo"), ("mlp", "imitated", "NEG-F", "td_lambda"),
+        ("mlp", "scratch", "MONO", {}),
+        ("gru", "scratch", "ROUTE", {}),
+        ("mlp", "shared", "MOE", {"target": "monte_carlo"}),
+        ("mlp", "imitated", "NEG-F", {}),
+        ("mlp", "scratch", "MONO", {"one_per_episode": True}),
     ],
-)  # fmt: skip
-def test_fitting_values_goes_on(encoder: str, regime: str, head: str, target: Any) -> None:
+)
+def test_fitting_values_goes_on(encoder: str, regime: str, head: str, settings: dict[str, Any]) -> None:
     agent = small_agent(encoder=encoder, value_encoder=regime, head=head)
     data = record_episodes(agent, ENV_ID, num_episodes=20, seed=0, options=OPTIONS)
-    config = dataclasses.replace(SMALL.value, target=target)
+    config = dataclasses.replace(SMALL.value, **settings)
     assert_goes_on_from(lambda keeper: fit_values(agent, data, config, seed=1, keeper=keeper), (1, 12, 15, 20))
 
 
