@@ -4,7 +4,7 @@
 imports nothing heavy, so that `valuelab --help` answers at once.
 
 Exit codes: 0 all well, 1 a study holds failed cells or an environment has faults, 2 bad input (one line on stderr), 130
-interrupted.
+interrupted (SIGINT), 143 terminated (SIGTERM, which `train` answers by saving).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from analysis.cli_words import Device, EnvId, Import, Options, Run
 from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
-EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted."
+EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted, 143 terminated."
 SomeImitation = Annotated[dict[str, Any], ImitationConfig, tyro.conf.arg(constructor=some_of(ImitationConfig))]
 SomeReinforce = Annotated[dict[str, Any], ReinforceConfig, tyro.conf.arg(constructor=some_of(ReinforceConfig))]
 SomeValue = Annotated[dict[str, Any], ValueConfig, tyro.conf.arg(constructor=some_of(ValueConfig))]
@@ -86,6 +86,11 @@ class Train:
     """Run folder (default: runs/ENV-HEAD-seedN)."""
     device: Device = "auto"
     """Where the networks run."""
+    checkpoint_every: int | None = None
+    """Gradient steps of a stage between two checkpoints that --resume can go on from (default: 2000)."""
+    resume: bool = False
+    """Go on with the run in --out, exactly as if it had not been interrupted; begin it where there is none. Settings
+    are the run's own: give none, or the same."""
     tensorboard: bool = False
     """Also write the curve for TensorBoard (needs the extra `tensorboard`)."""
     options: Options = ()
