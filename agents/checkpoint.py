@@ -1,6 +1,6 @@
 """Checkpoints: a folder of safetensors, JSON and a manifest of SHA-256 sums. Loading one never runs code.
 
-    FOLDER/weights.safetensors   tensors by name
+    FOLDER/weights.safetensors   tensors by name; "state/..." are what a stage in progress needs to go on
     FOLDER/agent.json            what they belong to
     FOLDER/manifest.json         schema, kind, SHA-256 and size of the two, and a SHA-256 of itself
 
@@ -33,18 +33,31 @@ MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "agent.json"
 KIND = "agent"
+STATE = "state/"
+"""Begins the names of tensors that are no weights of the agent."""
 
 
-def save_agent(folder: str | Path, agent: AlphaAgent, *, extra: Mapping[str, Any] | None = None) -> None:
+class DamagedCheckpoint(UserError):
+    """A file of a checkpoint is missing, shortened or altered."""
+
+
+def save_agent(
+    folder: str | Path,
+    agent: AlphaAgent,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    state: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write an agent; the folder holds the old checkpoint or the new one at any instant.
 
     Args:
         folder: the checkpoint's own folder; it is replaced.
         agent: on any device.
         extra: JSON-ready facts to keep beside it; ``load_agent`` returns them.
+        state: further tensors to keep beside it (`agents.training_state`); ``load_with_state`` returns them.
 
     Raises:
-        NonFiniteError: a weight is NaN or infinite; nothing is written.
+        NonFiniteError: a weight or another tensor is NaN or infinite; nothing is written.
         UserError: the folder cannot be written.
     """
     description = {
@@ -55,18 +68,26 @@ def save_agent(folder: str | Path, agent: AlphaAgent, *, extra: Mapping[str, Any
         "value_discount": agent.value_discount,
     }
     meta = {"agent": description, "extra": dict(extra or {})}
-    _write(folder, agent_tensors(agent), meta)
+    kept = {f"{STATE}{name}": tensor for name, tensor in (state or {}).items()}
+    _write(folder, agent_tensors(agent) | kept, meta)
 
 
 def load_agent(folder: str | Path) -> tuple[AlphaAgent, dict[str, Any]]:
+    """Read an agent and the ``extra`` facts that were saved with it; raises as ``load_with_state``."""
+    agent, extra, _ = load_with_state(folder)
+    return agent, extra
+
+
+def load_with_state(folder: str | Path) -> tuple[AlphaAgent, dict[str, Any], dict[str, Tensor]]:
     """Read an agent onto the CPU.
 
     Returns:
-        The agent, and the ``extra`` facts that were saved with it.
+        The agent, the ``extra`` facts and the ``state`` that were saved with it.
 
     Raises:
-        UserError: a file is missing, truncated or altered; the schema is newer; the weights do not fit the
-            description; the description names an encoder or a head that this version does not have.
+        DamagedCheckpoint: a file is missing, truncated or altered.
+        UserError: there is no such folder; the schema is newer; the weights do not fit the description; the description
+            names an encoder or a head that this version does not have.
     """
     tensors, meta = _read(folder)
     try:
@@ -77,8 +98,14 @@ def load_agent(folder: str | Path) -> tuple[AlphaAgent, dict[str, Any]]:
         agent.value_discount = description.get("value_discount")
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"Checkpoint '{folder}' does not describe an agent ({error!r}); save it again.") from error
-    _fill(agent, tensors, folder)
-    return agent, meta["extra"]
+    _fill(agent, {name: tensor for name, tensor in tensors.items() if not name.startswith(STATE)}, folder)
+    state = {name.removeprefix(STATE): tensor for name, tensor in tensors.items() if name.startswith(STATE)}
+    return agent, meta["extra"], state
+
+
+def require_intact(folder: str | Path) -> None:
+    """Read the files of a checkpoint and compare them with its manifest; raises as ``load_with_state``."""
+    _check_files(Path(folder))
 
 
 def agent_tensors(agent: AlphaAgent) -> dict[str, Tensor]:
@@ -141,7 +168,7 @@ def _read(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         return tensors_from_bytes(files[WEIGHTS]), storage.parse_json(files[DESCRIPTION])
     except (SafetensorError, ValueError, RecursionError) as error:
-        raise UserError(f"Checkpoint '{folder}' cannot be read ({error}); save it again.") from error
+        raise DamagedCheckpoint(f"Checkpoint '{folder}' cannot be read ({error}); save it again.") from error
 
 
 def _check_files(folder: Path) -> dict[str, bytes]:
@@ -157,7 +184,9 @@ def _check_files(folder: Path) -> dict[str, bytes]:
         entry = manifest["files"].get(name)
         if entry != _entry(data):
             fault = "is truncated" if entry and len(data) < entry["bytes"] else "was altered"
-            raise UserError(f"File '{folder / name}' {fault}: its SHA-256 is not the manifest's; {_cure(folder)}.")
+            raise DamagedCheckpoint(
+                f"File '{folder / name}' {fault}: its SHA-256 is not the manifest's; {_cure(folder)}."
+            )
         contents[name] = data
     return contents
 
@@ -178,17 +207,17 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         intact = False
     if not intact:
-        raise UserError(f"File '{path}' was altered or truncated; {_cure(folder)}.")
+        raise DamagedCheckpoint(f"File '{path}' was altered or truncated; {_cure(folder)}.")
     assert isinstance(manifest, dict)
     return manifest
 
 
 def _read_bytes(path: Path) -> bytes:
-    """Read a whole file; UserError where it is missing."""
+    """Read a whole file; DamagedCheckpoint where it is missing."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"Cannot read '{path}': {error.strerror}; {_cure(path.parent)}.") from error
+        raise DamagedCheckpoint(f"Cannot read '{path}': {error.strerror}; {_cure(path.parent)}.") from error
 
 
 def _cure(folder: Path) -> str:

@@ -91,6 +91,7 @@ class TrainConfig:
         demonstration_shares: shares of the episodes by an exact, a noisy and a soft expert, three numbers that sum to
             1; () is one expert, who has the noise and the temperature both.
         num_evaluation_episodes: episodes per reported return.
+        checkpoint_every: gradient steps of a stage between two checkpoints from which it can go on.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
 
@@ -106,11 +107,12 @@ class TrainConfig:
     demonstration_temperature: float = 0.0
     demonstration_shares: tuple[float, ...] = ()
     num_evaluation_episodes: int = 256
+    checkpoint_every: int = 2000
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""
-        counts = dict.fromkeys(("num_demonstrations", "num_evaluation_episodes"), (1, 10**9))
+        counts = dict.fromkeys(("num_demonstrations", "num_evaluation_episodes", "checkpoint_every"), (1, 10**9))
         units = dict.fromkeys(("demonstration_noise", "demonstration_shares"), (0.0, 1.0))
         check_fields(self, {"seed": (0, 2**63 - 1), "demonstration_temperature": (0.0, 1e9), **units, **counts})
         ordered = tuple(stage for stage in get_args(Stage) if stage in self.stages)

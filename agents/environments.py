@@ -1,6 +1,7 @@
 """Vector envs by id: native ones for our worlds, Gymnasium's synchronous ones for all others, seeded without overlap.
 
-Env k of a native batch draws from (seed, first_env + k); env k of a foreign one is reset with its own spawned seed.
+Env k of a native batch draws from (seed, first_env + k); env k of a foreign one has its own spawned seed, and each of
+its episodes another one spawned from that (`agents.env_state.SeededEpisodes`).
 Gymnasium's default, seed + k, would let two runs with neighbouring seeds share all but one of their envs.
 """
 
@@ -17,6 +18,7 @@ import gymnasium
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from agents.agent import num_actions_of
+from agents.env_state import SeededEpisodes
 from agents.observations import ObservationSpec
 from agents.seeding import derive_seed, spawn_seeds
 from agents.streams import EnvStream
@@ -83,7 +85,7 @@ def make_vector(
     known, limit = dict(options or {}), given_time_limit(env_id, options)
     limited = known if limit is None else known | {"max_episode_steps": limit}
     with _options_to_blame(env_id, known, "made"):
-        makers = [lambda: make_single(env_id, limited) for _ in range(num_envs)]
+        makers = [lambda: SeededEpisodes(make_single(env_id, limited)) for _ in range(num_envs)]
         env = SyncVectorEnv(makers, autoreset_mode=autoreset_mode)
     num_actions_of(env.single_action_space)
     return env
@@ -137,7 +139,11 @@ def make_single(env_id: str, options: Mapping[str, Any]) -> gymnasium.Env[Any, A
 
 
 def require_env(env_id: str) -> None:
-    """Refuse an id that nobody registered; UserError names the nearest one."""
+    """Refuse an id that nobody registered, or that would import a module; UserError names the nearest one."""
+    if ":" in env_id:
+        raise UserError(
+            f"Env {env_id!r} names a module; give the id alone, and import the package first (--import of a command)."
+        )
     import_package_of(env_id)
     try:
         gymnasium.spec(env_id)

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from agents.actors import make_actor
 from agents.agent import AlphaAgent
-from agents.environments import discount_of, given_time_limit, make_vector, open_stream, world_of
-from agents.playing import Played, first_episodes, play
-from agents.recorder import FOREIGN_BATCH, NATIVE_BATCH
-from envs.errors import UserError, require_integer
+from agents.environments import discount_of, given_time_limit, world_of
+from agents.playing import Played, play_batches
+from envs.errors import UserError
 
 Floats = NDArray[np.float64]
 
@@ -102,23 +101,18 @@ def evaluate(
         UserError: an unknown id, option, split or actor; V1 where the env has no kernel.
         NonFiniteError: a reward, an observation, logits or values are NaN or infinite.
     """
-    require_integer("num_episodes", num_episodes, low=1, high=2**31)
     world = world_of(env_id, options)
     if actor == "V1" and world is None:
         raise UserError(f"Actor 'V1' needs a world with a kernel, which {env_id} has not; use actor 'D'.")
     gamma = discount_of(env_id, options) if discount is None else discount
-    parts = []
-    for first in range(0, num_episodes, num_episodes if world is None else NATIVE_BATCH):
-        num_envs = min(num_episodes - first, FOREIGN_BATCH if world is None else NATIVE_BATCH)
-        env = make_vector(env_id, num_envs, options=options, split=split, first_env=0 if world is None else first)
-        stream = open_stream(env, agent.spec, seed=seed, name="evaluate")
-        player = make_actor(actor, agent, env, seed=seed, greedy=greedy, first_env=first)
-        per_env = 1 if world is not None else -(-num_episodes // num_envs)
-        parts.append(first_episodes(play(stream, player, episodes_per_env=per_env), num_episodes))
-        env.close()
+    parts = play_batches(
+        env_id, agent.spec,
+        lambda env, first: make_actor(actor, agent, env, seed=seed, greedy=greedy, first_env=first),
+        num_episodes=num_episodes, seed=seed, name="evaluate", options=options, split=split,
+    )  # fmt: skip
     return _evaluation(
-        parts, actor=actor, greedy=greedy or actor == "V1", split="seeds" if world is None else split, discount=gamma,
-        given_limit=given_time_limit(env_id, options),
+        list(parts), actor=actor, greedy=greedy or actor == "V1", split="seeds" if world is None else split,
+        discount=gamma, given_limit=given_time_limit(env_id, options),
     )  # fmt: skip
 
 

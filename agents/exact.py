@@ -52,21 +52,23 @@ def policy_table(
 
 
 @torch.no_grad()
-def value_table(agent: AlphaAgent, world: World, rows: Rows) -> Floats:
+def value_table(agent: AlphaAgent, world: World, rows: Rows, *, as_first: bool = False) -> Floats:
     """V(s) for every row.
 
     Args:
         agent: V∘E is read.
         world: gives the observations and contexts of rows.
         rows: int16[N, R].
+        as_first: read each state as the first of an episode, where V's encoder has a memory.
 
     Returns:
         float64[N].
 
     Raises:
-        UserError: V's encoder has a memory, so that V is no function of the state.
+        UserError: V's encoder has a memory, so that V is no function of the state, and `as_first` is not given.
     """
-    _refuse_memory(agent.value_encoder.memory_size, "V")
+    if not as_first:
+        _refuse_memory(agent.value_encoder.memory_size, "V")
     parts = []
     for part in _batches(rows):
         context = torch.from_numpy(world.context_of(part)).to(agent.device)

@@ -14,6 +14,7 @@ from envs.demonstrations import (
     Demonstrator,
     demonstrate_mixture,
     expert_policy,
+    pays_before_the_end,
     search_demonstrations,
     table_policy,
 )
@@ -122,9 +123,7 @@ def _searched(env_id: str, config: TrainConfig, options: Mapping[str, Any]) -> E
         found = search_demonstrations(
             env_id, num_episodes=num_episodes, seed=config.seed, max_nodes=MAX_NODES, options=dict(options)
         )
-        last = np.zeros(found.num_steps, dtype=bool)
-        last[found.offsets[1:] - 1] = True
-        if (found.rewards[~last] > 0).any():
+        if pays_before_the_end(found):
             raise UserError(f"{env_id} pays before the end, so a shortest plan to the end is no expert")
         return found
 

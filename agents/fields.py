@@ -62,6 +62,14 @@ def settings_from_dict(cls: type[Settings], values: Mapping[str, Any]) -> Settin
     return cls(**{name: _restore(hints[name], value) for name, value in values.items()})
 
 
+def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one, the names of each level joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= flat_settings(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
 def _plain(value: Any) -> Any:
     """Turn tuples into lists and nested settings into dicts."""
     if dataclasses.is_dataclass(value):

@@ -6,6 +6,8 @@ Shape key: n steps, b steps in a minibatch, A actions.
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,11 +24,13 @@ from agents.optimization import FlatAdam, annealed
 from agents.prediction import NextObservation
 from agents.seeding import numpy_generator, torch_generator
 from agents.streams import Indices
+from agents.training_state import NOTHING_KEPT, StageKeeper, State, gather, part
 from envs.episodes import Episodes
 from envs.errors import UserError
 
 Progress = Callable[[float, str], None]
 Record = list[dict[str, Any]]
+History = list[tuple[float, float]]
 
 
 def imitate(
@@ -36,7 +40,9 @@ def imitate(
     *,
     seed: int,
     num_checkpoints: int = 10,
+    inspect: Callable[[AlphaAgent, dict[str, Any]], bool] | None = None,
     progress: Progress | None = None,
+    keeper: StageKeeper = NOTHING_KEPT,
 ) -> tuple[AlphaAgent, Record]:
     """Train D∘E by cross-entropy on the actions of episodes; V∘E keeps its weights unless it shares E.
 
@@ -49,7 +55,9 @@ def imitate(
         config: settings.
         seed: of the held-out episodes and of the minibatches.
         num_checkpoints: rows of the record, evenly spread.
+        inspect: called with the agent and each row of the record; True ends the training.
         progress: called with the share that is done, and a line.
+        keeper: keeps what is needed to go on after an interruption, with equal data and the same other arguments.
 
     Returns:
         The trained copy, and one row per checkpoint: step, loss and gradient norm (means since the last row), accuracy
@@ -79,10 +87,10 @@ def imitate(
         whole_episodes=encoder is not None and encoder.memory_size > 0,
     )  # fmt: skip
     marks = set(np.linspace(0, config.num_updates, num_checkpoints + 1).round().astype(int)[1:].tolist())
-    record: Record = []
-    history: list[tuple[float, float]] = []
-    for step in range(config.num_updates):
-        batch = next(batches)
+    history = _go_on(optimizer, keeper.restore())
+    first, record = optimizer.num_steps, list(keeper.record)
+    # The order of the minibatches follows from the seed; those that have been used are skipped.
+    for step, batch in enumerate(itertools.islice(batches, first, config.num_updates), start=first):
         features = features_of(encoder, encoded, batch, sequence_length=config.sequence_length)
         loss = imitation_loss(agent.policy_head(features), actions.index_select(0, batch.steps))
         if predictor is not None:
@@ -98,6 +106,9 @@ def imitate(
             history = []
             if progress is not None:
                 progress((step + 1) / config.num_updates, f"imitate: accuracy {accuracy:.3f}")
+            if inspect is not None and inspect(agent, record[-1]):
+                break
+        keeper.keep(agent, num_steps=step + 1, state=functools.partial(_state, optimizer, history))
     optimizer.release()
     return agent, record
 
@@ -110,6 +121,19 @@ def _predictor(
         return None
     _check_actions(played, agent.num_actions)
     return NextObservation(agent, data, torch.from_numpy(played).to(agent.device), seed=seed)
+
+
+def _state(optimizer: FlatAdam, history: History) -> State:
+    """What `_go_on` needs; `history` holds loss and gradient norm of the steps since the last row."""
+    return gather(optimizer=optimizer.get_state(), history={"since_row": np.array(history).reshape(-1, 2)})
+
+
+def _go_on(optimizer: FlatAdam, state: State | None) -> History:
+    """Bring the optimiser to where it was, and return the history; None is the beginning."""
+    if state is None:
+        return []
+    optimizer.set_state(part(state, "optimizer"))
+    return [(loss, norm) for loss, norm in part(state, "history")["since_row"].tolist()]
 
 
 def _check_actions(actions: Indices, num_actions: int) -> None:

@@ -6,6 +6,7 @@ Shape key: T steps, N envs, M truncations, I input width, b rows in a minibatch.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,10 +21,12 @@ from agents.losses import standardise
 from agents.networks import Encoder
 from agents.optimization import FlatAdam, annealed
 from agents.policy_terms import policy_terms
-from agents.rollout import Rollout, collect
+from agents.reinforce_state import ReturnTracker, carried, go_on
+from agents.rollout import collect
 from agents.samples import Samples, minibatch_rows, prepare
 from agents.seeding import torch_generator
 from agents.streams import EnvStream
+from agents.training_state import NOTHING_KEPT, StageKeeper
 from shards.value_head import ValueTargets
 
 WARM_UP = 0.05
@@ -41,6 +44,7 @@ def reinforce(
     seed: int,
     on_update: Callable[[AlphaAgent, dict[str, Any]], bool] | None = None,
     progress: Progress | None = None,
+    keeper: StageKeeper = NOTHING_KEPT,
 ) -> tuple[AlphaAgent, Record]:
     """Train D∘E in the envs of a stream.
 
@@ -62,6 +66,7 @@ def reinforce(
         seed: of actions and minibatches.
         on_update: called with the agent and each row of the record; True ends the training.
         progress: called with the share that is done, and a line.
+        keeper: keeps what is needed to go on after an interruption, with equal envs and the same other arguments.
 
     Returns:
         The trained copy, and one row per update: steps, mean return and length of the episodes that ended in it
@@ -79,13 +84,17 @@ def reinforce(
     agent.value_discount = gamma if config.share_value else agent.value_discount
     optimizer = FlatAdam(_trained(agent, config), max_grad_norm=config.max_grad_norm)
     actor = PolicyActor(agent, seed=seed, active_inputs=config.fast_kernels)
-    tracker = _ReturnTracker(stream.num_envs)
+    tracker = ReturnTracker(stream.num_envs)
     generator = torch_generator(seed, "reinforce", "minibatches")
     num_updates = -(-config.num_steps // (stream.num_envs * config.rollout_length))
     num_first = max(1, round(WARM_UP * num_updates)) if num_updates > 1 else 0
-    record: Record = []
     value_memory = agent.value_encoder.initial_memory(stream.num_envs, agent.device) if config.share_value else None
-    for update in range(num_updates):
+    state, first = keeper.restore(), 0
+    record: Record = list(keeper.record)
+    if state is not None:
+        first, memories = go_on(state, stream, optimizer=optimizer, generator=generator, tracker=tracker)
+        actor.memory, value_memory = memories.get("policy"), memories.get("value")
+    for update in range(first, num_updates):
         rollout = collect(stream, actor, num_steps=config.rollout_length)
         samples, value_memory = prepare(agent, rollout, config, discount=gamma, value_memory=value_memory)
         rate = annealed(config.learning_rate, step=update, num_steps=num_updates, anneal=config.anneal)
@@ -102,6 +111,11 @@ def reinforce(
             progress((update + 1) / num_updates, f"reinforce: return {row['mean_return']}")
         if on_update is not None and on_update(agent, row):
             break
+        state_now = functools.partial(
+            carried, update + 1, optimizer=optimizer, stream=stream, generator=generator, tracker=tracker,
+            memories={"policy": actor.memory, "value": value_memory},
+        )  # fmt: skip
+        keeper.keep(agent, num_steps=optimizer.num_steps, state=state_now)
     optimizer.release()
     return agent, record
 
@@ -188,32 +202,6 @@ def _value_loss(agent: AlphaAgent, samples: Samples, chosen: Tensor, *, features
     shares = None if whole.event_share is None else whole.event_share[rows]
     targets = ValueTargets(total=whole.total[rows], context=whole.context[rows], event_share=shares)
     return agent.value_head.credit(agent.value_head(features, targets.context), targets)
-
-
-class _ReturnTracker:
-    """Undiscounted returns and lengths of the episodes that end, across rollouts."""
-
-    def __init__(self, num_envs: int) -> None:
-        self.returns, self.lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
-
-    def add(self, rollout: Rollout) -> dict[str, float | int | None]:
-        """Follow the rollout; return the means over the episodes that ended in it."""
-        ended_returns: list[float] = []
-        ended_lengths: list[int] = []
-        for rewards, valid, ends in zip(
-            rollout.rewards, rollout.valid, rollout.terminated | rollout.truncated, strict=True
-        ):
-            self.returns += rewards * valid
-            self.lengths += valid
-            ended_returns += self.returns[ends].tolist()
-            ended_lengths += self.lengths[ends].tolist()
-            self.returns[ends], self.lengths[ends] = 0.0, 0
-        known = len(ended_returns) > 0
-        return {
-            "mean_return": float(np.mean(ended_returns)) if known else None,
-            "mean_length": float(np.mean(ended_lengths)) if known else None,
-            "num_episodes": len(ended_returns),
-        }
 
 
 def _means(parts: list[dict[str, float]]) -> dict[str, float]:

@@ -7,14 +7,15 @@ number of layers; on one CPU thread that is a third of what torch's own fused Ad
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from envs.errors import NonFiniteError
+from envs.errors import NonFiniteError, UserError
 
 DECAY_1, DECAY_2, EPSILON = 0.9, 0.98, 1e-8
+STATE_VECTORS = ("vector", "first_moment", "second_moment")
 
 
 class FlatAdam:
@@ -26,6 +27,7 @@ class FlatAdam:
     0.
 
     Attributes:
+        vector: θ, float[P].
         num_steps: steps taken.
         first_moment: m, float[P].
         second_moment: v, float[P].
@@ -84,6 +86,27 @@ class FlatAdam:
         self.second_moment.mul_(DECAY_2).addcmul_(gradient, gradient, value=1.0 - DECAY_2)
         scale = (self.second_moment / correction_2).sqrt_().add_(EPSILON)
         self.vector.addcdiv_(self.first_moment, scale, value=-learning_rate / correction_1)
+
+    def get_state(self) -> dict[str, Tensor]:
+        """Parameters, moments and the number of steps, by name; not copied."""
+        vectors = {name: getattr(self, name) for name in STATE_VECTORS}
+        return {**vectors, "num_steps": torch.tensor(self.num_steps)}
+
+    @torch.no_grad()
+    def set_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `get_state` returned; the parameters change with it.
+
+        Raises:
+            UserError: it is of another number of parameters.
+        """
+        for name in STATE_VECTORS:
+            own, kept = getattr(self, name), state[name]
+            if kept.shape != own.shape:
+                raise UserError(
+                    f"The saved optimiser is of {len(kept)} parameters, but this stage trains {len(own)}; train anew."
+                )
+            own.copy_(kept)
+        self.num_steps = int(state["num_steps"])
 
     def release(self) -> None:
         """Give every parameter memory of its own again."""

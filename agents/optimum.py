@@ -15,8 +15,8 @@ import numpy as np
 from agents.evaluation import Evaluation
 from agents.seeding import derive_seed
 from envs.beliefs import hides_state, observation_numbers
-from envs.demonstrations import search_demonstrations
-from envs.episodes import Episodes, episode_returns
+from envs.demonstrations import pays_before_the_end, search_demonstrations
+from envs.episodes import episode_returns
 from envs.errors import UserError, cause
 from envs.memoryless import memoryless_optimum
 from envs.rows import World
@@ -100,14 +100,8 @@ def search_optimum(env_id: str, options: Mapping[str, Any], *, discount: float, 
         )
     except UserError as error:
         return Optimum(None, None, f"not known: {cause(error)}")
-    if _pays_before_the_end(plans):
+    if pays_before_the_end(plans):
         return Optimum(None, None, f"not known: {env_id} pays before the end, so the shortest plan is not the best one")
     words = f"shortest plans found by search from {NUM_SEARCHED} fresh resets"
     discounted = float(episode_returns(plans, discount=discount).mean())
     return Optimum(discounted, float(episode_returns(plans).mean()), words)
-
-
-def _pays_before_the_end(plans: Episodes) -> bool:
-    last = np.zeros(plans.num_steps, np.bool_)
-    last[plans.offsets[1:] - 1] = True
-    return bool((plans.rewards[~last] > 0).any())

@@ -7,17 +7,23 @@ Shape key: N envs, n steps of all episodes, E episodes, S row size, C reward com
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.environments import Vector, make_vector, open_stream
+from agents.observations import ObservationSpec
 from agents.rollout import Actor, concatenate
 from agents.streams import EnvStream, Indices, Observations, Transitions
-from envs.errors import UserError
+from envs.errors import UserError, require_integer
+from envs.registry import is_world_id
 
 MAX_STEPS_PER_EPISODE = 100_000
+NATIVE_BATCH = 4096
+FOREIGN_BATCH = 16
 _STEP_NAMES = ("actions", "rewards", "events", "contexts", "performance", "components", "rows", "observations")
 _END_NAMES = ("terminated", "truncated", "levels", "final_contexts", "final_rows", "final_observations")
 
@@ -103,6 +109,53 @@ def play(
         log.steps.append({"key": key, "actions": actions[recorded]} | before | _after(step, recorded))
         counts = _note_ends(log, step, counts=counts, episodes_per_env=episodes_per_env, levels=levels)
     return _arranged(log)
+
+
+def play_batches(
+    env_id: str,
+    spec: ObservationSpec,
+    player: Callable[[Vector, int], Actor],
+    *,
+    num_episodes: int,
+    seed: int,
+    name: str,
+    options: Mapping[str, Any] | None,
+    split: str,
+    keep: bool = False,
+) -> Iterator[Played]:
+    """Play `num_episodes` whole episodes of an env by its id, a batch at a time.
+
+    In a world of ours each episode is the first of an env of its own; foreign envs play the same number each, and which
+    of them are left out is fixed beforehand, so that lengths have no say in it. What is played does not depend on the
+    size of a batch of ours.
+
+    Args:
+        env_id: Gymnasium id.
+        spec: which parts of the observations to keep.
+        player: gives the actor for a vector env and the index of its first env.
+        num_episodes: E ≥ 1.
+        seed: of levels, starts and chance.
+        name: of their stream.
+        options: of the world, or of `gymnasium.make`.
+        split: "train" or "test" levels (our worlds only).
+        keep: also return what was seen: the rows of a world of ours, the observations of a foreign env.
+
+    Raises:
+        UserError: an unknown id, option or split.
+        NonFiniteError: as `play`.
+    """
+    require_integer("num_episodes", num_episodes, low=1, high=2**31)
+    is_ours = is_world_id(env_id)
+    for first in range(0, num_episodes, NATIVE_BATCH if is_ours else num_episodes):
+        num_envs = min(num_episodes - first, NATIVE_BATCH if is_ours else FOREIGN_BATCH)
+        env = make_vector(env_id, num_envs, options=options, split=split, first_env=first)
+        played = play(
+            open_stream(env, spec, seed=seed, name=name), player(env, first),
+            episodes_per_env=1 if is_ours else -(-num_episodes // num_envs),
+            keep_observations=keep and not is_ours, keep_rows=keep and is_ours,
+        )  # fmt: skip
+        env.close()
+        yield first_episodes(played, num_episodes)
 
 
 def first_episodes(played: Played, num_episodes: int) -> Played:

@@ -7,6 +7,9 @@ per hundred episodes, and a step of a foreign env a tenth of a millisecond, so t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, RouteEncoder, TrainConfig, ValueConfig
 from agents.environments import world_of
 from envs.rows import World
@@ -19,7 +22,9 @@ V is .09 so, and .89 with the gradient of global credit in E, which is what ever
 SHORT_EPISODES = frozenset({"CrossedHistory", "DiamondGhost", "GemShape", "MultiNeed", "TwoDoors"})
 
 
-def recommended(env_id: str, *, agent: AgentConfig | None = None, seed: int = 0) -> TrainConfig:
+def recommended(
+    env_id: str, *, agent: AgentConfig | None = None, seed: int = 0, options: Mapping[str, Any] | None = None
+) -> TrainConfig:
     """Settings for an id.
 
     MultiNeed, 1000 levels, about 190 CPU-seconds: D and V1 above 95 % of the exact optimum on training levels, and
@@ -32,8 +37,9 @@ def recommended(env_id: str, *, agent: AgentConfig | None = None, seed: int = 0)
         agent: what is trained, taken as it is; None for an encoder of two dense layers, a monolith, and, should a
             routed head take its place, the `route_encoder` that fits the world.
         seed: the run's seed.
+        options: of the world; those that make its episodes long are looked at.
     """
-    world = world_of(env_id)
+    world = world_of(env_id, options)
     if world is None:
         return TrainConfig(
             agent=agent or AgentConfig(), seed=seed, num_demonstrations=200,

@@ -13,14 +13,10 @@ import numpy as np
 
 from agents.actors import PolicyActor
 from agents.agent import AlphaAgent
-from agents.environments import discount_of, make_vector, open_stream, world_of
-from agents.playing import Played, first_episodes, play
+from agents.environments import discount_of, world_of
+from agents.playing import Played, play_batches
 from envs.episodes import Episodes, concatenate
-from envs.errors import require_integer
 from envs.rows import World
-
-NATIVE_BATCH = 4096
-FOREIGN_BATCH = 16
 
 
 def record_episodes(
@@ -36,8 +32,7 @@ def record_episodes(
 ) -> Episodes:
     """Play `num_episodes` whole episodes with a ~ (1 − u)·D + u/A.
 
-    In a world of ours each episode is the first of an env of its own, so that no length of episode is preferred;
-    foreign envs play the same number each.
+    No length of episode is preferred (see `agents.playing.play_batches`).
 
     Args:
         agent: D∘E is read; its weights do not change.
@@ -56,23 +51,15 @@ def record_episodes(
         UserError: an unknown id, option or split.
         NonFiniteError: a reward, an observation or D's logits are NaN or infinite.
     """
-    require_integer("num_episodes", num_episodes, low=1, high=2**31)
     world = world_of(env_id, options)
-    parts = []
-    for first in range(0, num_episodes, num_episodes if world is None else NATIVE_BATCH):
-        num_envs = min(num_episodes - first, FOREIGN_BATCH if world is None else NATIVE_BATCH)
-        env = make_vector(env_id, num_envs, options=options, split=split, first_env=0 if world is None else first)
-        played = play(
-            open_stream(env, agent.spec, seed=seed, name="recorder"),
-            PolicyActor(agent, seed=seed, uniform_share=uniform_share, first_env=first),
-            episodes_per_env=1 if world is not None else -(-num_episodes // num_envs),
-            keep_observations=world is None, keep_rows=world is not None,
-        )  # fmt: skip
-        env.close()
-        # Which episodes are left out is fixed beforehand, so that their lengths have no say in it.
-        played = first_episodes(played, num_episodes) if world is None else played
-        parts.append(episodes_from(played, world, env_id=env_id, options=options, discount=discount))
-    return concatenate(parts)
+    batches = play_batches(
+        env_id, agent.spec,
+        lambda env, first: PolicyActor(agent, seed=seed, uniform_share=uniform_share, first_env=first),
+        num_episodes=num_episodes, seed=seed, name="recorder", options=options, split=split, keep=True,
+    )  # fmt: skip
+    return concatenate([
+        episodes_from(played, world, env_id=env_id, options=options, discount=discount) for played in batches
+    ])
 
 
 def episodes_from(

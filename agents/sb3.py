@@ -3,7 +3,7 @@
     policy = {"config": AgentConfig(value_encoder="shared"), "sample": sample_observations(env)}
     model = PPO(ValueLabPolicy, env, policy_kwargs=policy)
     model.learn(100_000)
-    save_agent("run/checkpoint", agent_from_sb3(model))
+    save_agent("run/checkpoint", agent_from_sb3(model), extra={"env_id": ...})
 
 Stable-Baselines3 regresses ``value`` on one total return per step, so only heads with global credit can learn there as
 they do here; the others are refused by name. Its own exploration draws from torch's global generator, which it seeds;

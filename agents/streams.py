@@ -23,6 +23,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
+from agents.env_state import env_state, restore_env
 from envs.errors import NonFiniteError
 
 Observations = dict[str, NDArray[Any]]
@@ -131,6 +132,19 @@ class EnvStream:
         self._move_on(observations, info, ended=terminated | truncated)
         self.num_steps += 1
         return transitions
+
+    def get_state(self) -> dict[str, NDArray[Any]]:
+        """What `set_state` needs, as arrays by name; raises as `agents.env_state.env_state`."""
+        own = {name: np.array(getattr(self, name)) for name in ("valid", "starts", "levels", "contexts", "num_steps")}
+        return own | {f"env/{name}": array for name, array in env_state(self.env, self.observations).items()}
+
+    def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `get_state` of an equal stream returned; raises as `agents.env_state.restore_env`."""
+        env = {name.removeprefix("env/"): array for name, array in state.items() if name.startswith("env/")}
+        self.observations = restore_env(self.env, env, flatten=self._flatten)
+        self.valid, self.starts = state["valid"], state["starts"]
+        self.levels, self.contexts = state["levels"], state["contexts"]
+        self.num_steps = int(state["num_steps"])
 
     def _move_on(self, observations: Observations, info: Mapping[str, Any], *, ended: Flags) -> None:
         """Find out which envs now show a first observation; reset those that wait for it (DISABLED)."""

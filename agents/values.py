@@ -10,9 +10,8 @@ Shape key: n steps, E episodes (events, in event shares), Q distinct inputs, D f
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,59 +25,15 @@ from agents.encoded import EncodedEpisodes, encode_episodes
 from agents.losses import r_squared, relative_error
 from agents.networks import Encoder
 from agents.optimization import FlatAdam, annealed
-from agents.returns import Flags, Floats, event_shares, lambda_returns
+from agents.outcomes import Outcomes, outcomes_of
+from agents.returns import Flags, Floats
 from agents.seeding import torch_generator
+from agents.training_state import NOTHING_KEPT, StageKeeper, State, gather, part
 from envs.episodes import Episodes
-from shards.registry import head_entry
 from shards.value_head import ValueTargets
 
 Progress = Callable[[float, str], None]
 Record = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """What V learns from, apart from the inputs.
-
-    Attributes:
-        rewards: float64[n].
-        ends: bool[n], last step of an episode.
-        terminated: bool[n], the world ended the episode here.
-        discount: γ.
-        trace: λ of the returns.
-        shares: float32[n, E], shares of the events, or None.
-    """
-
-    rewards: Floats
-    ends: Flags
-    terminated: Flags
-    discount: float
-    trace: float
-    shares: Tensor | None
-
-    def totals(self, values: Floats, final_values: Floats) -> Floats:
-        """λ-returns float64[n].
-
-        Args:
-            values: float64[n], V at every step.
-            final_values: float64[E], V after the last step of every episode.
-        """
-        successors = np.append(values[1:], 0.0)
-        successors[self.ends] = final_values
-        discount_t = np.where(self.terminated, 0.0, self.discount)
-        follows = (~self.ends).astype(np.float64)
-        return lambda_returns(self.rewards, successors, discount_t=discount_t, continuation_t=follows, trace=self.trace)
-
-    @cached_property
-    def cut(self) -> Flags:
-        """bool[E], episodes that a time limit cut; their last targets bootstrap under any trace."""
-        cut: Flags = ~self.terminated[self.ends]
-        return cut
-
-    @property
-    def bootstraps(self) -> bool:
-        """Whether any target depends on V."""
-        return self.trace < 1.0 or bool(self.cut.any())
 
 
 def fit_values(
@@ -94,6 +49,7 @@ def fit_values(
     num_checkpoints: int = 10,
     inspect: Callable[[AlphaAgent, dict[str, Any]], bool] | None = None,
     progress: Progress | None = None,
+    keeper: StageKeeper = NOTHING_KEPT,
 ) -> tuple[AlphaAgent, Record]:
     """Train V∘E on recorded episodes; D keeps its weights, except under a shared E.
 
@@ -115,6 +71,7 @@ def fit_values(
         num_checkpoints: rows of the record, evenly spread.
         inspect: called with the agent and the row at each checkpoint; may add entries; True ends the training.
         progress: called with the share that is done, and a line.
+        keeper: keeps what is needed to go on after an interruption, with equal data and the same other arguments.
 
     Returns:
         The trained copy, and one row per checkpoint: step, loss and gradient norm (means since the last row), learning
@@ -134,37 +91,20 @@ def fit_values(
         chosen=one_step_of_each(trainer.data, seed=seed) if config.one_per_episode else None,
     )  # fmt: skip
     marks = set(np.linspace(0, config.num_updates, num_checkpoints + 1).round().astype(int)[1:].tolist())
-    record: Record = []
-    for step in range(config.num_updates):
-        trainer.update(next(batches), step)
+    first = trainer.go_on(keeper.restore())
+    record: Record = list(keeper.record)
+    # The order of the minibatches follows from the seed; those that have been used are skipped.
+    for step, batch in enumerate(itertools.islice(batches, first, config.num_updates), start=first):
+        trainer.update(batch, step)
         if progress is not None and step % max(1, config.num_updates // 50) == 0:
             progress(step / config.num_updates, f"value: loss {trainer.losses[-1]:.4g}")
         if step + 1 in marks:
             record.append(trainer.row(step + 1, truth))
             if inspect is not None and inspect(agent, record[-1]):
                 break
+        keeper.keep(agent, num_steps=step + 1, state=trainer.get_state)
     trainer.optimizer.release()
     return agent, record
-
-
-def outcomes_of(
-    agent: AlphaAgent, data: Episodes, config: ValueConfig, *, withheld: Flags | None = None
-) -> Outcomes:
-    """Read rewards, ends and, for a head that needs them, event shares off episodes (arguments of `fit_values`)."""
-    discount = data.discount if config.discount is None else config.discount
-    trace = 1.0 if config.target == "monte_carlo" else config.trace_lambda
-    ends = np.zeros(data.num_steps, bool)
-    ends[data.offsets[1:] - 1] = True
-    terminated = ends.copy()
-    terminated[data.offsets[1:] - 1] = data.terminated
-    shares = None
-    if "event_share" in head_entry(agent.config.head).needs:
-        exact = event_shares(
-            data.rewards, data.events, continuation_t=(~ends).astype(np.float64), num_events=agent.config.num_events,
-            decay=discount * trace, withheld_t=withheld,
-        )
-        shares = torch.from_numpy(exact).to(agent.device, torch.float32)
-    return Outcomes(data.rewards, ends, terminated, discount=discount, trace=trace, shares=shares)
 
 
 class _Trainer:
@@ -234,6 +174,19 @@ class _Trainer:
         value, norm = self.optimizer.step(loss, learning_rate=rate, site="value")
         self.losses.append(value)
         self.norms.append(norm)
+
+    def get_state(self) -> State:
+        """What `go_on` needs."""
+        history = {"losses": np.array(self.losses), "norms": np.array(self.norms)}
+        return gather(optimizer=self.optimizer.get_state(), targets={"total": self.total}, history=history)
+
+    def go_on(self, state: State | None) -> int:
+        """Go on from what `get_state` returned, from the beginning where it is None; returns the steps taken so far."""
+        if state is not None:
+            self.optimizer.set_state(part(state, "optimizer"))
+            self.total = part(state, "targets")["total"].to(self.agent.device)
+            self.losses, self.norms = (part(state, "history")[name].tolist() for name in ("losses", "norms"))
+        return self.optimizer.num_steps
 
     def row(self, step: int, truth: Floats | None) -> dict[str, Any]:
         """A row of the record, with means since the last one."""

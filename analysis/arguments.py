@@ -39,7 +39,10 @@ def problem_with(words: Sequence[str], commands: Commands) -> str | None:
     if not words:
         return f"no command was given; there are {', '.join(commands)} (see valuelab --help)."
     if words[0] not in commands:
-        return f"unknown command {words[0]!r}; there are {', '.join(commands)}.{_nearest(words[0], commands)}"
+        return (
+            f"unknown command {words[0]!r}; there are {', '.join(commands)} (see valuelab --help)."
+            f"{_nearest(words[0], commands)}"
+        )
     if any(word in _HELP for word in words[1:]):
         return None
     options, positional = _options(commands[words[0]])
@@ -48,7 +51,9 @@ def problem_with(words: Sequence[str], commands: Commands) -> str | None:
         problem = _misfit(words[0], flag, values, options=options) if flag else None
         if problem:
             return problem
-    return _miscount(words[0], [value for flag, values in given if not flag for value in values], positional)
+    problem = _miscount(words[0], [value for flag, values in given if not flag for value in values], positional)
+    longer = [command for command in commands if command.startswith(f"{words[0]} ")]
+    return problem and problem + _nearest(" ".join(words[:2]), longer)
 
 
 def one_line(box: str) -> str:

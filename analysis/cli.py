@@ -4,13 +4,14 @@
 imports nothing heavy, so that `valuelab --help` answers at once.
 
 Exit codes: 0 all well, 1 a study holds failed cells or an environment has faults, 2 bad input (one line on stderr), 130
-interrupted.
+interrupted (SIGINT), 143 terminated (SIGTERM, which `train` answers by saving).
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import io
 import os
 import re
@@ -29,7 +30,7 @@ from analysis.cli_words import Device, EnvId, Import, Options, Run
 from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
-EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted."
+EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted, 143 terminated."
 SomeImitation = Annotated[dict[str, Any], ImitationConfig, tyro.conf.arg(constructor=some_of(ImitationConfig))]
 SomeReinforce = Annotated[dict[str, Any], ReinforceConfig, tyro.conf.arg(constructor=some_of(ReinforceConfig))]
 SomeValue = Annotated[dict[str, Any], ValueConfig, tyro.conf.arg(constructor=some_of(ValueConfig))]
@@ -85,6 +86,11 @@ class Train:
     """Run folder (default: runs/ENV-HEAD-seedN)."""
     device: Device = "auto"
     """Where the networks run."""
+    checkpoint_every: int | None = None
+    """Gradient steps of a stage between two checkpoints that --resume can go on from (default: 2000)."""
+    resume: bool = False
+    """Go on with the run in --out, exactly as if it had not been interrupted; begin it where there is none. Settings
+    are the run's own: give none, or the same."""
     tensorboard: bool = False
     """Also write the curve for TensorBoard (needs the extra `tensorboard`)."""
     options: Options = ()
@@ -157,7 +163,7 @@ def commands() -> dict[str, type[Any]]:
 def overview() -> str:
     """What `valuelab --help` prints."""
     lines = [f"  {name:13}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
-    usage = "usage: valuelab COMMAND [OPTIONS]; valuelab COMMAND --help lists a command's options."
+    usage = "usage: valuelab COMMAND [OPTIONS]; valuelab COMMAND --help lists a command's options; valuelab --version."
     return "\n".join((DESCRIPTION, "", usage, "", "commands:", *lines, "", EXIT_CODES))
 
 
@@ -165,6 +171,9 @@ def parse(words: Sequence[str]) -> Command:
     """The command that `words` name; exits 2 with one line on stderr when they do not fit, 0 after printing help."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(overview())
+        raise SystemExit(0)
+    if list(words[:1]) == ["--version"]:
+        print(f"valuelab {importlib.metadata.version('valuelab')}")
         raise SystemExit(0)
     if " ".join(words[:2]) in commands():
         words = [" ".join(words[:2]), *words[2:]]

@@ -17,7 +17,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from agents.agent import AlphaAgent
-from agents.checkpoint import load_agent
 from agents.environments import require_env, world_of
 from agents.recorder import record_episodes
 from agents.returns import returns_to_go
@@ -35,10 +34,10 @@ from analysis.probe_measures import (
 )
 from analysis.probe_report import ContextSwap, ProbeReport
 from analysis.probe_states import ProbedStates, reachable_states, untrained_twin, values_along, visited_states
+from analysis.runs import open_run
 from envs.episodes import Episodes
 from envs.errors import UserError
 from envs.rows import World
-from envs.storage import read_json
 
 Progress = Callable[[float, str], None]
 
@@ -69,34 +68,21 @@ def probe_run(
     *,
     seed: int,
     budget: ProbeBudget | None = None,
-    env_id: str | None = None,
-    options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> ProbeReport:
-    """Probes the agent of a run folder (see `probe_agent`).
+    """Probes the agent of a run folder, or of a checkpoint, that says which environment it is of.
 
     Args:
-        run_folder: A folder with `checkpoint/`, or a checkpoint itself.
+        run_folder: As `analysis.runs.open_run` takes it.
         seed: Of episodes, folds, control labels and resamples.
         budget: `ProbeBudget()` where left out.
-        env_id: Where the run does not say it (an agent saved by other code).
-        options: The env's options, where the run does not say them.
         progress: Told the fraction done and what is being done.
 
     Raises:
-        UserError: No readable checkpoint, no known environment, or too little data for a probe of a trained layer.
+        UserError: As `open_run` and `probe_agent`; an agent that does not say its environment goes to the latter.
     """
-    folder = Path(run_folder)
-    agent, extra = load_agent(folder / "checkpoint" if (folder / "checkpoint").exists() else folder)
-    config = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
-    env_id = env_id or config.get("env_id") or extra.get("env_id")
-    if not isinstance(env_id, str):
-        raise UserError(
-            f"the run {folder} does not say which environment it was trained on; give its id (env_id), or save the "
-            'agent with extra={"env_id": ...}'
-        )
-    known = options or config.get("options") or extra.get("options") or {}
-    return probe_agent(agent, env_id, seed=seed, budget=budget, options=known, progress=progress)
+    run = open_run(Path(run_folder))
+    return probe_agent(run.agent, run.env_id, seed=seed, budget=budget, options=run.options, progress=progress)
 
 
 def probe_agent(

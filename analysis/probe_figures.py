@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agents.agent import AlphaAgent
+from agents.exact import policy_table, value_table
 from analysis.plots import ProbeBar, policy_field, probe_bars, value_scatter
 from analysis.probe_report import LayerProbe
-from analysis.probe_states import values_of
 from envs.enumeration import enumerate_world
 from envs.rows import World
 
@@ -88,19 +87,15 @@ def policy_figures(agent: AlphaAgent, world: World, *, level: int, num_contexts:
 
 def _policy_figure(agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, name: str) -> Figure:
     """The first row at each agent cell stands for the cell."""
-    observations = world.observe(rows)
-    planes = observations["planes"].astype(bool)
+    planes = world.observe(rows)["planes"].astype(bool)
     cells = planes[:, world.plane_names.index("agent")].reshape(len(rows), -1).argmax(axis=1)
     cells, first = np.unique(cells, return_index=True)
-    with torch.no_grad():
-        chosen = {part: array[first] for part, array in observations.items()}
-        probs = torch.softmax(agent.policy_logits(chosen), dim=1).double().cpu().numpy()
     field, values = (
         np.full((world.grid[0] * world.grid[1], len(DIRECTIONS)), np.nan),
         np.full(np.prod(world.grid), np.nan),
     )
-    field[cells] = probs
-    values[cells] = values_of(agent, chosen, world.context_of(rows[first]))
+    field[cells] = policy_table(agent, world, rows[first])
+    values[cells] = value_table(agent, world, rows[first])
     return policy_field(
         field.reshape(*world.grid, -1),
         [DIRECTIONS[action] for action in world.action_names],

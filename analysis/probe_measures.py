@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from agents.agent import AlphaAgent
+from agents.exact import policy_table, value_table
 from agents.returns import returns_to_go
 from agents.seeding import numpy_generator
 from analysis.instruments.context import context_anova, swap_effect
@@ -20,13 +20,11 @@ from analysis.instruments.probe_input import drop_constant
 from analysis.instruments.probes import ProbeSettings, linear_probe
 from analysis.probe_report import ContextSwap, LayerProbe, OutcomeFit
 from analysis.probe_states import (
-    CHUNK,
     ProbedStates,
     layer_features,
     levels_of_states,
     raw_features,
     values_along,
-    values_of,
 )
 from envs.episodes import Episodes
 from envs.errors import UserError
@@ -126,10 +124,9 @@ class ContextTable:
     context_names: tuple[str, ...]
 
     def values_of(self, agent: AlphaAgent) -> Floats:
-        """The agent's V, float64[M, C]."""
+        """The agent's V, float64[M, C]; one with a memory reads each state as the first of an episode."""
         rows = self.mdp.rows[self.index.reshape(-1)]
-        values = values_of(agent, self.world.observe(rows), self.world.context_of(rows))
-        return values.reshape(self.index.shape)
+        return value_table(agent, self.world, rows, as_first=True).reshape(self.index.shape)
 
 
 def context_table(world: World, *, num_levels: int, max_states: int) -> ContextTable:
@@ -179,7 +176,6 @@ def swaps_of(
     )
 
 
-@torch.no_grad()
 def exact_policy(table: ContextTable, agent: AlphaAgent) -> tuple[Floats, Floats]:
     """D (sampled) as it is on every state of the table; for agents whose D has no memory.
 
@@ -188,10 +184,7 @@ def exact_policy(table: ContextTable, agent: AlphaAgent) -> tuple[Floats, Floats
         the uniform share of actions in its data); and its expected visits of each situation, averaged over contexts,
         float64[M].
     """
-    logits = []
-    for start in range(0, table.mdp.num_states, CHUNK):
-        logits.append(agent.policy_logits(table.world.observe(table.mdp.rows[start : start + CHUNK])))
-    probs = torch.softmax(torch.cat(logits).double(), dim=1).cpu().numpy()
+    probs = policy_table(agent, table.world, table.mdp.rows)
     visits = occupancy(table.mdp, probs, horizon=table.world.time_limit)
     return policy_evaluation(table.mdp, probs)[table.index], np.asarray(visits[table.index].mean(axis=1))
 

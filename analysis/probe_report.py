@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.instruments.context import ContextAnova, SwapEffect
 from analysis.instruments.probes import ProbeResult
+from analysis.markdown import bullets, table
 from analysis.plots import save_figure
 from envs.storage import write_bytes, write_json
 
@@ -119,8 +120,8 @@ class ProbeReport:
 
     def text(self) -> str:
         """The report as Markdown: words first, then tables."""
-        parts = [f"# {self.title}", f"Status: {self.status}.", "## What was found", _bullets(self.found)]
-        parts += ["## What this does not show", _bullets(self.not_shown)]
+        parts = [f"# {self.title}", f"Status: {self.status}.", "## What was found", bullets(self.found)]
+        parts += ["## What this does not show", bullets(self.not_shown)]
         if self.probes:
             parts += ["## Context read linearly from each layer", _probe_table(self.probes)]
         if self.swaps:
@@ -182,17 +183,6 @@ def _plain(row: Mapping[str, object]) -> dict[str, object]:
     return {name: plain(value) for name, value in row.items()}
 
 
-def _bullets(sentences: Sequence[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {sentence}" for sentence in sentences)
-
-
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    rows = [header, ["---"] * len(header), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
 def _probe_table(probes: Sequence[LayerProbe]) -> str:
     """One line per layer and kind of states."""
     header = ("states", "layer", "accuracy", "95 % within this net", "uniform", "control", "selectivity", "d", "states")
@@ -205,7 +195,7 @@ def _probe_table(probes: Sequence[LayerProbe]) -> str:
         numbers = (f"{r.accuracy:.3f}", interval_text(r.interval), f"{r.accuracy_uniform:.3f}")
         control = (f"{r.control_accuracy:.3f}", f"{r.selectivity:.3f}", str(r.num_features), str(r.num_states))
         lines.append((probe.source, probe.name, *numbers, *control))
-    return _table(header, lines)
+    return table(header, lines)
 
 
 def _swap_table(swaps: Sequence[ContextSwap]) -> str:
@@ -219,7 +209,7 @@ def _swap_table(swaps: Sequence[ContextSwap]) -> str:
         sizes = (f"{e.rms:.3f}", f"{e.rms_optimal:.3f}")
         shares = (number(swap.anova.interaction), number(swap.anova_optimal.interaction))
         lines.append((swap.function, swap.weighting, *numbers, *sizes, *shares))
-    return _table((*names, *sizes_and_shares), lines)
+    return table((*names, *sizes_and_shares), lines)
 
 
 def number(value: float) -> str:

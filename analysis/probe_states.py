@@ -25,7 +25,6 @@ from shards.value_head import ValueEstimate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-CHUNK = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,19 +139,6 @@ def _unrolled_value(agent: AlphaAgent, states: ProbedStates) -> tuple[Tensor, Va
     features = agent.unroll_features_of_value(agent.encode(states.observations)[:, None], None, starts)[0][:, 0]
     contexts = torch.from_numpy(states.contexts).to(agent.device) if agent.value_head.needs_context else None
     return features, agent.value_head(features, contexts)
-
-
-@torch.no_grad()
-def values_of(agent: AlphaAgent, observations: dict[str, NDArray[Any]], contexts: Ints) -> Floats:
-    """V of states read one by one with an empty memory, float64[n]."""
-    num_rows = len(contexts)
-    parts: list[Tensor] = []
-    for start in range(0, num_rows, CHUNK):
-        rows = slice(start, start + CHUNK)
-        context = torch.from_numpy(contexts[rows]).to(agent.device) if agent.value_head.needs_context else None
-        chunk = {name: array[rows] for name, array in observations.items()}
-        parts.append(agent.value(chunk, context=context).value)
-    return np.asarray(torch.cat(parts).double().cpu().numpy())
 
 
 @torch.no_grad()

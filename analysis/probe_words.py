@@ -134,10 +134,16 @@ def outcome_sentence(fit: OutcomeFit) -> str:
     """V against what followed."""
     if not fit.num_states:
         return "No episode ended by itself, so V cannot be held against outcomes."
+    counted = f"{fit.share_terminated:.0%} of the episodes ended by themselves and are counted"
+    if math.isnan(fit.explained_variance):
+        return (
+            f"The discounted reward that followed is {fit.mean_outcome:.3f} on all {fit.num_states} held-out states, "
+            f"so there is no variance for V to explain (error {fit.rms_error:.3f}; {counted})."
+        )
     return (
         f"V explains {number(fit.explained_variance)} of the variance of the discounted reward that followed on "
         f"{fit.num_states} held-out states (error {fit.rms_error:.3f}, mean outcome {fit.mean_outcome:.3f}; null: 0 "
-        f"for the mean; {fit.share_terminated:.0%} of the episodes ended by themselves and are counted)."
+        f"for the mean; {counted})."
     )
 
 

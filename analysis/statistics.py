@@ -37,6 +37,15 @@ class Interval:
     method: str
     num_seeds: int
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """``low`` and ``high``."""
+        return self.low, self.high
+
+    def text(self, *, sign: str = "") -> str:
+        """Estimate and ends with three decimals, as in "0.012 [0.004, 0.020]"; the sign "+" is shown at all three."""
+        return f"{self.estimate:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
+
     def excludes(self, value: float) -> bool:
         """Whether ``value`` lies outside the interval."""
         return not self.low <= value <= self.high
@@ -179,6 +188,11 @@ def seed_column(per_seed: Mapping[int, float], name: str) -> Scores:
     if len(per_seed) < 2:
         raise ValueError(f"{name} has scores for {len(per_seed)} seed(s), but an interval needs at least 2; run more.")
     return check_scores([[per_seed[seed]] for seed in sorted(per_seed)])
+
+
+def interval_over_seeds(per_seed: Mapping[int, float]) -> Interval | None:
+    """The `t_interval` of a map from training seed to score; None where fewer than 2 seeds allow none."""
+    return t_interval(seed_column(per_seed, "The line")) if len(per_seed) > 1 else None
 
 
 def t_ratio(difference: float, error: float) -> float:

@@ -87,8 +87,10 @@ def compile_templates(
     parts = [part for template in templates for part in template.PARTS]
     loops = [loop for template in templates for loop in template.LOOPS]
     digest = source_digest([*found.values(), *parts, *loops, compile_templates])
+    # Only expansion calls `breakpoints`, so that checks of its indices cost a step nothing.
+    inlined = {name: _inlined(found[name], boundscheck=name == "breakpoints") for name in found if name != "begin"}
     namespace = {name: value for template in templates for name, value in vars(template).items()}
-    namespace |= {**found, **{name: _inlined(found[name]) for name in found if name != "begin"}, "__name__": home}
+    namespace |= {**found, **inlined, "__name__": home}
     for part in parts:
         namespace[part.__name__] = njit(**_INLINED)(_rehome(part, namespace, module=module, digest=digest))
     homed = {loop.__name__: _rehome(loop, namespace, module=module, digest=digest) for loop in loops}
@@ -105,16 +107,16 @@ def machine_code(loop: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
     return code
 
 
-def _inlined(function: Any) -> Any:
-    """The function, and all that it calls, compiled into its caller."""
+def _inlined(function: Any, *, boundscheck: bool = False) -> Any:
+    """The function, and all that it calls, compiled into its caller; with `boundscheck` a wrong index is IndexError."""
     namespace = dict(function.py_func.__globals__)
     for name in _names(function.py_func.__code__):
         called = namespace.get(name)
         if isinstance(called, CPUDispatcher) and called.py_func.__module__ != noise.__name__ and called is not function:
-            namespace[name] = _inlined(called)
+            namespace[name] = _inlined(called, boundscheck=boundscheck)
     python = function.py_func
     copy = FunctionType(python.__code__, namespace, python.__name__, python.__defaults__, python.__closure__)
-    return njit(**_INLINED)(copy)
+    return njit(**_INLINED, boundscheck=boundscheck)(copy)
 
 
 def _rehome(

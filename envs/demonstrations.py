@@ -15,7 +15,7 @@ from envs.episodes import Episodes, load_episodes, save_episodes
 from envs.errors import UserError, require_number
 from envs.recording import Probabilities, RowPolicy, named_generator, play_policy
 from envs.rows import World
-from envs.search_demonstrations import search_demonstrations
+from envs.search_demonstrations import pays_before_the_end, search_demonstrations
 from envs.states import Integers, Levels, Rows
 from envs.tabular import value_iteration
 
@@ -26,6 +26,7 @@ __all__ = [
     "expert_policy",
     "load_episodes",
     "mixed",
+    "pays_before_the_end",
     "save_episodes",
     "search_demonstrations",
     "table_policy",

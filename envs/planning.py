@@ -103,8 +103,8 @@ class Planner:
                         shell.append(move.target)
                 if len(seen) > self._max_nodes:
                     raise UserError(
-                        f"No plan within max_nodes={self._max_nodes} states, which lie up to {len(shells)} steps from "
-                        "the start; allow more, or take a smaller environment."
+                        f"No plan within {self._max_nodes} states, which lie up to {len(shells)} steps from the start; "
+                        "allow more (max_nodes), or take a smaller environment."
                     )
             if found:
                 return shells

@@ -69,7 +69,7 @@ def _joint_outcome(index, cuts, counts, draws):
 
 
 def expand_rows(config, rows, scratch, out):
-    """All outcomes of all actions; returns -1, or the first row with more outcomes than there is room for.
+    """All outcomes of all actions; returns -1, or the first row with no outcome or more than there is room for.
 
     `scratch` is (draws, cuts, counts), `out` is (next_rows, probability, components, event, terminated).
     """
@@ -78,7 +78,8 @@ def expand_rows(config, rows, scratch, out):
     for n in range(rows.shape[0]):
         for action in range(probability.shape[1]):
             total = _cut_channels(config, rows[n], action, cuts, counts)
-            if total > probability.shape[2]:
+            # A product over very many channels wraps round to 0 or below.
+            if total < 1 or total > probability.shape[2]:
                 return n
             for o in range(total):
                 probability[n, action, o] = _joint_outcome(o, cuts, counts, draws)

@@ -7,8 +7,8 @@ A world's module holds, at its top level and decorated with plain `@njit`:
   the uniform number of channel c, `components` arrives zeroed, `event` is -1 for none.
 - `observe(config, row, planes, vector)` writes what differs from the world's background; planes arrive as the
   background, the vector as zeros.
-- `breakpoints(config, row, action, channel, cuts) -> count` writes the interior cuts of [0, 1), ascending; between
-  neighbouring cuts of every channel `transition` is constant.
+- `breakpoints(config, row, action, channel, cuts) -> count` writes the interior cuts of [0, 1), ascending, into a
+  buffer of 64; between neighbouring cuts of every channel `transition` is constant.
 - `context(config, row) -> int` names the row's context, -1 for none.
 
 `config` is a NamedTuple of ints and floats. None of the five may allocate. Draws inside an episode are channels; only
@@ -157,6 +157,7 @@ class World:
 
         Raises:
             UserError: If one action may have more than MAX_OUTCOMES joint outcomes.
+            ValueError: If `breakpoints` leaves its arrays, or a row has other than 1 to `max_outcomes` outcomes.
         """
         self.require_expandable()
         rows = self.checked(rows)
@@ -171,9 +172,18 @@ class World:
         scratch = (np.zeros(max(self.num_channels, 1)), np.zeros((max(self.num_channels, 1), MAX_CUTS)))
         counts = np.zeros(self.num_channels, np.int64)
         arrays = tuple(getattr(out, field.name) for field in dataclasses.fields(out))
-        failed = self.kernels.expand_rows(self.kernel_config, rows, (*scratch, counts), arrays)
+        try:
+            failed = self.kernels.expand_rows(self.kernel_config, rows, (*scratch, counts), arrays)
+        except IndexError as error:
+            raise ValueError(
+                f"`breakpoints` of {self.name} uses an index outside its array; it may write cuts 0 to {MAX_CUTS - 1} "
+                f"of a channel and read cells 0 to {self.row_size - 1} of a row."
+            ) from error
         if failed >= 0:
-            raise ValueError(f"Row {failed} has more than the declared max_outcomes={self.max_outcomes} outcomes.")
+            raise ValueError(
+                f"`breakpoints` of {self.name} gives row {failed} no outcome, or more than the declared max_outcomes="
+                f"{self.max_outcomes}; correct its counts or the declaration."
+            )
         return out
 
     def checked(self, rows: Rows) -> Rows:

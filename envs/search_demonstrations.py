@@ -81,6 +81,13 @@ def search_demonstrations(
     return _join(parts, reset_seeds, {"env_id": env_id, "options": dict(options or {}), "discount": discount})
 
 
+def pays_before_the_end(plans: Episodes) -> bool:
+    """Whether any step but the last of an episode earns; then the shortest plan to the end may not be the best one."""
+    is_last = np.zeros(plans.num_steps, np.bool_)
+    is_last[plans.offsets[1:] - 1] = True
+    return bool((plans.rewards[~is_last] > 0).any())
+
+
 def _make(env_id: str, options: dict[str, Any]) -> Env:
     """The environment, without the checker that would alter it at its first step."""
     try:

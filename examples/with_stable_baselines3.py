@@ -15,10 +15,11 @@ from agents.sb3 import ValueLabPolicy, agent_from_sb3, sample_observations
 
 def main(out: Path, num_steps: int = 100_000) -> None:
     """Train MOE on an E that it shares with D, and save the agent into `out`/checkpoint."""
-    env = make_vec_env("ValueLab/CrossedHistory-v0", n_envs=16)
+    env = make_vec_env("ValueLab/CrossedHistory-v0", n_envs=16, seed=0)
     config = AgentConfig(head="MOE", num_parts=2, value_encoder="shared")
     policy = {"config": config, "sample": sample_observations(env)}
-    model = PPO(ValueLabPolicy, env, n_steps=128, gamma=0.95, learning_rate=1e-3, policy_kwargs=policy, device="cpu")
+    settings = {"n_steps": 128, "gamma": 0.95, "learning_rate": 1e-3, "seed": 0, "device": "cpu"}
+    model = PPO(ValueLabPolicy, env, policy_kwargs=policy, **settings)
     model.learn(num_steps)
     save_agent(out / "checkpoint", agent_from_sb3(model), extra={"env_id": "ValueLab/CrossedHistory-v0"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,8 @@ def test_settings_of_stages_are_options() -> None:
         (["compare", "MONO"], ["'MONO'", "options start with --"]),
         (["preregister"], ["needs FILE"]),
         (["envs", "--all"], ["'--all'", "it has none"]),
-        (["envs", "chek", "A-v0"], ["envs cannot use 'chek'"]),
+        (["envs", "chek", "A-v0"], ["envs cannot use 'chek'", "Did you mean 'envs check'?"]),
+        (["help"], ["unknown command 'help'", "valuelab --help"]),
         (["envs", "check", "A-v0", "--step", "9"], ["envs check has no option '--step'", "Did you mean '--steps'?"]),
     ],
 )
@@ -115,6 +117,13 @@ def test_help_names_every_option(words: list[str], capsys: pytest.CaptureFixture
     for field in dataclasses.fields(commands()[" ".join(words[:-1])]):
         shown = {"imports": "import", "options": "option", "env_id": "ENV_ID", "run": "RUN", "file": "FILE"}
         assert shown.get(field.name, field.name).replace("_", "-").lower() in out.replace("_", "-").lower()
+
+
+def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    declared = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["version"]
+    assert (stop.value.code, capsys.readouterr().out) == (0, f"valuelab {declared}\n")
 
 
 def test_help_wins_over_a_fault() -> None:

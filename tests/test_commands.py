@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import math
@@ -12,27 +13,32 @@ from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
 
 from agents import environments, experts, optimum
 from agents.agent import build_agent
+from agents.checkpoint import save_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
-from agents.evaluation import evaluate
+from agents.evaluation import Evaluation, evaluate
 from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
-from agents.optimum import NUM_SEARCHED, exact_optimum, search_optimum
+from agents.optimum import NUM_SEARCHED, Optimum, exact_optimum, search_optimum
 from agents.presets import recommended
+from agents.sb3 import ValueLabPolicy, agent_from_sb3, sample_observations
 from agents.train import train
 from analysis import progress
 from analysis.cli import Train, main, parse
 from analysis.commands import demo, probe
 from analysis.commands.environments import parse_options
-from analysis.commands.returns import measure
-from analysis.commands.runs import open_run
+from analysis.commands.returns import Line, measure
 from analysis.commands.train import config_of
 from analysis.instruments.probes import ProbeSettings
 from analysis.predictions.crossed_history import crossing
-from analysis.probe import ProbeBudget, probe_agent
+from analysis.probe import ProbeBudget, probe_agent, probe_run
+from analysis.runs import open_run
 from analysis.studies import comparison, crossing_cells
 from analysis.studies.yoked import Setup
 from envs.beliefs import observation_numbers
@@ -255,6 +261,24 @@ class TestEvaluate:
         assert "over the episodes of this one agent" in ran.out
         assert content(run) == before
 
+    def test_a_v_that_was_never_trained_is_said_to_be_none(self, ran: Ran, run: Path, tmp_path: Path) -> None:
+        words = ["--reinforce.num-steps", "256", "--num-demonstrations", "10", "--imitation.num-updates", "5"]
+        assert ran("train", *WORLD, *words, "--stages", "imitate", "--episodes", 4, "--out", tmp_path / "run") == 0
+        for folder, said in ((tmp_path / "run", True), (run, False)):
+            assert ran("evaluate", folder, "--episodes", 4) == 0
+            assert ("V has not been trained" in ran.out) == said
+
+    def test_a_return_below_zero_is_no_share_of_the_optimum(self) -> None:
+        found = Optimum(None, 7.5, "shortest plans")
+        played = Evaluation(
+            actor="D", greedy=True, split="seeds", discount=0.99, returns=np.array([-200.0, 10.0]),
+            discounted_returns=np.zeros(2), lengths=np.ones(2, np.int64), levels=np.zeros(2, np.int64),
+            performance=np.zeros(2), terminated=np.ones(2, np.bool_),
+        )  # fmt: skip
+        assert Line(played, found, remembers=False).share is None
+        better = dataclasses.replace(played, returns=np.array([2.0, 4.0]))
+        assert Line(better, found, remembers=False).share == pytest.approx(0.4)
+
     def test_a_checkpoint_without_its_run_is_enough(self, ran: Ran, run: Path) -> None:
         assert ran("evaluate", run / "checkpoint", "--episodes", 8, "--actor", "D") == 0
         assert "MOE on ValueLab/MultiNeed-v0" in ran.out
@@ -358,6 +382,24 @@ class TestProbe:
             assert part in ran.out
         assert {"probe.md", "probe.json", "swaps.png"} <= {path.name for path in (tmp_path / "probe").iterdir()}
         assert content(run) == before
+
+    def test_it_reads_an_agent_of_stable_baselines3(
+        self, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        options, run = {"size": 4, "num_objects": 2, "num_levels": 40}, tmp_path / "run"
+        env = make_vec_env(WORLD[0], n_envs=4, seed=0, env_kwargs=options)
+        small = AgentConfig(encoder_sizes=(8,), hidden_size=10, head="MOE", num_parts=2, value_encoder="shared")
+        policy = {"config": small, "sample": sample_observations(env, num_steps=8)}
+        model = PPO(ValueLabPolicy, env, n_steps=16, batch_size=16, policy_kwargs=policy, seed=0, device="cpu")
+        agent = agent_from_sb3(model.learn(256))
+        save_agent(run / "checkpoint", agent, extra={"env_id": WORLD[0], "options": options})
+        monkeypatch.setattr(probe, "ProbeBudget", functools.partial(ProbeBudget, probe=QUICK_PROBE))
+        assert ran("probe", run, "--episodes", 100, "--seed", 5) == 0
+        assert "Probe of MOE trained on ValueLab/MultiNeed-v0 (measured)" in ran.out
+        budget = ProbeBudget(num_episodes=100, probe=QUICK_PROBE)
+        assert read_json(run / "probe" / "probe.json")["rows"] == probe_run(run, seed=5, budget=budget).rows()
+        assert ran("evaluate", run, "--episodes", 8) == 0
+        assert "MOE on ValueLab/MultiNeed-v0" in ran.out
 
 
 @pytest.mark.usefixtures("tiny_comparison")

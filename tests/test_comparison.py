@@ -23,6 +23,7 @@ from analysis.study import digest
 from envs.demonstrations import demonstrate
 from envs.errors import UserError
 from envs.registry import make_world
+from envs.step_buffers import observation_space
 
 TINY = yoked.Setup(
     num_demonstrations=60, imitation_updates=20, reinforce_steps=0, num_episodes=120, encoder_sizes=(16, 16),
@@ -183,7 +184,7 @@ class TestYoked:
     def test_the_sister_differs_in_initial_weights_alone(self) -> None:
         world = make_world("CrossedHistory")
         player = build_agent(
-            yoked.world_space(world), 4, yoked.agent_config(world, TINY, head="MONO", regime="scratch"), seed=3
+            observation_space(world), 4, yoked.agent_config(world, TINY, head="MONO", regime="scratch"), seed=3
         )
         built = [
             yoked.arm_agent(player, ARMS["MONO"], world, setup=TINY, regime="scratch", replica=replica)

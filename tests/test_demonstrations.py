@@ -330,7 +330,7 @@ def test_what_shows_is_no_clock() -> None:
         ("Test/Line-v0", {"fault": "unpaid"}, "None of the 4 states"),
         ("Test/Line-v0", {"fault": "continuous"}, "plans need Discrete actions"),
         ("Test/Line-v0", {"fault": "tired", "length": 18}, "led to another state than planned"),
-        ("Test/Line-v0", {"length": 60}, "No plan within max_nodes=50 states"),
+        ("Test/Line-v0", {"length": 60}, "No plan within 50 states"),
         ("Test/ShortLine-v0", {"length": 9}, "time limit cuts the shortest plan after 5 steps"),
         ("Test/Lime-v0", {}, "import the package that registers it"),
         ("Test/Line-v0", {"width": 3}, "unexpected keyword argument 'width'"),

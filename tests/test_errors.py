@@ -177,11 +177,12 @@ def refused(capsys: pytest.CaptureFixture[str], trained: Path) -> Refusal:
         (["compare", "--seeds", "1"], ["seeds", "1", "at least 2"]),
         (["compare", "--workers", "-1"], ["--workers", "-1", "from 0"]),
         (["compare", "--preregistration", "none.json"], ["none.json", "valuelab preregister"]),
+        (["compare", "--preregistration", "walk_envs.py"], ["walk_envs.py", "not valid JSON"]),
         (["preregister", "walk_envs.py/plan.json"], ["walk_envs.py"]),
         (["evaluate", "no_such_run"], ["'no_such_run'", "valuelab train"]),
         (["probe", "."], ["manifest.json"]),
         (["demo", "--seed", "-1"], ["seed", "-1", "from 0"]),
-        (["demo", "--out", "walk_envs.py/below"], ["walk_envs.py/below"]),
+        (["demo", "--out", "walk_envs.py/below"], ["Cannot write into 'walk_envs.py/below'", "choose a folder"]),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from agents import evaluation, recorder
+from agents import playing
 from agents.actors import PolicyActor, ValueActor, action_values, mixed_probs
 from agents.agent import AlphaAgent, build_agent
 from agents.config import AgentConfig
@@ -105,8 +105,7 @@ def test_v1_with_memory_remembers_as_the_encoder_does() -> None:
 def test_episodes_do_not_depend_on_the_batch(agent: AlphaAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = played(agent, greedy=False, num_episodes=40)
     recorded = record_episodes(agent, ENV_ID, num_episodes=40, seed=5, options=OPTIONS)
-    monkeypatch.setattr(evaluation, "NATIVE_BATCH", 7)
-    monkeypatch.setattr(recorder, "NATIVE_BATCH", 7)
+    monkeypatch.setattr(playing, "NATIVE_BATCH", 7)
     pieces = played(agent, greedy=False, num_episodes=40)
     np.testing.assert_array_equal(whole.returns, pieces.returns)
     np.testing.assert_array_equal(whole.lengths, pieces.lengths)

@@ -145,7 +145,7 @@ def test_foreign_envs_are_shown_without_a_display(env_id: str, part: str, played
         ("w", ["FrozenLake-v1", "--split", "test"], ["no split 'test'"]),
         ("wx", [*MULTI_NEED], ["Key 'x'", "0 1 2 3"]),
         ("w", [*MULTI_NEED, "--record", "no/file/there.npz", "--import", "none_such"], ["none_such"]),
-        ("w", [*MULTI_NEED, "--record", "{file}/below.npz"], ["Cannot write"]),
+        ("w", [*MULTI_NEED, "--record", "{file}/below.npz"], ["Cannot write into", "/file'"]),
         ("w", [*MULTI_NEED[:-1], "-1"], ["--seed", "-1"]),
     ],
 )

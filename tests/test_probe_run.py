@@ -15,13 +15,15 @@ from agents.agent import AlphaAgent, build_agent
 from agents.checkpoint import save_agent
 from agents.config import AgentConfig
 from agents.environments import make_vector
+from agents.exact import value_table
 from agents.recorder import record_episodes
 from agents.returns import returns_to_go
 from analysis.instruments.probes import ProbeSettings
 from analysis.probe import ProbeBudget, probe_agent, probe_run
 from analysis.probe_measures import context_table
-from analysis.probe_report import ProbeReport, write_report
-from analysis.probe_states import levels_of_states, untrained_twin, values_along, values_of, visited_states
+from analysis.probe_report import OutcomeFit, ProbeReport, write_report
+from analysis.probe_states import levels_of_states, untrained_twin, values_along, visited_states
+from analysis.probe_words import outcome_sentence
 from envs.episodes import Episodes
 from envs.errors import UserError
 from envs.registry import make_world
@@ -220,10 +222,18 @@ def test_runs_that_do_not_name_their_env_are_refused(tmp_path: Path) -> None:
     save_agent(tmp_path, new_agent(MULTI, SMALL))
     with pytest.raises(UserError, match="does not say which environment"):
         probe_run(tmp_path, seed=0)
-    with pytest.raises(UserError, match="MultiNeed"):
-        probe_run(tmp_path, seed=0, env_id="ValueLab/MultiNeeed-v0")
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="Did you mean 'ValueLab/MultiNeed-v0'"):
+        probe_agent(new_agent(MULTI, SMALL), "ValueLab/MultiNeeed-v0", seed=0)
+    with pytest.raises(UserError, match="There is no run folder"):
         probe_run(tmp_path / "nowhere", seed=0)
+
+
+def test_a_checkpoint_that_would_import_a_module_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "planted.py").write_text("raise SystemExit('this was imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    save_agent(tmp_path / "agent", new_agent(MULTI, SMALL), extra={"env_id": "planted:Walk-v0"})
+    with pytest.raises(UserError, match="names a module; give the id alone"):
+        probe_run(tmp_path / "agent", seed=0)
 
 
 def test_outcomes_discount_within_episodes_and_skip_truncated_ones() -> None:
@@ -247,6 +257,12 @@ def test_outcomes_discount_within_episodes_and_skip_truncated_ones() -> None:
     assert known.tolist() == [True, True, True, False, False]
 
 
+def test_outcomes_that_do_not_vary_leave_nothing_to_explain() -> None:
+    words = outcome_sentence(OutcomeFit(59, math.nan, 0.036, 0.0, 1.0))
+    assert "is 0.000 on all 59 held-out states, so there is no variance for V to explain (error 0.036;" in words
+    assert "–" not in words
+
+
 def test_levels_of_states_follow_from_the_transitions() -> None:
     world = make_world(MULTI, **SMALL)
     mdp = enumerate_world(world, [0, 1, 2])
@@ -261,15 +277,18 @@ def test_values_do_not_depend_on_how_rows_are_batched() -> None:
     table = context_table(make_world(MULTI, **SMALL), num_levels=3, max_states=10_000)
     agent = new_agent(MULTI, SMALL)
     rows = table.mdp.rows[table.index[:, 0]]
-    alone = [values_of(agent, table.world.observe(rows[i : i + 1]), np.zeros(1, dtype=np.int64))[0] for i in range(3)]
+    alone = [value_table(agent, table.world, rows[i : i + 1])[0] for i in range(3)]
     np.testing.assert_allclose(table.values_of(agent)[:3, 0], alone, rtol=1e-5, atol=1e-6)
 
 
 def test_memory_starts_anew_with_every_episode() -> None:
     agent = new_agent(MULTI, SMALL, encoder="gru")
     episodes = record_episodes(agent, MULTI, num_episodes=5, seed=0, options=SMALL, split="test")
-    states = visited_states(episodes, agent, world=make_world(MULTI, **SMALL))
+    world = make_world(MULTI, **SMALL)
+    states = visited_states(episodes, agent, world=world)
     assert states.starts.sum() == 5
-    along, alone = values_along(agent, states), values_of(agent, states.observations, states.contexts)
+    along, alone = values_along(agent, states), value_table(agent, world, episodes.rows, as_first=True)
+    with pytest.raises(UserError, match="V has a memory of 16 numbers"):
+        value_table(agent, world, episodes.rows)
     np.testing.assert_allclose(along[states.starts], alone[states.starts], rtol=1e-5, atol=1e-6)
     assert np.abs(along - alone)[~states.starts].max() > 1e-4

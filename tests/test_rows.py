@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib.util
 import os
 import pickle
 import subprocess
@@ -126,8 +127,42 @@ def test_engine_draws_are_the_declared_stream(walkers):
 def test_too_many_outcomes_are_refused(walkers):
     with pytest.raises(UserError, match="MultiNeed has up to 32 outcomes"):
         make_world("MultiNeed", num_objects=5, drift=0.5).expand(np.zeros((1, 8), np.int16))
-    with pytest.raises(ValueError, match="Row 0 has more than the declared max_outcomes=4"):
+    with pytest.raises(ValueError, match="gives row 0 no outcome, or more than the declared max_outcomes=4"):
         dataclasses.replace(walkers, max_outcomes=4).expand(walkers.begin([0], [0]))
+
+
+WRONG_CUTS = '''
+@njit
+def cut(cuts, index):
+    cuts[index] = (index + 1) / 200
+
+
+@njit
+def breakpoints(config, row, action, channel, cuts):
+    if row[2] == 1:
+        return -1
+    if row[2] == 2:
+        return 3
+    for index in range(100):
+        cut(cuts, index)
+    return 100
+'''
+
+
+def test_wrong_cuts_are_refused_and_write_nowhere_else(tmp_path, monkeypatch):
+    """More cuts than the buffer holds, fewer than none, and so many channels that the product of counts is 0 again."""
+    source = (ROOT / "tests" / "walkers_world.py").read_text()
+    (tmp_path / "wrong_cuts.py").write_text(source.replace("def breakpoints", "def honest_breakpoints") + WRONG_CUTS)
+    spec = importlib.util.spec_from_file_location("wrong_cuts", tmp_path / "wrong_cuts.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "wrong_cuts", module)
+    spec.loader.exec_module(module)
+    world = module.world(module.WalkersConfig())
+    with pytest.raises(ValueError, match="`breakpoints` of Walkers uses an index outside its array.* cuts 0 to 63 "):
+        world.expand(np.zeros((1, 3), np.int16))
+    for num_channels, last in ((3, 1), (32, 2)):
+        with pytest.raises(ValueError, match="gives row 0 no outcome, or more"):
+            dataclasses.replace(world, num_channels=num_channels).expand(np.array([[0, 0, last]], np.int16))
 
 
 def test_shapes_are_checked(walkers):

@@ -19,9 +19,10 @@ from agents.encoded import encode_episodes, select_episodes
 from agents.exact import policy_table, value_accuracy, value_table
 from agents.input_table import InputTable
 from agents.losses import relative_error
+from agents.outcomes import outcomes_of
 from agents.recorder import record_episodes
 from agents.returns import event_shares
-from agents.values import _Trainer, fit_values, outcomes_of
+from agents.values import _Trainer, fit_values
 from envs.episodes import Episodes
 from envs.errors import NonFiniteError
 from envs.registry import make_world

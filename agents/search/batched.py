@@ -23,7 +23,7 @@ from agents.search.rules import GUMBEL, PUCT, Rules, considered_visits
 from agents.search.tree import Leaves, Tree
 from envs import row_kernels
 from envs.compilation import compile_templates
-from envs.errors import NonFiniteError, UserError
+from envs.errors import NonFiniteError
 from envs.rows import MAX_CUTS, World
 
 Floats = NDArray[np.float64]
@@ -128,7 +128,7 @@ class _Growth:
         arrays = (self.states, new.rows, new.trees, new.nodes, new.parents)
         count = self._expand(self._kernel, self._scratch, grown, leaves, arrays)
         if count < 0:
-            raise UserError(
+            raise ValueError(
                 f"{self.world.name} declares max_outcomes {self.world.max_outcomes}, but an action has none or more."
             )
         return new.first(count)

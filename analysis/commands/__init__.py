@@ -19,8 +19,8 @@ def run_command(command: Command) -> int:
 
     Returns:
         The exit code: 0 all well, 1 a study holds failed cells or an environment has faults, 2 bad input or a value
-        that is not finite (one line on stderr says which), 130 interrupted (one line says what is kept). Any other
-        exception is a fault of the program or of somebody's environment, and keeps its traceback.
+        that is not finite (one line on stderr says which), 130 interrupted and 143 terminated (one line says what is
+        kept). Any other exception is a fault of the program or of somebody's environment, and keeps its traceback.
     """
     try:
         return _run(command)
@@ -97,6 +97,6 @@ def _kept(command: Command) -> str:
         case Compare() | Demo() | Study():
             return "what was finished is kept, and the same command goes on from there."
         case Train():
-            return "the agent of the last finished stage is kept, if any; to train again, choose another --out."
+            return "what was saved is kept, and the same command with --resume goes on from there."
         case _:
             return "the run is as it was."

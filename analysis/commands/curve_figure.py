@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.train import CURVE
+from agents.run_folder import CURVE
 from analysis.plots import LearningCurve, learning_curves, save_figure
 from envs.storage import parse_json
 

@@ -15,7 +15,8 @@ from agents.device import resolve_device
 from agents.evaluation import evaluate
 from agents.fields import settings_to_dict
 from agents.measuring import measure_run
-from agents.train import CHECKPOINT, CONFIG, CURVE, METRICS, train
+from agents.run_folder import BEST, CHECKPOINT, CONFIG, CURVE, LAST, METRICS
+from agents.train import train
 from analysis.cell_files import StudyFolder, finished
 from analysis.cli import Demo
 from analysis.cli_words import Device
@@ -34,7 +35,7 @@ from analysis.progress import Journey
 from analysis.studies.comparison import ComparisonPlan, ComparisonResult, cells_of, make_plan, run_comparison
 from analysis.studies.yoked import AGENT, FIT, options_of
 from envs.errors import UserError, require_integer
-from envs.storage import previous_folder, read_json, remove
+from envs.storage import TEMPORARY_PREFIX, previous_folder, read_json, remove
 
 MINIGRID, CROSSED = "MiniGrid-Empty-8x8-v0", "ValueLab/CrossedHistory-v0"
 NUM_SEEDS = 3
@@ -85,8 +86,9 @@ def _is_trained(folder: Path, config: TrainConfig) -> bool:
             raise UserError(f"'{folder}' holds a run with other settings (such as its seed); choose another --out.")
         load_agent(folder / CHECKPOINT)
         return True
-    own = {CONFIG, CURVE, CHECKPOINT, previous_folder(CHECKPOINT).name}
-    foreign = sorted({path.name for path in folder.iterdir()} - own) if folder.is_dir() else []
+    own = {CONFIG, CURVE, *(name for part in (CHECKPOINT, LAST, BEST) for name in (part, previous_folder(part).name))}
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    foreign = sorted(name for name in names - own if not name.startswith(TEMPORARY_PREFIX))
     if foreign:
         raise UserError(f"'{folder}' holds {foreign[0]!r}, which is not the demo's; choose another --out.")
     return False

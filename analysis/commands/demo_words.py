@@ -12,7 +12,7 @@ from analysis.commands.printing import wrapped
 from analysis.commands.returns import Line
 from analysis.probe_report import OutcomeFit, ProbeReport
 from analysis.probe_words import outcome_sentence
-from analysis.statistics import seed_column, t_interval
+from analysis.statistics import interval_over_seeds
 from analysis.studies.comparison import ComparisonResult
 from analysis.studies.comparison_scores import PerSeed, TestScores
 from analysis.studies.comparison_words import SCOPE, with_interval
@@ -102,10 +102,8 @@ def _test_sentences(test: TestScores) -> list[str]:
 
 
 def _excludes_zero(per_seed: PerSeed) -> bool:
-    if len(per_seed) < 2:
-        return False
-    interval = t_interval(seed_column(per_seed, "the line"))
-    return not interval.low <= 0.0 <= interval.high
+    interval = interval_over_seeds(per_seed)
+    return interval is not None and interval.excludes(0.0)
 
 
 def _seeds_sentence(result: ComparisonResult) -> str:

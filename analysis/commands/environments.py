@@ -59,7 +59,5 @@ def _value(text: str) -> Any:
 
 def require_options(env_id: str, options: dict[str, Any]) -> None:
     """Refuse an unknown id, and unknown options or values of a world of ours."""
-    if ":" in env_id:
-        raise UserError(f"Env {env_id!r} names a module; give the id alone, and the package with --import.")
     require_env(env_id)
     world_of(env_id, options)

@@ -10,8 +10,8 @@ from analysis.cli import Evaluate
 from analysis.commands.environments import import_packages
 from analysis.commands.printing import say
 from analysis.commands.returns import measure, show, show_accuracy
-from analysis.commands.runs import Run, open_run
 from analysis.progress import showing
+from analysis.runs import Run, open_run
 from envs.errors import require_integer
 
 
@@ -22,7 +22,7 @@ def run(command: Evaluate) -> int:
     import_packages(command.imports)
     opened = open_run(command.run)
     device, line = resolve_device(command.device)
-    say(line)
+    say(line, *opened.remarks)
     with showing("evaluate") as display:
         lines = measure(
             opened.agent.to(device), opened.env_id, options=opened.options, actors=_actors(command.actor, opened),

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 from envs import storage
+from envs.errors import UserError
 
 
 def require_writable(folder: Path) -> None:
@@ -18,6 +19,9 @@ def require_writable(folder: Path) -> None:
     trial = storage.temporary_path(folder)
     try:
         storage.write_bytes(trial, b"")
+    except UserError as error:
+        reason = getattr(error.__cause__, "strerror", None) or str(error)
+        raise UserError(f"Cannot write into '{folder}': {reason}; choose a folder that you may write to.") from error
     finally:
         storage.remove(trial)
         for path in missing:

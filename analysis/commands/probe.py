@@ -7,10 +7,10 @@ from analysis.cli import Probe
 from analysis.commands.environments import import_packages
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say
-from analysis.commands.runs import open_run
 from analysis.probe import ProbeBudget, probe_agent
 from analysis.probe_report import ProbeReport, write_report
 from analysis.progress import showing
+from analysis.runs import open_run
 from envs.errors import require_integer
 
 
@@ -23,7 +23,7 @@ def run(command: Probe) -> int:
     folder = command.out or command.run / "probe"
     require_writable(folder)
     device, line = resolve_device(command.device)
-    say(line)
+    say(line, *opened.remarks)
     with showing("probe") as display:
         report = probe_agent(
             opened.agent.to(device), opened.env_id, seed=command.seed, options=opened.options,

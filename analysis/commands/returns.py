@@ -48,11 +48,14 @@ class Line:
 
     @property
     def share(self) -> float | None:
-        """Mean return over the optimum's: discounted where that one is exact, else undiscounted; None without one."""
+        """Mean return over the optimum's: discounted where that one is exact, else undiscounted.
+
+        None without an optimum, and where one of them is below 0, since a return's zero then means nothing.
+        """
         best, mean = self.optimum.discounted, float(np.mean(self.played.discounted_returns))
         if self.optimum.undiscounted is not None:
             best, mean = self.optimum.undiscounted, float(np.mean(self.played.returns))
-        return mean / best if best is not None and best > 0 else None
+        return mean / best if best is not None and best > 0 and mean >= 0 else None
 
 
 def measure(
@@ -102,7 +105,9 @@ def show_accuracy(accuracy: ValueAccuracy | None) -> None:
 def _optimum_note(optimum: Optimum) -> str:
     if optimum.discounted is None:
         return f"Optimum: {optimum.words}."
-    return f"Optimum ({'discounted' if optimum.undiscounted is None else 'undiscounted'}): {optimum.words}."
+    if optimum.undiscounted is not None:
+        return f"Optimum (undiscounted): {optimum.words}."
+    return f"Optimum (discounted): {optimum.words}; an episode has one start, so a share may come out above 100 %."
 
 
 def _reachable_note(line: Line) -> str:

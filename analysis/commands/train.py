@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,8 @@ from agents.config import AgentConfig, TrainConfig
 from agents.device import resolve_device
 from agents.environments import describe_env
 from agents.presets import recommended
+from agents.run_folder import CONFIG, CURVE, METRICS, RunSettings, read_settings, require_same
+from agents.stopping import Interrupted, StopRequest
 from agents.train import TrainResult, train
 from analysis.cli import Train
 from analysis.commands.curve_figure import draw_curve
@@ -20,29 +24,58 @@ from analysis.commands.environments import import_packages, parse_options, requi
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say
 from analysis.commands.returns import lines_of, show, show_accuracy
+from analysis.commands.stopping import stopped_by_signals
 from analysis.progress import Display, showing
 from envs.errors import UserError
 from envs.storage import remove
 from shards.registry import HEADS
 
-DEMONSTRATION_OPTIONS = (
+SOME_OPTIONS = (
     "num_demonstrations", "demonstration_noise", "demonstration_temperature", "demonstration_shares",
+    "checkpoint_every",
 )  # fmt: skip
 OnRow = Callable[[dict[str, Any]], None]
 
 
 def run(command: Train) -> int:
-    """Refuse what cannot work, train, and print what the agent earns and what to do next."""
+    """Refuse what cannot work, train, and print what the agent earns and what to do next.
+
+    Returns:
+        0, or 128 + the number of the signal that stopped the run.
+    """
     import_packages(command.imports)
-    options = parse_options(command.options)
-    require_options(command.env_id, options)
-    config, folder = config_of(command), command.out or default_folder(command)
-    say(*introduction(command.env_id, options, device=command.device))
-    with showing("train") as display:
-        result = train_into(folder, command, config, options=options, display=display)
+    require_options(command.env_id, parse_options(command.options))
+    folder = command.out or default_folder(command)
+    settings = settings_of(command, folder)
+    if command.resume and (folder / METRICS).exists():
+        say(f"The run in {folder} is finished; nothing is left to resume. Next:", f"  valuelab evaluate {folder}")
+        return 0
+    say(*introduction(settings.env_id, dict(settings.options), device=settings.config.device))
+    try:
+        with stopped_by_signals() as stop, showing("train") as display:
+            result = train_into(folder, command, settings, stop=stop, display=display)
+    except Interrupted as interrupted:
+        return report_stop(interrupted, folder, command)
     say(*(note for note in result.notes if not note.startswith(("Device ", "Dropped "))))
-    finish(result, command.env_id, config=config)
+    finish(result, settings)
     return 0
+
+
+def settings_of(command: Train, folder: Path) -> RunSettings:
+    """The settings that the command gives, or those of the run that it resumes.
+
+    Raises:
+        UserError: a wrong value, one that nothing would read, or one that is not that of the run to be resumed.
+    """
+    asked = RunSettings(command.env_id, parse_options(command.options), config_of(command))
+    if not command.resume:
+        return asked
+    if not (folder / CONFIG).exists():
+        say(f"There is no run in {folder} yet; this one begins there.")
+        return asked
+    # Where a command says what it would say without any option, it asks for nothing.
+    require_same(folder, asked, unasked=RunSettings("", {}, config_of(Train(command.env_id))))
+    return read_settings(folder)
 
 
 def config_of(command: Train) -> TrainConfig:
@@ -52,7 +85,7 @@ def config_of(command: Train) -> TrainConfig:
         UserError: a wrong value, or one that nothing would read.
     """
     best = recommended(command.env_id, seed=command.seed)
-    given = {name: getattr(command, name) for name in DEMONSTRATION_OPTIONS}
+    given = {name: getattr(command, name) for name in SOME_OPTIONS}
     return dataclasses.replace(
         best, agent=_agent_of(command, best.agent), stages=command.stages, device=command.device,
         num_evaluation_episodes=command.episodes,
@@ -99,18 +132,37 @@ def introduction(env_id: str, options: dict[str, Any], *, device: str) -> list[s
 
 
 def train_into(
-    folder: Path, command: Train, config: TrainConfig, *, options: dict[str, Any], display: Display
+    folder: Path, command: Train, settings: RunSettings, *, stop: StopRequest, display: Display
 ) -> TrainResult:
     """Train; where that ends before the first row of the curve, no stub of a run is left in the folder."""
     require_writable(folder)
     is_new = not folder.exists()
     try:
         with curve_writer(folder, wanted=command.tensorboard) as on_row:
-            return train(command.env_id, config, folder, options=options, progress=display.tell, on_row=on_row)
+            return train(
+                settings.env_id, settings.config, folder, options=settings.options, resume=command.resume, stop=stop,
+                progress=display.tell, on_row=on_row, announce=display.print,
+            )  # fmt: skip
     except (UserError, KeyboardInterrupt):
-        if is_new and folder.is_dir() and {path.name for path in folder.iterdir()} <= {"config.json"}:
+        if is_new and is_stub(folder):
             remove(folder)
         raise
+
+
+def is_stub(folder: Path) -> bool:
+    """Whether a folder holds a run of which nothing but the settings is there."""
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()} if folder.is_dir() else {}
+    return bool(sizes) and sizes.keys() <= {CONFIG, CURVE} and sizes.get(CURVE, 0) == 0
+
+
+def report_stop(interrupted: Interrupted, folder: Path, command: Train) -> int:
+    """Say what a run that was stopped leaves and how to go on; returns the exit code."""
+    name = signal.Signals(interrupted.signum).name
+    kept = interrupted.kept or ("the last checkpoint stands" if folder.exists() else "nothing had been learned yet")
+    words = ["valuelab train", command.env_id, *(f"--import {package}" for package in command.imports)]
+    again = " ".join((*words, f"--out {folder} --resume"))
+    print(f"valuelab: stopped by {name}: {kept}. To go on: {again}", file=sys.stderr)
+    return 128 + interrupted.signum
 
 
 @contextmanager
@@ -129,6 +181,8 @@ def curve_writer(folder: Path, *, wanted: bool) -> Iterator[OnRow | None]:
         raise UserError(
             "--tensorboard needs the extra `tensorboard`; install it with pip install 'valuelab[tensorboard]'."
         ) from error
+    # A run that goes on shows all its rows again.
+    remove(folder / "tensorboard")
     with SummaryWriter(folder / "tensorboard") as writer:
 
         def write(row: dict[str, Any]) -> None:
@@ -139,9 +193,10 @@ def curve_writer(folder: Path, *, wanted: bool) -> Iterator[OnRow | None]:
         yield write
 
 
-def finish(result: TrainResult, env_id: str, *, config: TrainConfig) -> None:
+def finish(result: TrainResult, settings: RunSettings) -> None:
     """Print what metrics.json holds, where files lie, and the next commands."""
     lines = lines_of(result.measured.lines)
+    env_id, config = settings.env_id, settings.config
     show(lines, title=f"{config.agent.head} on {env_id}, seed {config.seed}")
     show_accuracy(result.measured.accuracy)
     figure = draw_curve(result.folder, title=f"{env_id}: return while reinforcing", best=lines[0].optimum.undiscounted)

@@ -11,8 +11,8 @@ from analysis.cli_shown import Watch
 from analysis.commands.environments import import_packages
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say
-from analysis.commands.runs import open_run
 from analysis.plots.animation import Frame, require_suffix, save_animation, with_caption
+from analysis.runs import open_run
 from analysis.shown import Show
 from analysis.terminal import show_screen
 from analysis.watching import Sight, watch

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.seeding import numpy_generator
+from analysis.instruments.held_out import resampled_groups
 from envs.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -207,7 +208,7 @@ def _slope_interval(
     """Percentiles of sum cross / sum square over bootstrap resamples of whole groups; NaN where V* does not move."""
     _, index = np.unique(np.arange(len(cross)) if groups is None else groups, return_inverse=True)
     num_groups = int(index.max()) + 1
-    counts = stream.multinomial(num_groups, np.full(num_groups, 1.0 / num_groups), size=num_resamples)
+    counts = resampled_groups(num_groups, num_resamples, stream=stream)
     numerator, denominator = (counts @ np.bincount(index, term) for term in (cross, square))
     slopes = numerator[denominator > 1e-24] / denominator[denominator > 1e-24]
     if not len(slopes):

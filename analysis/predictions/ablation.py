@@ -90,7 +90,10 @@ def ablation(contributions: Floats, parts: Ints, contexts: Ints) -> Ablation:
 
 
 def locality_of(contributions: Floats, contexts: Ints, *, seed: int) -> dict[str, float]:
-    """The test's scores on one net: found parts, and random parts of the same sizes (mean of 20 draws)."""
+    """The test's scores on one net: found parts, and random parts of the same sizes (mean of 20 draws).
+
+    `seed` is of a named stream (see `analysis.predictions.parts`); the draws take it and the 19 integers after it.
+    """
     parts = find_parts(contributions, int(contexts.max()) + 1, seed=seed)
     draws = [ablation(contributions, random_parts(parts, seed=seed + r), contexts).locality for r in range(20)]
     return {"locality": ablation(contributions, parts, contexts).locality, "random_parts": float(np.mean(draws))}

@@ -5,6 +5,9 @@ Shapes: N states, U units (the head's last hidden layer), C contexts (and parts)
 Unit j contributes u_j(s) = (part weight) x (output weight) x (activation), and sum_j u_j(s) + bias = V(s). Units are
 clustered by the *columns* of the standardised contribution matrix: two units are alike when they rise and fall on the
 same states, up to scale.
+
+Seeds here are plain integers, which scikit-learn wants; callers draw them from a named stream (`agents.seeding`), since
+those of neighbouring runs would meet. Streams of their own would change numbers that are published (`docs/first`).
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ def find_parts(contributions: Floats, num_parts: int, *, seed: int, num_starts: 
     Args:
         contributions: u, float[N, U], finite.
         num_parts: Number of clusters C.
-        seed: Seeds the starts of k-means.
+        seed: Seeds the starts of k-means; from a named stream.
         num_starts: Starts; the lowest inertia is kept.
 
     Returns:

@@ -101,7 +101,10 @@ class KernelPredictor:
     """(d) RBF kernel ridge on flat observations; width and penalty are chosen on held-out episodes of the log."""
 
     def __init__(self, log: Log, *, seed: int) -> None:
-        """Fit on `KERNEL_SAMPLES` logged steps drawn without replacement; a quarter of their episodes chooses."""
+        """Fit on `KERNEL_SAMPLES` logged steps drawn without replacement; a quarter of their episodes chooses.
+
+        `seed` is of a named stream (`agents.seeding.derive_seed`), never a run's own.
+        """
         from sklearn.kernel_ridge import KernelRidge
 
         rng = np.random.default_rng(seed)

@@ -231,10 +231,12 @@ def run_comparison(
         preregistration: A frozen plan; departures from it are named in the summary.
 
     Raises:
-        UserError: The folder cannot be written.
+        UserError: The folder cannot be written, or the frozen plan cannot be read; before anything is computed.
     """
     folder = Path(folder)
     cells = cells_of(plan)
+    if preregistration is not None:
+        registry.check(frozen(plan), preregistration)
     study = run_study(cells, folder, workers=workers, progress=progress)
     deviations = () if preregistration is None else tuple(registry.check(frozen(plan), preregistration, study=folder))
     export_parquet(folder)

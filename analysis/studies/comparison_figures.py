@@ -17,7 +17,7 @@ from analysis.plots import (
     save_figure,
     value_scatter,
 )
-from analysis.statistics import seed_column, t_interval
+from analysis.statistics import interval_over_seeds
 from analysis.studies.comparison_scores import Lines, PerSeed, Scores, TestScores
 from analysis.studies.comparison_tables import STACKS
 from analysis.studies.comparison_words import readable_words
@@ -70,19 +70,14 @@ def arms_figure(test: TestScores, scores: Scores) -> Figure:
 
 def bands(lines: Lines) -> Mapping[str, tuple[float, float]]:
     """95 % intervals of the known positive and the known negative."""
-    found = {}
-    for name in ("NEG-F", "POS"):
-        if len(lines.get(name, {})) > 1:
-            interval = t_interval(seed_column(lines[name], name))
-            found[name] = (interval.low, interval.high)
-    return found
+    found = {name: interval_over_seeds(lines.get(name, {})) for name in ("NEG-F", "POS")}
+    return {name: interval.ends for name, interval in found.items() if interval is not None}
 
 
 def seed_scores(name: str, per_seed: PerSeed, *, note: str = "") -> SeedScores:
     """One line of a figure, with its 95 % t interval over seeds."""
-    values = np.array(list(per_seed.values()))
-    interval = t_interval(seed_column(per_seed, name)) if len(values) > 1 else None
-    return SeedScores(name, values, None if interval is None else (interval.low, interval.high), note)
+    interval = interval_over_seeds(per_seed)
+    return SeedScores(name, np.array(list(per_seed.values())), None if interval is None else interval.ends, note)
 
 
 def values_figure(scores: Scores) -> Figure:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
 
 import polars
 
+from analysis.markdown import table
 from analysis.studies.comparison_scores import PerSeed, Scores, TestScores, is_control
 from analysis.studies.comparison_words import readable_words, with_interval
 
@@ -45,7 +45,7 @@ def _arms_table(scores: Scores) -> str:
     ]  # fmt: skip
     if "CrossedHistory" in tests:
         rows.append(["V* (null)", *("0, exactly" if key == "CrossedHistory" else "–" for key in tests), ""])
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _cell(test: TestScores, line: str) -> str:
@@ -60,16 +60,11 @@ def _predictors_table(test: TestScores) -> str:
     rows = [
         [line, *(_mean(test.extra[f"values nats_{key}"].get(line, {}), 2) for key in STACKS)] for line in test.lines
     ]
-    return _table(["arm", *STACKS.values()], rows)
+    return table(["arm", *STACKS.values()], rows)
 
 
 def _mean(per_seed: PerSeed, digits: int) -> str:
     return f"{statistics.fmean(per_seed.values()):.{digits}f}" if per_seed else "–"
-
-
-def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def csv_of(scores: Scores) -> bytes:

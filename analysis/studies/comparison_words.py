@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from analysis.arms import ARMS
-from analysis.statistics import seed_column, t_interval
+from analysis.statistics import interval_over_seeds
 from analysis.studies.comparison_scores import PerSeed, Scores, TestScores, is_control
 from analysis.studies.contest_cells import PLANTS
 from analysis.study import StudyResult
@@ -22,13 +22,11 @@ MIN_CEILING = 0.01
 
 def with_interval(per_seed: PerSeed) -> str:
     """Mean over seeds with its 95 % t interval, such as "+0.012 [+0.004, +0.020]"."""
-    values = list(per_seed.values())
-    if not values:
-        return "-"
-    if len(values) < 2:
-        return f"{values[0]:+.3f}"
-    interval = t_interval(seed_column(per_seed, "the line"))
-    return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+    interval = interval_over_seeds(per_seed)
+    if interval is not None:
+        return interval.text(sign="+")
+    # One seed has a number and no interval; none has neither.
+    return next((f"{value:+.3f}" for value in per_seed.values()), "-")
 
 
 def table(scores: Scores) -> tuple[dict[str, str], ...]:

@@ -27,7 +27,7 @@ from agents.recorder import record_episodes
 from agents.seeding import derive_seed
 from analysis.cells import Cell, CellContext, Row, cell_function
 from analysis.plots.dose import DoseSeries, dose_response
-from analysis.statistics import paired_differences, seed_column, t_interval
+from analysis.statistics import interval_over_seeds, paired_differences, seed_column, t_interval
 from analysis.studies.question import Question, Report
 from analysis.study import CellRecord
 from envs.demonstrations import demonstrate
@@ -179,11 +179,8 @@ def _by_size(records: Sequence[CellRecord], kind: str, column: str) -> BySize:
 
 
 def _interval(per_seed: Mapping[int, float]) -> str:
-    values = list(per_seed.values())
-    if len(values) < 2:
-        return f"{values[0]:.3f}"
-    interval = t_interval(seed_column(per_seed, "corner size"))
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    interval = interval_over_seeds(per_seed)
+    return next(f"{value:.3f}" for value in per_seed.values()) if interval is None else interval.text()
 
 
 def _found(scores: Mapping[str, BySize], visits: BySize) -> tuple[str, ...]:
@@ -231,8 +228,8 @@ def _means(by_size: Mapping[int, dict[int, float]]) -> tuple[list[float], list[f
 
 
 def _ends(per_seed: Mapping[int, float]) -> tuple[float, float] | None:
-    interval = t_interval(seed_column(per_seed, "corner size")) if len(per_seed) > 1 else None
-    return None if interval is None else (interval.low, interval.high)
+    interval = interval_over_seeds(per_seed)
+    return None if interval is None else interval.ends
 
 
 QUESTION = Question(

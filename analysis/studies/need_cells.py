@@ -12,8 +12,8 @@ from agents.agent import AlphaAgent, restart_value
 from agents.checkpoint import load_agent
 from agents.config import ValueConfig
 from agents.exact import value_table
+from agents.outcomes import outcomes_of
 from agents.seeding import derive_seed, numpy_generator
-from agents.values import outcomes_of
 from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.ablation import ablation, locality_of

@@ -36,6 +36,7 @@ from envs.demonstrations import demonstrate
 from envs.episodes import Episodes, episode_returns, load_episodes, save_episodes
 from envs.registry import make_world
 from envs.rows import Levels, World
+from envs.step_buffers import observation_space
 from envs.tabular import enumerate_world, occupancy, policy_evaluation
 
 RECORD, FIT = "comparison.record", "comparison.fit"
@@ -124,7 +125,7 @@ def record(context: CellContext) -> list[dict[str, Any]]:
     seed, world = config["seed"], world_of_run(config)
     experts = demonstrate(world, world.levels("train"), num_episodes=setup.num_demonstrations, seed=seed)
     agent = build_agent(
-        world_space(world), world.num_actions, agent_config(world, setup, head="MONO", regime="scratch"),
+        observation_space(world), world.num_actions, agent_config(world, setup, head="MONO", regime="scratch"),
         seed=derive_seed(seed, "comparison", "agent"), sample=experts.observations,
     ).to(device_of(config))  # fmt: skip
     agent, imitation = imitate(agent, experts, ImitationConfig(num_updates=setup.imitation_updates), seed=seed)
@@ -146,13 +147,6 @@ def record(context: CellContext) -> list[dict[str, Any]]:
         "seed": seed, "num_steps": episodes.num_steps, "mean_return": float(returns.mean()),
         "truncated_share": float(episodes.truncated.mean()), "imitation": imitation[-1],
     }]  # fmt: skip
-
-
-def world_space(world: World) -> Any:
-    """The observation space of one env of a world."""
-    from envs.single import GridEnv
-
-    return GridEnv(world, levels=world.levels("train")).observation_space
 
 
 @cell_function(FIT, version=2, seconds=5.0)

@@ -1,4 +1,4 @@
-"""A run folder as a later command finds it: the agent, and the environment that it was trained on."""
+"""A run folder as whoever comes later finds it: the agent, and the environment that it was trained on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.agent import AlphaAgent
 from agents.checkpoint import MANIFEST, load_agent
-from analysis.commands.environments import require_options
+from agents.environments import require_env, world_of
 from envs.errors import UserError
 
 
@@ -30,15 +30,23 @@ class Run:
     options: dict[str, Any]
     uniform_share: float | None = None
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to tell before numbers of this V are shown."""
+        if self.agent.value_discount is not None:
+            return ()
+        return ("V has not been trained (the stage value did not run): what is said of it is of its initial weights.",)
+
 
 def open_run(folder: Path) -> Run:
-    """Open a folder written by `valuelab train`, or a checkpoint itself.
+    """Open a folder written by `valuelab train`, or a checkpoint itself (`agents.checkpoint.save_agent`).
 
     A damaged checkpoint is refused even where the one before it is intact: that one is of an earlier stage, and its
     numbers would pass for the run's. The message names it.
 
     Raises:
-        UserError: there is none, it is damaged, or it does not say which environment it is of.
+        UserError: there is none, it is damaged, or it does not say which environment it is of, or of one that is not
+            registered.
     """
     if not folder.is_dir():
         raise UserError(f"There is no run folder '{folder}'; `valuelab train` writes one, and says where.")
@@ -55,5 +63,6 @@ def open_run(folder: Path) -> Run:
             f"Checkpoint '{checkpoint}' does not say which environment it is of; save the agent with "
             'extra={"env_id": ...}.'
         )
-    require_options(env_id, options)
+    require_env(env_id)
+    world_of(env_id, options)
     return Run(folder, agent, env_id, options, facts.get("uniform_share"))
