@@ -1,7 +1,6 @@
 """Actors: what turns an agent into behaviour.
 
-D samples or takes its best action; V₁ looks one step ahead with V; search-n looks as far as n simulations take it
-(`agents.search`).
+D samples or takes its best action; V₁ looks one step ahead with V; search-n (`agents.search`) takes n simulations.
 
 Shape key: N envs, A actions, O outcomes, S row size, M memory.
 """
@@ -202,7 +201,7 @@ def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: boo
     world.require_expandable()
     if name == "V1":
         return ValueActor(agent, world)
-    config = SearchConfig(num_simulations=num_simulations(name))
+    config = SearchConfig(num_simulations=int(name.removeprefix("search-")))
     return SearchActor(agent, world, config, seed=seed, greedy=greedy, first_env=first_env)
 
 
@@ -210,12 +209,6 @@ def require_actor(name: str) -> None:
     """Raise UserError where no actor is called `name`."""
     if name not in ACTORS and SEARCH.fullmatch(name) is None:
         raise UserError(f"Actor {name!r} is unknown; allowed: {ALLOWED}.{nearest(name, (*ACTORS, 'search-16'))}")
-
-
-def num_simulations(name: str) -> int:
-    """The n of "search-n"; 0 for the other actors."""
-    found = SEARCH.fullmatch(name)
-    return int(found.group(1)) if found else 0
 
 
 def mixed_probs(logits: Floats, *, uniform_share: float = 0.0, greedy: bool = False) -> Floats:
