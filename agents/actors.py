@@ -19,7 +19,7 @@ from agents.agent import AlphaAgent
 from agents.memory import zeroed
 from agents.rollout import Actor
 from agents.search.actor import SearchActor
-from agents.search.config import SearchConfig
+from agents.search_config import SearchConfig
 from agents.seeding import stream as named_stream
 from agents.streams import EnvStream, Flags, Floats, Indices, require_finite
 from envs.errors import UserError, nearest

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from agents.fields import check_fields, refuse
+from agents.search_config import ImproveConfig
 from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 
 __all__ = [
     "AgentConfig",
     "ImitationConfig",
+    "ImproveConfig",
     "ReinforceConfig",
     "RouteEncoder",
     "Stage",
@@ -24,7 +26,7 @@ __all__ = [
 
 ValueEncoder = Literal["scratch", "imitated", "shared"]
 RouteEncoder = Literal["routed", "global", "stopped"]
-Stage = Literal["imitate", "reinforce", "value"]
+Stage = Literal["imitate", "reinforce", "value", "search"]
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ class TrainConfig:
 
     Attributes:
         agent: what is trained.
-        imitation, reinforce, value: settings of the stages.
-        stages: which stages run, at least one, each once and in the order of the default.
+        imitation, reinforce, value, search: settings of the stages.
+        stages: which stages run, at least one, each once and in the order imitate, reinforce, value, search.
         seed: the one seed from which all streams derive.
         num_demonstrations: episodes to imitate.
         demonstrations: ``auto`` (exact expert for our worlds, search elsewhere; none, and imitation is left out, where
@@ -99,6 +101,7 @@ class TrainConfig:
     imitation: ImitationConfig = field(default_factory=ImitationConfig)
     reinforce: ReinforceConfig = field(default_factory=ReinforceConfig)
     value: ValueConfig = field(default_factory=ValueConfig)
+    search: ImproveConfig = field(default_factory=ImproveConfig)
     stages: tuple[Stage, ...] = ("imitate", "reinforce", "value")
     seed: int = 0
     num_demonstrations: int = 500

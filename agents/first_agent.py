@@ -14,6 +14,7 @@ from agents.observations import ObservationSpec
 from agents.run_folder import RunSettings
 from agents.seeding import numpy_generator
 from envs.episodes import Episodes
+from envs.errors import UserError
 from envs.rows import World
 
 NUM_ENVS, NUM_STEPS = 8, 64
@@ -36,6 +37,12 @@ def require_trainable(run: RunSettings, world: World | None) -> ObservationSpec:
     """Refuse before anything is written what no agent can be built for (UserError); returns the observations."""
     spec, num_actions = describe_env(run.env_id, run.options)
     build_agent(spec, num_actions, _settings(run, world), seed=run.config.seed)
+    if "search" in run.config.stages:
+        if world is None:
+            raise UserError(
+                f"Stage search looks ahead with a world's kernel, which {run.env_id} has not; leave it out of --stages."
+            )
+        world.require_expandable()
     return spec
 
 

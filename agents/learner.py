@@ -10,7 +10,6 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,16 +17,14 @@ from agents.actors import PolicyActor
 from agents.agent import AlphaAgent
 from agents.config import ReinforceConfig
 from agents.losses import standardise
-from agents.networks import Encoder
 from agents.optimization import FlatAdam, annealed
 from agents.policy_terms import policy_terms
-from agents.reinforce_state import ReturnTracker, carried, go_on
+from agents.reinforce_state import ReturnTracker, carried, go_on, mean_row
 from agents.rollout import collect
-from agents.samples import Samples, minibatch_rows, prepare
+from agents.samples import Samples, minibatch_rows, prepare, sample_features, value_loss
 from agents.seeding import torch_generator
 from agents.streams import EnvStream
 from agents.training_state import NOTHING_KEPT, StageKeeper
-from shards.value_head import ValueTargets
 
 WARM_UP = 0.05
 
@@ -105,7 +102,8 @@ def reinforce(
             )
             for rows in _passes(samples, config, generator, whole_columns=agent.policy_encoder.memory_size > 0)
         ]
-        row = {"update": update + 1, "step": (update + 1) * rollout.valid.size, **tracker.add(rollout), **_means(parts)}
+        row: dict[str, Any] = {"update": update + 1, "step": (update + 1) * rollout.valid.size}
+        row |= tracker.add(rollout) | mean_row(parts)
         record.append(row)
         if progress is not None:
             progress((update + 1) / num_updates, f"reinforce: return {row['mean_return']}")
@@ -159,7 +157,7 @@ def _update(
     only_baseline: bool,
 ) -> dict[str, float]:
     """One gradient step on some rows (or, for encoders with memory, on all rows of some envs)."""
-    features, rows = _features(agent.policy_encoder, samples, chosen, memory=samples.memory)
+    features, rows = sample_features(agent.policy_encoder, samples, chosen, memory=samples.memory)
     gains = samples.advantages[rows]
     policy_loss, spread, divergence = policy_terms(
         agent.policy_head(features), samples.actions[rows], samples.old_log_probs[rows],
@@ -168,7 +166,7 @@ def _update(
     )  # fmt: skip
     seen = features.detach() if only_baseline else features
     if config.share_value:
-        baseline_loss = _value_loss(agent, samples, chosen, features=seen if agent.shared else None)
+        baseline_loss = value_loss(agent, samples, chosen, features=seen if agent.shared else None)
     else:
         baseline_loss = (agent.baseline_head(seen) - samples.targets.total[rows]).square().mean()
     loss = config.baseline_weight * baseline_loss
@@ -179,30 +177,3 @@ def _update(
         "policy_loss": policy_loss.item(), "baseline_loss": baseline_loss.item(), "entropy": spread.item(),
         "gradient_norm": norm, "approx_kl": divergence.item(),
     }  # fmt: skip
-
-
-def _features(encoder: Encoder, samples: Samples, chosen: Tensor, *, memory: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Features [b, D] and the numbers int64[b] of the rows that they belong to."""
-    if encoder.memory_size == 0:
-        features: Tensor = encoder(samples.inputs.flatten(0, 1).index_select(0, chosen))[0]
-        return features, chosen
-    rows, mask = samples.columns(chosen)
-    before = None if memory is None else memory[chosen]
-    unrolled, _ = encoder.unroll(samples.inputs[:, chosen], before, samples.starts[:, chosen])
-    return unrolled.flatten(0, 1)[mask], rows
-
-
-def _value_loss(agent: AlphaAgent, samples: Samples, chosen: Tensor, *, features: Tensor | None) -> Tensor:
-    """V's own loss on the rows; `features` where V shares D's encoder."""
-    rows = chosen if agent.policy_encoder.memory_size == 0 else samples.columns(chosen)[0]
-    if features is None:
-        features, rows = _features(agent.value_encoder, samples, chosen, memory=samples.value_memory)
-    whole = samples.targets
-    assert whole.context is not None
-    shares = None if whole.event_share is None else whole.event_share[rows]
-    targets = ValueTargets(total=whole.total[rows], context=whole.context[rows], event_share=shares)
-    return agent.value_head.credit(agent.value_head(features, targets.context), targets)
-
-
-def _means(parts: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}

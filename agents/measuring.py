@@ -123,7 +123,8 @@ def measure_run(
         num_episodes=config.num_evaluation_episodes, seed=derive_seed(config.seed, "metrics"),
     )  # fmt: skip
     accuracy = None
-    if world is not None and "value" in config.stages:
+    # After the search stage V is that of a search's play, which is no policy that could be evaluated exactly.
+    if world is not None and "value" in config.stages and "search" not in config.stages:
         if progress is not None:
             progress(0.9, "comparing V with its exact value")
         accuracy = accuracy_on_training_levels(agent, world, uniform_share=config.value.uniform_share)

@@ -56,6 +56,11 @@ def go_on(
     return int(loop["num_updates"]), memories
 
 
+def mean_row(parts: list[dict[str, float]]) -> dict[str, float]:
+    """The means over an update's minibatches, by name."""
+    return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}
+
+
 class ReturnTracker:
     """Undiscounted returns and lengths of the episodes that end, across rollouts."""
 

@@ -23,11 +23,12 @@ from agents.recorder import record_episodes
 from agents.run_folder import CHECKPOINT, Point, RunSettings
 from agents.run_keeper import Earnings, RunKeeper
 from agents.seeding import derive_seed
+from agents.self_improvement import improve
 from agents.stopping import StopRequest
 from agents.values import fit_values
 from envs.episodes import Episodes
 
-SHARES = {"imitate": 0.25, "reinforce": 0.45, "value": 0.25, "measure": 0.05}
+SHARES = {"imitate": 0.25, "reinforce": 0.45, "value": 0.25, "search": 0.5, "measure": 0.05}
 
 Progress = Callable[[float, str], None]
 
@@ -71,7 +72,9 @@ class RunStages:
             demonstrations = self._demonstrations()
         agent = self._point.agent or first_agent(self._settings, self._world, demonstrations=demonstrations)
         agent, self._shown = agent.to(self._device), demonstrations
-        trainers = {"imitate": self._imitate, "reinforce": self._reinforce, "value": self._value}
+        trainers = {
+            "imitate": self._imitate, "reinforce": self._reinforce, "value": self._value, "search": self._search,
+        }  # fmt: skip
         for stage in left:
             agent = trainers[stage](agent)
             facts = {"curve_bytes": self._curve.size(), "earnings": dataclasses.asdict(self._earnings)}
@@ -128,6 +131,21 @@ class RunStages:
             inspect=lambda _, row: self._log("value", row),
             progress=lambda share, line: self.tell("value", share, line),
         )  # fmt: skip
+        return agent
+
+    def _search(self, agent: AlphaAgent) -> AlphaAgent:
+        """D∘E and V∘E on their own search."""
+        assert self._world is not None, "require_trainable refuses envs without a kernel"
+        env = make_vector(self._settings.env_id, self._config.search.num_envs, options=self._settings.options)
+        stream = open_stream(env, agent.spec, seed=self._config.seed, name="search")
+        keeper = self._keeper("search")
+        agent, _ = improve(
+            agent, stream, self._config.search, world=self._world, seed=self._config.seed, keeper=keeper,
+            on_update=lambda _, row: self._log("search", row),
+            progress=lambda share, line: self.tell("search", share, line),
+        )  # fmt: skip
+        env.close()
+        keeper.end(agent)
         return agent
 
     def _keeper(self, stage: Stage, data: Episodes | None = None) -> RunKeeper:

@@ -120,6 +120,31 @@ def minibatch_rows(
     yield from torch.tensor_split(rows[order], min(num_parts, len(rows)))
 
 
+def sample_features(
+    encoder: Encoder, samples: Samples, chosen: Tensor, *, memory: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Features [b, D] and the numbers int64[b] of the rows that they belong to."""
+    if encoder.memory_size == 0:
+        features: Tensor = encoder(samples.inputs.flatten(0, 1).index_select(0, chosen))[0]
+        return features, chosen
+    rows, mask = samples.columns(chosen)
+    before = None if memory is None else memory[chosen]
+    unrolled, _ = encoder.unroll(samples.inputs[:, chosen], before, samples.starts[:, chosen])
+    return unrolled.flatten(0, 1)[mask], rows
+
+
+def value_loss(agent: AlphaAgent, samples: Samples, chosen: Tensor, *, features: Tensor | None) -> Tensor:
+    """V's own loss on the rows; `features` where V shares D's encoder."""
+    rows = chosen if agent.policy_encoder.memory_size == 0 else samples.columns(chosen)[0]
+    if features is None:
+        features, rows = sample_features(agent.value_encoder, samples, chosen, memory=samples.value_memory)
+    whole = samples.targets
+    assert whole.context is not None
+    shares = None if whole.event_share is None else whole.event_share[rows]
+    targets = ValueTargets(total=whole.total[rows], context=whole.context[rows], event_share=shares)
+    return agent.value_head.credit(agent.value_head(features, targets.context), targets)
+
+
 def _all_features(
     encoder: Encoder, inputs: Inputs, finals: Inputs, *, rollout: Rollout, memory: Tensor | None, starts: Tensor
 ) -> tuple[Tensor, Tensor]:

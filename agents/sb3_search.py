@@ -24,8 +24,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.search.batched import search
-from agents.search.config import SearchConfig
 from agents.search.evaluators import Estimates, NewNodes
+from agents.search_config import SearchConfig
 from agents.seeding import numpy_generator
 from envs.errors import UserError
 from envs.rows import World

@@ -18,11 +18,13 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import tyro
 
-from agents.config import ImitationConfig, ReinforceConfig, RouteEncoder, Stage, ValueConfig, ValueEncoder
+from agents.config import RouteEncoder, Stage, ValueEncoder
+from agents.search_config import ImproveConfig
+from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 from analysis.arguments import one_line, problem_with
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
@@ -33,6 +35,7 @@ DESCRIPTION = "valuelab: how do agents come to value things, and does it matter 
 EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted, 143 terminated."
 SomeImitation = Annotated[dict[str, Any], ImitationConfig, tyro.conf.arg(constructor=some_of(ImitationConfig))]
 SomeReinforce = Annotated[dict[str, Any], ReinforceConfig, tyro.conf.arg(constructor=some_of(ReinforceConfig))]
+SomeSearch = Annotated[dict[str, Any], ImproveConfig, tyro.conf.arg(constructor=some_of(ImproveConfig))]
 SomeValue = Annotated[dict[str, Any], ValueConfig, tyro.conf.arg(constructor=some_of(ValueConfig))]
 
 
@@ -52,7 +55,7 @@ class Demo:
 
 @dataclasses.dataclass(frozen=True)
 class Train:
-    """Train an agent in AlphaGo's order: imitate, reinforce, value."""
+    """Train an agent in AlphaGo's order: imitate, reinforce, value, and on its own search where --stages says so."""
 
     env_id: EnvId
     """A registered Gymnasium id, such as ValueLab/MultiNeed-v0 or MiniGrid-Empty-8x8-v0."""
@@ -104,8 +107,12 @@ class Train:
     value: SomeValue = dataclasses.field(default_factory=dict)
     """Settings of the stage value; what is left out suits the environment."""
 
+    search: SomeSearch = dataclasses.field(default_factory=dict)
+    """Settings of the stage search; what is left out suits the environment."""
+
     def __post_init__(self) -> None:
         """Refuse wrong values of settings, whatever the environment."""
+        ImproveConfig(**self.search)
         ImitationConfig(**self.imitation)
         ReinforceConfig(**self.reinforce)
         ValueConfig(**self.value)
@@ -117,8 +124,9 @@ class Evaluate:
 
     run: Run
     """A folder written by `valuelab train`."""
-    actor: Literal["D", "V1", "both"] = "both"
-    """D: the policy head's best action; V1: argmax_a E[r + discount * V(s')] with the world's own kernel."""
+    actor: str = "both"
+    """D: the policy head's best action; V1: argmax_a E[r + discount * V(s')] with the world's own kernel; search-N: the
+    best action after N simulations, such as search-16; both: D and V1."""
     episodes: int = 256
     """Episodes per actor and split."""
     seed: int = 1000

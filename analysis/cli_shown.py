@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
 
 from analysis.cli_words import EnvId, Import, Options, Run, Split
 
@@ -35,8 +34,9 @@ class Watch:
 
     run: Run
     """A folder written by `valuelab train`, or a checkpoint."""
-    actor: Literal["D", "V1"] = "D"
-    """D: the policy head's best action; V1: argmax_a E[r + discount * V(s')] with the world's own kernel."""
+    actor: str = "D"
+    """D: the policy head's best action; V1: argmax_a E[r + discount * V(s')] with the world's own kernel; search-N: the
+    best action after N simulations, such as search-16."""
     split: Split | None = None
     """Levels of a world of ours: train or test (default: test)."""
     episodes: int = 3

@@ -15,7 +15,7 @@ import mctx
 import numpy as np
 
 from agents.agent import AlphaAgent
-from agents.search.config import SearchConfig
+from agents.search_config import SearchConfig
 from envs.enumeration import TabularMDP
 
 DISCOUNT = 0.95

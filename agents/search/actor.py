@@ -13,9 +13,9 @@ from torch import Tensor
 from agents.agent import AlphaAgent
 from agents.memory import zeroed
 from agents.search.batched import Floats, SearchResult, search
-from agents.search.config import SearchConfig
 from agents.search.evaluators import Evaluator, NetworkEvaluator
 from agents.search.rollouts import RolloutEvaluator, RolloutPolicy
+from agents.search_config import SearchConfig
 from agents.seeding import stream as named_stream
 from agents.streams import EnvStream, Flags, Indices
 from envs.errors import UserError

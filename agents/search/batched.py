@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.search import expansion, rules, table_kernels, tree
-from agents.search.config import SearchConfig
+from agents.search import expansion, rules, table_kernels, walks
 from agents.search.evaluators import Evaluator, NewNodes
 from agents.search.rules import GUMBEL, PUCT, Rules, considered_visits
-from agents.search.tree import Leaves, Tree
+from agents.search.tree import Tree
+from agents.search.walks import Leaves
+from agents.search_config import SearchConfig
 from envs import row_kernels
 from envs.compilation import compile_templates
 from envs.errors import NonFiniteError
@@ -173,11 +174,11 @@ def result_of(grown: Tree, numbers: Rules, *, noise: Floats, rows: NDArray[np.in
 @functools.cache
 def tree_loops() -> Mapping[str, Callable[..., Any]]:
     """The compiled loops that no world takes part in."""
-    return compile_templates(tree.__name__, (rules, tree, table_kernels))
+    return compile_templates(walks.__name__, (rules, walks, table_kernels))
 
 
 @functools.cache
 def world_loops(module: str) -> Mapping[str, Callable[..., Any]]:
     """The compiled loops that call a world's transition."""
-    templates = (row_kernels, rules, tree, expansion)
+    templates = (row_kernels, rules, walks, expansion)
     return compile_templates(module, templates, functions=("transition", "breakpoints"))

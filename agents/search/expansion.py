@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.search.tree import add_child, due_outcome
+from agents.search.walks import add_child, due_outcome
 from envs.noise import episode_key, uniform
 from envs.row_index import slot_of
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.search.batched import world_loops
-from agents.search.config import SearchConfig
 from agents.search.evaluators import Estimates, Evaluator, NewNodes
+from agents.search_config import SearchConfig
 from envs.enumeration import TabularMDP
 from envs.row_index import RowIndex
 from envs.rows import World

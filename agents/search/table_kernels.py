@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.search.tree import add_child, due_outcome, walk_down, walk_up
+from agents.search.walks import add_child, due_outcome, walk_down, walk_up
 
 
 class TableArrays(NamedTuple):

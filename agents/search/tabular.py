@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.search.batched import SearchResult, result_of, rules_of, start_roots, tree_loops
-from agents.search.config import SearchConfig
 from agents.search.rules import considered_visits
 from agents.search.table_kernels import TableArrays
-from agents.search.tree import Leaves, Tree
+from agents.search.tree import Tree
+from agents.search.walks import Leaves
+from agents.search_config import SearchConfig
 from envs.enumeration import TabularMDP
 from envs.errors import UserError
 

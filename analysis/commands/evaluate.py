@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.actors import actors_of
+from agents.actors import actors_of, require_actor
 from agents.device import resolve_device
 from agents.environments import world_of
 from agents.exact import ValueAccuracy, accuracy_on_training_levels
@@ -19,6 +19,8 @@ def run(command: Evaluate) -> int:
     """Play, and print the table."""
     require_integer("--episodes", command.episodes, low=1, high=10**7)
     require_integer("--seed", command.seed, low=0, high=2**63 - 1)
+    if command.actor != "both":
+        require_actor(command.actor)
     import_packages(command.imports)
     opened = open_run(command.run)
     device, line = resolve_device(command.device)

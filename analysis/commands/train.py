@@ -84,7 +84,7 @@ def config_of(command: Train) -> TrainConfig:
     Raises:
         UserError: a wrong value, or one that nothing would read.
     """
-    best = recommended(command.env_id, seed=command.seed)
+    best = recommended(command.env_id, seed=command.seed, options=parse_options(command.options))
     given = {name: getattr(command, name) for name in SOME_OPTIONS}
     return dataclasses.replace(
         best, agent=_agent_of(command, best.agent), stages=command.stages, device=command.device,
@@ -93,6 +93,7 @@ def config_of(command: Train) -> TrainConfig:
         imitation=dataclasses.replace(best.imitation, **command.imitation),
         reinforce=dataclasses.replace(best.reinforce, **command.reinforce),
         value=dataclasses.replace(best.value, **command.value),
+        search=dataclasses.replace(best.search, **command.search),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator
 
+from agents.actors import require_actor
 from analysis.cli_shown import Watch
 from analysis.commands.environments import import_packages
 from analysis.commands.folders import require_writable
@@ -34,6 +35,7 @@ def run(command: Watch) -> int:
     if command.out is not None:
         require_suffix(command.out)
         require_writable(command.out.parent)
+    require_actor(command.actor)
     import_packages(command.imports)
     opened = open_run(command.run)
     split = command.split or ("test" if is_world_id(opened.env_id) else None)

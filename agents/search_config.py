@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from agents.fields import check_fields, refuse
@@ -58,7 +58,8 @@ class ImproveConfig:
     """Self-improvement: D∘E learns what a search makes of it, V∘E what the search's play earns.
 
     Attributes:
-        search: how the agent looks ahead while it plays.
+        num_simulations: leaves that are evaluated below each state that is played.
+        rule: ``gumbel`` or ``puct``; other numbers of the search are `SearchConfig`'s defaults.
         num_steps: environment steps in all.
         num_envs: environments stepped together.
         rollout_length: steps of each environment between two updates.
@@ -73,7 +74,8 @@ class ImproveConfig:
         train_encoder: False leaves D's and V's E as they are.
     """
 
-    search: SearchConfig = field(default_factory=lambda: SearchConfig(num_simulations=8))
+    num_simulations: int = 8
+    rule: SearchRule = "gumbel"
     num_steps: int = 50_000
     num_envs: int = 64
     rollout_length: int = 32
@@ -90,8 +92,14 @@ class ImproveConfig:
     def __post_init__(self) -> None:
         """Refuse wrong types and ranges."""
         bounds = {
-            "num_steps": (0, 10**12), "num_envs": (1, 10**6), "rollout_length": (1, 10**6), "num_epochs": (1, 10**4),
-            "batch_size": (1, 10**7), "learning_rate": (0.0, 10.0), "discount": (0.0, 1.0),
-            "trace_lambda": (0.0, 1.0), "value_weight": (0.0, 1e3), "max_grad_norm": (1e-9, 1e9),
+            "num_simulations": (1, 10**6), "num_steps": (0, 10**12), "num_envs": (1, 10**6),
+            "rollout_length": (1, 10**6), "num_epochs": (1, 10**4), "batch_size": (1, 10**7),
+            "learning_rate": (0.0, 10.0), "discount": (0.0, 1.0), "trace_lambda": (0.0, 1.0),
+            "value_weight": (0.0, 1e3), "max_grad_norm": (1e-9, 1e9),
         }  # fmt: skip
         check_fields(self, bounds)
+
+    @property
+    def search(self) -> SearchConfig:
+        """How the agent looks ahead."""
+        return SearchConfig(num_simulations=self.num_simulations, rule=self.rule)
