@@ -129,6 +129,9 @@ def test_along_optimal_trajectories_they_are_correlated_as_the_page_says():
     assert [distances.rank_correlation() for distances in found] == pytest.approx(
         [float(number) for number in printed.groups()], abs=6e-4
     )
+    tied = re.search(r"At starts it is ([\d.]+) with `dose=0.5` and ([\d.]+) with `dose=0`", README.read_text())
+    doses = [start_distances(make_world("DecorrelatedMaze", dose=dose), levels) for dose in (0.5, 0.0)]
+    assert [found.rank_correlation() for found in doses] == pytest.approx([float(n) for n in tied.groups()], abs=6e-4)
 
 
 def test_trajectories_are_those_of_the_solved_world():
