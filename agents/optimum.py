@@ -14,13 +14,13 @@ import numpy as np
 
 from agents.evaluation import Evaluation
 from agents.seeding import derive_seed
-from envs.beliefs import hides_state, observation_numbers
+from envs.beliefs import hides_best_action, hides_state, observation_numbers
 from envs.demonstrations import pays_before_the_end, search_demonstrations
 from envs.episodes import episode_returns
 from envs.errors import UserError, cause
 from envs.memoryless import memoryless_optimum
 from envs.rows import World
-from envs.tabular import TabularMDP, enumerate_world, start_value, value_iteration
+from envs.tabular import Solution, TabularMDP, enumerate_world, start_value, value_iteration
 
 MAX_STATES = 1_000_000
 NUM_SEARCHED = 8
@@ -50,7 +50,7 @@ class Optimum:
         discounted: Mean of Σ_t γ^t r_t, None where it is not known.
         undiscounted: Mean of Σ_t r_t, None where it is not known.
         words: Where the numbers come from, or why there are none.
-        observed: What can be had by observations alone; None where they tell the states apart.
+        observed: What can be had by observations alone; None where they tell all that an optimal policy needs.
     """
 
     discounted: float | None
@@ -67,19 +67,25 @@ def exact_optimum(world: World, played: Evaluation) -> Optimum:
     levels, counts = np.unique(played.levels, return_counts=True)
     try:
         mdp = enumerate_world(world, levels, max_states=MAX_STATES)
-        values = value_iteration(mdp, discount=played.discount).values
+        solution = value_iteration(mdp, discount=played.discount)
     except UserError as error:
         return Optimum(None, None, f"not known: {cause(error)}")
     shares = np.repeat(counts / (counts.sum() * world.num_starts), world.num_starts)
     mdp = dataclasses.replace(mdp, start_probability=shares)
     words = "exact, over all starts of the levels that were played"
-    return Optimum(start_value(mdp, values), None, words, _observed_optimum(world, mdp, discount=played.discount))
+    observed = _observed_optimum(world, mdp, solution, discount=played.discount)
+    return Optimum(start_value(mdp, solution.values), None, words, observed)
 
 
-def _observed_optimum(world: World, mdp: TabularMDP, *, discount: float) -> ObservedOptimum | None:
-    """The optima of agents that see observations only; None where those tell the states apart."""
+def _observed_optimum(
+    world: World, mdp: TabularMDP, solution: Solution, *, discount: float
+) -> ObservedOptimum | None:
+    """The optima of agents that see observations only; None where those tell all that an optimal policy needs.
+
+    FruitTask, for one, does not show where fruit was eaten, and so hides the level at its end, which no longer matters.
+    """
     observation = observation_numbers(world, mdp.rows)
-    if not hides_state(observation):
+    if not hides_state(observation) or (discount < 1 and not hides_best_action(observation, solution.optimal_actions)):
         return None
     try:
         best = memoryless_optimum(mdp, observation, discount=discount)

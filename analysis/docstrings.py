@@ -8,7 +8,10 @@ from typing import Any
 
 
 def meanings(described: type[Any]) -> dict[str, str]:
-    """The Attributes section of a dataclass's docstring, by field."""
-    text = inspect.getdoc(described) or ""
-    found = re.findall(r"^ +(\w+): (.+(?:\n {6,}.+)*)", text.partition("Attributes:")[2], flags=re.MULTILINE)
-    return {name: " ".join(meaning.split()) for name, meaning in found}
+    """The Attributes sections of the docstrings of a dataclass and of those that it inherits fields from, by field."""
+    found: dict[str, str] = {}
+    for one in reversed(described.__mro__):
+        attributes = inspect.cleandoc(vars(one).get("__doc__") or "").partition("Attributes:")[2]
+        lines = re.findall(r"^ +(\w+): (.+(?:\n {6,}.+)*)", attributes, flags=re.MULTILINE)
+        found |= {name: " ".join(meaning.split()) for name, meaning in lines}
+    return found

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from envs.enumeration import TabularMDP
 from envs.errors import UserError
@@ -48,6 +49,20 @@ def observation_numbers(world: World, rows: Rows) -> Integers:
 def hides_state(observation: Integers) -> bool:
     """Whether two states look alike, given the number of each state's observation."""
     return len(np.unique(observation)) < len(observation)
+
+
+def hides_best_action(observation: Integers, optimal_actions: npt.NDArray[np.bool_]) -> bool:
+    """Whether some states look alike that have no optimal action in common.
+
+    Where none do, a policy of the observation alone takes an optimal action in every state, and so earns V* if γ < 1.
+
+    Args:
+        observation: int64[S], the number of each state's observation.
+        optimal_actions: bool[S, A], as `envs.tabular.value_iteration` tells them.
+    """
+    common = np.ones((int(observation.max()) + 1, optimal_actions.shape[1]), np.bool_)
+    np.logical_and.at(common, observation, optimal_actions)
+    return not common.any(axis=1).all()
 
 
 @dataclass

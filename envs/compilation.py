@@ -97,6 +97,21 @@ def compile_templates(
     return MappingProxyType({name: njit(**_COMPILED)(loop) for name, loop in homed.items()})
 
 
+@functools.cache
+def compile_careful_observe(module_name: str) -> Callable[..., None]:
+    """A world's loop over `observe` that raises IndexError where a row would be drawn outside of the arrays.
+
+    The other loops check no index: what they read comes from `begin` and `transition`.
+    """
+    module = sys.modules[module_name]
+    observe = _inlined(module.observe, boundscheck=True)
+    namespace = {**vars(row_kernels), "observe": observe, "__name__": module_name}
+    digest = f"careful_{source_digest(module)}"
+    loop = _rehome(row_kernels.observe_rows, namespace, module=module, digest=digest)
+    careful: Callable[..., None] = njit(boundscheck=True, **_COMPILED)(loop)
+    return careful
+
+
 def machine_code(loop: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
     """The compiled code of a loop for arguments of these types.
 

@@ -65,16 +65,16 @@ def require_integer(name: str, value: object, *, low: int, high: int) -> None:
 
 
 def require_odd(name: str, value: object, *, low: int, high: int) -> None:
-    """Refuse an option that is not an odd integer in [low, high].
+    """Refuse an option that is not an odd integer in [low, high], both of which are odd.
 
     Raises:
         UserError: Naming the option, the value seen and the values allowed.
     """
-    require_integer(name, value, low=low, high=high)
-    if isinstance(value, numbers.Integral) and int(value) % 2 == 0:
-        raise UserError(
-            f"{name} is {value!r}, allowed is an odd integer from {low} to {high}; the nearest is {int(value) - 1}."
-        )
+    whole = None if isinstance(value, bool) or not isinstance(value, numbers.Integral) else int(value)
+    if whole is None or whole % 2 == 0 or not low <= whole <= high:
+        odd = None if whole is None else min(max(whole - 1 + whole % 2, low), high)
+        cure = "choose one in this range" if odd is None else f"the nearest is {odd}"
+        raise UserError(f"{name} is {value!r}, allowed is an odd integer from {low} to {high}; {cure}.")
 
 
 def require_number(name: str, value: object, *, low: float, high: float) -> None:

@@ -22,8 +22,10 @@ class Family:
         build: The world of a config.
         variants: Suffix of an id -> options that differ from the defaults. "5x5" of the family "MultiNeed" makes the
             id "ValueLab/MultiNeed-5x5-v0". Sizes in names count the walls, as MiniGrid's do.
+        dose: Options that set how much of what the family is about its levels have; two make a ratio, none is ().
     """
 
     config: type[Any]
     build: Callable[[Any], World]
     variants: Mapping[str, Options] = field(default_factory=lambda: MappingProxyType({}))
+    dose: tuple[str, ...] = ()

@@ -4,8 +4,10 @@ A policy without memory is a function of the observation, so states that look al
 is no dynamic programme: what is right in a state depends on what is done where states look the same. It is searched for
 by branch and bound (`envs.branch_and_bound`), and the bound is the best policy *with* memory. Where that is attained,
 no policy at all is better, random and remembering ones included; where it is not, one that chooses at random may be
-better than the best deterministic one (Singh, Jaakkola and Jordan, "Learning without state-estimation in partially
-observable Markovian decision processes", ICML 1994).
+better than the best deterministic one.
+
+Source: Singh, Jaakkola & Jordan (1994), "Learning without state-estimation in partially observable Markovian decision
+processes", ICML.
 
 Shapes: S states, A actions, M starts.
 """

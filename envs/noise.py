@@ -2,11 +2,13 @@
 
 ω(seed, env, episode, t, channel) = U53(Philox4x32-10(counter = (t, channel), key = episode_key(seed, env, episode)))
 
-Philox4x32-10 is Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), section 4.3,
-with the constants of their Random123 library. Domain words keep the uses of one key apart: draws of a step, draws of an
-episode (its level and its start), keys of episodes and keys of levels never share a counter.
+Domain words keep the uses of one key apart: draws of a step, draws of an episode (its level and its start), keys of
+episodes and keys of levels never share a counter.
 
 All functions are numba functions, compiled into the kernel that calls them, and callable from Python as well.
+
+Source: Salmon et al. (2011), "Parallel random numbers: as easy as 1, 2, 3", SC, section 4.3, for Philox4x32-10; the
+constants are those of their Random123 library.
 """
 
 from __future__ import annotations

@@ -72,7 +72,8 @@ def find_family(name_or_id: str) -> tuple[str, Options]:
     if family in WORLDS and variant in WORLDS[family].variants:
         return family, WORLDS[family].variants[variant]
     known = list(world_names())
-    raise UserError(f"World {name_or_id!r} is unknown, known are {', '.join(known)}.{nearest(name, known)}")
+    hint = nearest(name, known)
+    raise UserError(f"World {name_or_id!r} is unknown, known are {', '.join(known)}; choose one.{hint}")
 
 
 def make_world(name_or_id: str, **options: Any) -> World:
@@ -93,7 +94,8 @@ def make_world(name_or_id: str, **options: Any) -> World:
     known = [field.name for field in dataclasses.fields(family.config)]
     for option in options:
         if option not in known:
-            raise UserError(f"{name} has no option {option!r}, it has {', '.join(known)}.{nearest(option, known)}")
+            hint = nearest(option, known)
+            raise UserError(f"{name} has no option {option!r}, it has {', '.join(known)}; choose one.{hint}")
     return family.build(family.config(**{**named, **options}))
 
 

@@ -60,22 +60,21 @@ class World:
         config: The user's frozen dataclass.
         kernel_config: NamedTuple of ints and floats that the five functions get.
         row_size: S.
-        num_channels: Independent chance channels of a step; 0 for a deterministic world.
-        num_starts: Starts of a level, drawn uniformly per episode.
         num_levels: Levels of each split.
         plane_names: P names.
-        grid: (H, W).
-        vector_names: V names.
         component_names: C names.
         event_names: E names; events index them.
         action_names: A names.
-        context_names: Names of the contexts; () if there are none.
         reward_weights: float64[C], reward = components · reward_weights.
         performance_weights: float64[C], hidden performance, which no learner sees.
         discount: γ of the world's definition.
         time_limit: Steps after which the engine truncates.
-        max_outcomes: Most joint outcomes of one action; above MAX_OUTCOMES the world cannot be expanded.
         background: uint8[P, H, W], what all observations share. The first plane is the agent, the last the walls.
+        num_channels: Independent chance channels of a step; 0 for a deterministic world.
+        num_starts: Starts of a level, drawn uniformly per episode.
+        vector_names: V names.
+        context_names: Names of the contexts; () if there are none.
+        max_outcomes: Most joint outcomes of one action; above MAX_OUTCOMES the world cannot be expanded.
         glyphs: Names of all planes between agent and walls that are set at a cell -> the letter that stands for them in
             ANSI pictures; what is not named is shown as the number of its last plane.
     """
@@ -85,23 +84,28 @@ class World:
     config: Any
     kernel_config: Any
     row_size: int
-    num_channels: int
-    num_starts: int
     num_levels: int
     plane_names: tuple[str, ...]
-    grid: tuple[int, int]
-    vector_names: tuple[str, ...]
     component_names: tuple[str, ...]
     event_names: tuple[str, ...]
     action_names: tuple[str, ...]
-    context_names: tuple[str, ...]
     reward_weights: Floats
     performance_weights: Floats
     discount: float
     time_limit: int
-    max_outcomes: int
     background: npt.NDArray[np.uint8]
+    num_channels: int = 0
+    num_starts: int = 1
+    vector_names: tuple[str, ...] = ()
+    context_names: tuple[str, ...] = ()
+    max_outcomes: int = 1
     glyphs: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(H, W)."""
+        height, width = self.background.shape[1:]
+        return height, width
 
     @property
     def num_actions(self) -> int:
@@ -124,7 +128,10 @@ class World:
         """First rows int16[M, S] of levels int64[M] at starts int64[M] in [0, num_starts)."""
         levels, starts = np.broadcast_arrays(np.asarray(levels, np.int64), np.asarray(starts, np.int64))
         if starts.size and not (starts.min() >= 0 and starts.max() < self.num_starts):
-            raise ValueError(f"starts range over {starts.min()}..{starts.max()}, allowed is 0..{self.num_starts - 1}.")
+            raise ValueError(
+                f"starts range over {starts.min()}..{starts.max()}, allowed is 0..{self.num_starts - 1}; choose among "
+                "these."
+            )
         rows = np.zeros((levels.size, self.row_size), np.int16)
         self.kernels.begin_rows(self.kernel_config, levels.copy(), starts.copy(), rows)
         return rows
@@ -189,7 +196,10 @@ class World:
     def checked(self, rows: Rows) -> Rows:
         """Rows int16[N, S] as the kernels read them; ValueError for another shape."""
         if rows.ndim != 2 or rows.shape[1] != self.row_size:
-            raise ValueError(f"rows have shape {rows.shape}, allowed is (N, {self.row_size}) for {self.name}.")
+            raise ValueError(
+                f"rows have shape {rows.shape}, allowed is (N, {self.row_size}) for {self.name}; give rows of this "
+                "world."
+            )
         return np.ascontiguousarray(rows, np.int16)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> World:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from envs.errors import UserError
 
@@ -25,6 +26,12 @@ Observations = dict[str, npt.NDArray[Any]]
 def observation_of(planes: npt.NDArray[np.uint8], vector: npt.NDArray[np.float32]) -> Observations:
     """What an observation consists of: planes [..., P, H, W], and vector [..., V] where the world has one (V > 0)."""
     return {"planes": planes, "vector": vector} if vector.shape[-1] else {"planes": planes}
+
+
+@njit
+def first_of_split(level: int) -> int:
+    """The first id of the split that a level belongs to; behind it the levels of a split count from 0."""
+    return FIRST_TEST_LEVEL if level >= FIRST_TEST_LEVEL else 0
 
 
 @dataclass(frozen=True)

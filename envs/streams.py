@@ -33,9 +33,14 @@ def reset_mask(options: dict[str, Any] | None, num_envs: int) -> Mask:
         return np.ones(num_envs, np.bool_)
     mask = options["reset_mask"]
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-        raise TypeError(f"options['reset_mask'] is {mask!r}, allowed is a numpy array of dtype bool.")
+        raise TypeError(
+            f"options['reset_mask'] is {mask!r}, allowed is a numpy array of dtype bool; write one."
+        )
     if mask.shape != (num_envs,) or not mask.any():
-        raise ValueError(f"options['reset_mask'] is {mask!r}, allowed is shape ({num_envs},) with at least one True.")
+        raise ValueError(
+            f"options['reset_mask'] is {mask!r}, allowed is shape ({num_envs},) with at least one True; "
+            "mark the envs to reset."
+        )
     return mask
 
 
@@ -45,7 +50,7 @@ def refuse_options(options: dict[str, Any] | None, *, known: Sequence[str]) -> N
         if name not in known:
             allowed = ", ".join(map(repr, known)) or "none"
             hint = nearest(name, known)
-            raise UserError(f"reset has no option {name!r}, allowed: {allowed}; options go to make().{hint}")
+            raise UserError(f"reset has no option {name!r}, allowed: {allowed}; options of a world go to make().{hint}")
 
 
 def start_streams(state: EnvState, *, first_env: int) -> None:
@@ -85,7 +90,10 @@ def _assign_shared(state: EnvState, mask: Mask, *, seed: int, first_env: int) ->
 
 def _assign_each(state: EnvState, mask: Mask, *, seeds: Sequence[int | None]) -> None:
     if len(seeds) != len(mask):
-        raise UserError(f"seed has {len(seeds)} entries, allowed is one for each of the {len(mask)} envs.")
+        raise UserError(
+            f"seed has {len(seeds)} entries, allowed is one for each of the {len(mask)} envs; "
+            "give as many, or one integer for all."
+        )
     for item in seeds:
         if item is not None:
             require_integer("seed", item, low=0, high=2**63 - 1)

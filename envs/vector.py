@@ -21,6 +21,7 @@ from gymnasium.vector.utils import batch_space
 from envs.engine import Engine
 from envs.errors import UserError, require_choice, require_integer
 from envs.render import RENDER_MODES, render_frames
+from envs.restoring import require_possible
 from envs.rows import EnvState, Levels, Observations, World
 from envs.states import observation_of
 from envs.step_buffers import StepBuffers, env_infos, observation_space, with_finals
@@ -143,7 +144,7 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
         if self.autoreset_mode == AutoresetMode.DISABLED:
             raise UserError(
                 "autoreset_mode is 'Disabled', allowed for steps_into are 'NextStep' and 'SameStep', since nobody can "
-                "reset an env between two of its steps."
+                "reset an env between two of its steps; choose one of these, or call step_into."
             )
         self.require_alive()
         num_steps = max(len(np.atleast_1d(actions)), 1)
@@ -164,13 +165,18 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
         if failed >= 0:
             t, n = divmod(failed, self.num_envs)
             where = f"env {n}" if num_steps is None else f"env {n} at step {t}"
-            allowed = f"0 to {self.world.num_actions - 1}"
-            raise UserError(f"The action of {where} is {actions[t, n]}, allowed is {allowed}; no env moved.")
+            last = self.world.num_actions - 1
+            raise UserError(
+                f"The action of {where} is {actions[t, n]}, allowed is 0 to {last}; no env moved, step again."
+            )
 
     def _checked_actions(self, actions: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
         array = np.asarray(actions)
         if array.shape != shape or array.dtype.kind not in "iu":
-            raise UserError(f"actions are {array.dtype} of shape {array.shape}, allowed are integers of shape {shape}.")
+            raise UserError(
+                f"actions are {array.dtype} of shape {array.shape}, allowed are integers of shape {shape}; "
+                "give one for each env and step."
+            )
         return np.ascontiguousarray(array, np.int64)
 
     def _observations(self) -> Observations:
@@ -183,14 +189,15 @@ class GridVectorEnv(VectorEnv[Observations, npt.NDArray[Any], npt.NDArray[Any]])
         return self.engine.state.copy()
 
     def set_state(self, state: EnvState) -> Observations:
-        """Go on from a state that `get_state` returned; returns its observations."""
-        names = [field.name for field in dataclasses.fields(EnvState)]
-        for name in names:
-            shape, own = getattr(state, name).shape, getattr(self.engine.state, name).shape
-            if shape != own:
-                raise UserError(f"EnvState.{name} has shape {shape}, allowed is {own} for this env.")
-        for name in names:
-            getattr(self.engine.state, name)[...] = getattr(state, name)
+        """Go on from a state that `get_state` returned; returns its observations.
+
+        Raises:
+            UserError: For a state that no env of this batch can be in; then nothing has changed.
+        """
+        own, may_wait = self.engine.state, self.autoreset_mode != AutoresetMode.SAME_STEP
+        require_possible(state, own, world=self.world, levels=self.levels, may_wait=may_wait)
+        for field in dataclasses.fields(EnvState):
+            getattr(own, field.name)[...] = getattr(state, field.name)
         self._started = True
         self.engine.reset(np.zeros(self.num_envs, np.bool_), self.buffers)
         return self._observations()

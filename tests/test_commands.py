@@ -502,7 +502,9 @@ def test_envs_lists_every_option_with_its_meaning(ran: Ran) -> None:
             assert f"ValueLab/{id_name}-v0" in words
         for field in family.config.__dataclass_fields__:
             assert f" {field} " in words
-    for part in ("need_0", "cue_1", "Probability that an object moves at a step, 0 to 1.", "--import", "MiniGrid"):
+        assert family.dose and f"dose: {', '.join(family.dose)}" in words
+    texts = ("Probability that an object moves at a step, 0 to 1.", "Steps until truncation, at least 1.")
+    for part in ("need_0", "cue_1", *texts, "--import", "MiniGrid"):
         assert part in words
 
 

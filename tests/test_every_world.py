@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs import GridVectorEnv, make_world
+from envs import GridVectorEnv, UserError, make_world
+from envs.demonstrations import demonstrate
 from envs.registry import WORLDS, world_names
+from envs.render import render_ansi, render_rgb
+from envs.rows import Levels
 from envs.tabular import enumerate_world, start_value, value_iteration
 
 README = Path(__file__).parent.parent / "envs" / "README.md"
@@ -55,6 +58,18 @@ def test_a_restored_state_goes_on_bit_equally(name):
         (shown, *ours, infos), (other, *theirs, other_infos) = first.step(actions), second.step(actions)
         assert all((mine == their).all() for mine, their in zip(ours, theirs, strict=True))
         assert all((infos[part] == other_infos[part]).all() for part in infos)
+
+
+@pytest.mark.parametrize("name", list(WORLDS))
+@pytest.mark.parametrize("entry", [-1, 0, 9999, 32767, -32768])
+def test_rows_that_cannot_be_drawn_are_refused(name, entry):
+    """Not drawn, as that would write outside of the observation."""
+    env = GridVectorEnv(make_world(name), 2)
+    env.reset(seed=0)
+    state = env.get_state()
+    state.rows[1] = entry
+    with pytest.raises(UserError, match=r"EnvState\.rows of env 1 "):
+        env.set_state(state)
 
 
 def brute_force_values(world, rows, *, num_sweeps):
@@ -105,6 +120,21 @@ def test_value_iteration_equals_brute_force(name):
 
 
 @pytest.mark.parametrize("name", list(WORLDS))
+def test_the_expert_earns_the_optimum_and_what_it_does_can_be_drawn(name):
+    """Demonstrations of every family: each episode's return is V* of its start, where nothing depends on chance."""
+    certain = {"drift": 0.0, "continuing": False} if name == "MultiNeed" else {}
+    world, levels = make_world(name, **{**SMALL[name], **certain}), Levels(0, 2)
+    mdp = enumerate_world(world, levels)
+    best = {row.tobytes(): value for row, value in zip(mdp.rows, value_iteration(mdp).values, strict=True)}
+    shown = demonstrate(world, levels, num_episodes=12, seed=0)
+    for first, end in zip(shown.offsets[:-1], shown.offsets[1:], strict=True):
+        earned = shown.rewards[first:end] @ world.discount ** np.arange(end - first)
+        assert earned == pytest.approx(best[shown.rows[first].tobytes()])
+    assert all(render_ansi(world, row).count("@") == 1 for row in shown.rows)
+    assert len(np.unique([render_rgb(world, row) for row in shown.rows[:20]], axis=0)) > 1
+
+
+@pytest.mark.parametrize("name", list(WORLDS))
 def test_chance_adds_up_and_levels_ignore_the_seed(name):
     world = make_world(name, num_levels=3)
     env, seen = GridVectorEnv(world, 8), {}
@@ -121,14 +151,50 @@ def test_chance_adds_up_and_levels_ignore_the_seed(name):
 
 
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", README.read_text(), flags=re.MULTILINE | re.DOTALL))
+ROWS = ["level", "start", "state", "transition", "reward", "components", "events", "context", "dose", "γ; limit"]
 
 
 @pytest.mark.parametrize("name", list(WORLDS))
 def test_the_page_gives_the_exact_optimal_return(name):
     """The optimum stands in envs/README.md to four digits, for the default options and the levels that it names."""
     text = SECTIONS[name]
-    assert "*It cannot show*" in text and text.count("\n|") >= 6
+    assert "*It cannot show*" in text
     found = re.search(r"Exact optimal return, discounted, mean over training levels 0 to (\d+): (-?[\d.]+)", text)
     assert found is not None
     mdp = enumerate_world(make_world(name), np.arange(int(found[1]) + 1))
     assert start_value(mdp, value_iteration(mdp).values) == pytest.approx(float(found[2]), abs=6e-5)
+
+
+@pytest.mark.parametrize("name", list(WORLDS))
+def test_the_page_has_the_mdp_as_a_table(name):
+    """Every part in one order, γ and the limit as they are, and the dose under the names of its options."""
+    table = dict(re.findall(r"^\| ([^|\n]+) \| ([^\n]+) \|$", SECTIONS[name], flags=re.MULTILINE))
+    assert [row for row in table if row in ROWS] == ROWS
+    world = make_world(name)
+    assert table["γ; limit"] == f"{str(world.discount).lstrip('0')}; {world.time_limit} steps"
+    assert all(f"`{option}`" in table["dose"] for option in WORLDS[name].dose)
+    for part in world.event_names + world.component_names:
+        assert f"`{re.sub('[0-9]+', '', part)}" in table["components"] + table["events"]
+
+
+@pytest.mark.parametrize("name", list(WORLDS))
+def test_ids_differ_in_size_and_in_dose(name):
+    family, options = WORLDS[name], WORLDS[name].variants.values()
+    assert len({option.get("size") for option in options} | {None}) >= 2
+    configs = [family.config(**option) for option in [{}, *options]]
+    doses = {tuple(getattr(config, part) for part in family.dose) for config in configs}
+    assert family.dose and len(doses) >= 2
+
+
+def test_the_dose_of_multi_need_is_how_much_of_v_depends_on_the_need():
+    """The share of the variance of V* between needs at one place of one level, over doses; it rises from 0."""
+    shares = []
+    for num_objects in (1, 2, 4, 8):
+        mdp = enumerate_world(make_world("MultiNeed", num_objects=num_objects), np.arange(20))
+        values = value_iteration(mdp).values
+        rows = np.delete(mdp.rows, num_objects + 1, axis=1)
+        place = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+        means = np.bincount(place, weights=values) / np.bincount(place)
+        shares.append(float(((values - means[place]) ** 2).sum() / ((values - values.mean()) ** 2).sum()))
+    printed = re.search(r"levels 0 to 19, (\S+), (\S+), (\S+) and (\S+) lie between cues", SECTIONS["MultiNeed"])
+    assert shares == pytest.approx([float(share) for share in printed.groups()], abs=0.006) and shares == sorted(shares)

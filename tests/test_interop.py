@@ -13,6 +13,7 @@ import pytest
 import torch
 from gymnasium import wrappers
 from gymnasium.vector import SyncVectorEnv
+from gymnasium.wrappers import vector as vector_wrappers
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.env_util import make_vec_env
 
@@ -126,6 +127,7 @@ def test_a_video_is_recorded_and_changes_nothing(env_id: str, tmp_path: Path) ->
         ours, theirs = bare.reset(seed=3), filmed.reset(seed=3)
         for action in range(8):
             assert all((ours[0][part] == theirs[0][part]).all() for part in ours[0])
+            assert ours[-1]["level"] == theirs[-1]["level"] >= make_world(env_id).levels("test").first
             ours, theirs = bare.step(action % 2), filmed.step(action % 2)
             assert ours[1:4] == theirs[1:4]
             if ours[2] or ours[3]:
@@ -133,6 +135,69 @@ def test_a_video_is_recorded_and_changes_nothing(env_id: str, tmp_path: Path) ->
         filmed.close()
     (video,) = (tmp_path / "video").iterdir()
     assert video.suffix == ".mp4" and video.stat().st_size > 500
+
+
+def wrapped_batches(env_id: str, mode: str | None) -> dict[str, gymnasium.vector.VectorEnv[Any, Any, Any]]:
+    """Three envs under each wrapper; frames are stacked in the single envs of a made batch, as Gymnasium does."""
+    made = {
+        "flattened": vector_wrappers.FlattenObservation(make_batch(env_id, mode)),
+        "counted": vector_wrappers.RecordEpisodeStatistics(make_batch(env_id, mode)),
+    }
+    if mode is not None:
+        made["stacked"] = make_batch(env_id, mode, wrappers=[stacked])
+    return made
+
+
+def make_batch(env_id: str, mode: str | None, **settings: Any) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
+    return gymnasium.make_vec(env_id, 3, vectorization_mode=mode, **settings, **OPTIONS)
+
+
+def plain_rows(observations: Any, space: gymnasium.Space[Any], kind: str) -> list[Any]:
+    """What a batch shows of its latest observations, one vector each."""
+    if kind == "flattened":
+        return list(observations)
+    latest = {name: part[:, -1] for name, part in observations.items()} if kind == "stacked" else observations
+    return [gymnasium.spaces.flatten(space, {name: part[n] for name, part in latest.items()}) for n in range(3)]
+
+
+@pytest.mark.parametrize("mode", [None, "sync"], ids=["native", "made"])
+@pytest.mark.parametrize("env_id", FAMILIES)
+def test_seeds_and_options_survive_the_wrappers_of_batches(env_id: str, mode: str | None) -> None:
+    """As above for a native batch and for one made of single envs: seeds in a list, levels of the split, the limit."""
+    bare, others = make_batch(env_id, mode), wrapped_batches(env_id, mode)
+    space, first = bare.single_observation_space, make_world(env_id).levels("test").first
+    rng, counts = np.random.default_rng(2), []
+    expected, found = bare.reset(seed=[4, 5, 6]), {kind: env.reset(seed=[4, 5, 6]) for kind, env in others.items()}
+    for _ in range(20):
+        assert expected[-1]["level"].min() >= first
+        for kind, (observations, *_, infos) in found.items():
+            rows = zip(plain_rows(expected[0], space, "bare"), plain_rows(observations, space, kind), strict=True)
+            assert all((ours == theirs).all() for ours, theirs in rows)
+            assert all(np.array_equal(value, infos[name]) for name, value in expected[-1].items())
+        actions = rng.integers(0, bare.single_action_space.n, 3)
+        expected, found = bare.step(actions), {kind: env.step(actions) for kind, env in others.items()}
+        for step in found.values():
+            assert all(np.array_equal(ours, theirs) for ours, theirs in zip(expected[1:4], step[1:4], strict=True))
+        ended = expected[2] | expected[3]
+        if ended.any():
+            counts += found["counted"][-1]["episode"]["l"][ended].tolist()
+    assert 0 < min(counts) <= max(counts) <= OPTIONS["time_limit"]
+
+
+@pytest.mark.parametrize("mode", [None, "sync"], ids=["native", "made"])
+def test_a_video_of_a_batch_is_recorded_and_changes_nothing(mode: str | None, tmp_path: Path) -> None:
+    pytest.importorskip("moviepy", reason="RecordVideo needs moviepy, a part of the extra `dev`")
+    bare, shown = (make_batch(FAMILIES[0], mode, render_mode=kind) for kind in (None, "rgb_array"))
+    filmed = vector_wrappers.RecordVideo(shown, str(tmp_path / "video"), episode_trigger=lambda number: number == 0)
+    ours, theirs = bare.reset(seed=3), filmed.reset(seed=3)
+    for action in range(8):
+        assert all((ours[0][part] == theirs[0][part]).all() for part in ours[0])
+        assert (ours[-1]["level"] == theirs[-1]["level"]).all()
+        ours, theirs = bare.step(np.full(3, action % 2)), filmed.step(np.full(3, action % 2))
+    filmed.close()
+    (video,) = (tmp_path / "video").iterdir()
+    assert video.suffix == ".mp4" and video.stat().st_size > 500
+
 
 
 @pytest.mark.parametrize("env_id", ["FrozenLake-v1", "Taxi-v4", "CliffWalking-v1", "MiniGrid-Empty-5x5-v0"])

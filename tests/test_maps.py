@@ -51,7 +51,7 @@ def planted(text, old, new):
         ([planted(ROOM, "#@.k#", "#@.k")], [OTHER], OBJECTS, "map 0 is ragged: line 1 has 4 cells, line 0 has 5"),
         (["  "], [OTHER], OBJECTS, "Training map 0 is empty"),
         ([ROOM], [ROOM + "#####"], OBJECTS, "Test map 0 is 6 x 5, Training map 0 is 5 x 5"),
-        ([planted(ROOM, "g", "x")], [OTHER], OBJECTS, "map 0 has 'x' at line 3, column 3; known are #, ., @, k"),
+        ([planted(ROOM, "g", "x")], [OTHER], OBJECTS, "map 0 has 'x' at line 3, column 3, known are #, ., @, k"),
         ([ROOM, planted(ROOM, "#.#.#", "#.# #")], [OTHER], OBJECTS, "Training map 1 has ' ' at line 2, column 3"),
         ([planted(ROOM, "@", ".")], [OTHER], OBJECTS, "Training map 0 has 0 agents"),
         ([planted(ROOM, "@.", "@@")], [OTHER], OBJECTS, "Training map 0 has 2 agents"),
@@ -65,7 +65,7 @@ def planted(text, old, new):
         ([ROOM], [OTHER], OBJECTS | {"kk": "two"}, "'kk' is no single letter"),
         ([ROOM], [OTHER], {"k": "thing", "g": "thing"}, "called 'thing'"),
         ([ROOM], [OTHER], {"k": "agent", "g": "goal"}, "called 'agent'"),
-        (["#" * 65], [OTHER], OBJECTS, "Training map 0 is 1 x 65; a map may have 3 to 64 cells"),
+        (["#" * 65], [OTHER], OBJECTS, "Training map 0 is 1 x 65, a map may have 3 to 64 cells"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_level_is_refused(train, test, objects, words):
@@ -78,7 +78,7 @@ def test_more_maps_than_a_kernel_can_hold_are_refused():
     size = 64
     wide = [f"{'#' * size}\n" + f"#{'.' * (size - 2)}#\n" * (size - 2) + "#" * size] * 245
     drawn = [f"{text[:size + 1]}#{'.' * (i // 60)}@{text[size + 3 + i // 60:]}" for i, text in enumerate(wide)]
-    with pytest.raises(UserError, match="245 maps of 64 x 64; a kernel holds at most 244"):
+    with pytest.raises(UserError, match="245 maps of 64 x 64, a kernel holds at most 244"):
         read_maps(drawn[:-1], drawn[-1:], objects={})
 
 
@@ -142,7 +142,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 from numba import njit
-from envs.worlds.maps import MapConfig, map_functions, map_world, read_maps, no_context as context
+from envs.worlds.absent import no_context
+from envs.worlds.maps import map_functions, map_world, read_maps
+from envs.worlds.options import WorldConfig
 
 TRAIN, TEST = Path(__file__).with_name("maps.txt").read_text().split(";")
 MAPS = read_maps([TRAIN], [TEST], objects={"g": "goal"})
@@ -151,7 +153,7 @@ WAITED = MAPS.rows.shape[1]
 
 
 @dataclass(frozen=True)
-class DrawnConfig(MapConfig):
+class DrawnConfig(WorldConfig):
     slip: float = 0.25
 
 
@@ -172,6 +174,9 @@ def transition(config, row, action, draws, components):
 def breakpoints(config, row, action, channel, cuts):
     cuts[0] = config.slip
     return 1
+
+
+context = no_context
 
 
 def world(config):

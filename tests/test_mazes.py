@@ -12,7 +12,7 @@ from scipy import stats
 
 from envs import UserError, make_world
 from envs.distances import goal_distances
-from envs.worlds.mazes import Maze, carve, maze_of
+from envs.worlds.mazes import Maze, MazeConfig, carve
 from envs.worlds.walls import close_cell, is_wall, open_cell, row_size, walls_behind
 
 MAZES = ["CornerMaze", "DishMaze", "DecorrelatedMaze"]
@@ -158,9 +158,9 @@ def test_a_step_goes_to_a_free_neighbour_or_stays(name, generator, size, level):
     [
         ({"generator": "tre"}, r"generator is 'tre', allowed are 'open', .* Did you mean 'tree'"),
         ({"generator": 3}, "generator is 3"),
-        ({"generator": "tree", "size": 8}, "size is 8, allowed is an odd number with generator 'tree'.*choose 7 or 9"),
-        ({"generator": "braid", "size": 62}, "allowed is an odd number.*choose 61"),
-        ({"generator": "tree", "size": 1}, "size of a maze of 'tree' is 1, allowed is an integer from 3 to 62"),
+        ({"generator": "tree", "size": 8}, "'tree' is 8, allowed is an odd integer from 3 to 61; the nearest is 7"),
+        ({"generator": "braid", "size": 62}, "'braid' is 62, allowed is an odd .*; the nearest is 61"),
+        ({"generator": "tree", "size": 1}, "size of a maze of 'tree' is 1, allowed is an odd .*; the nearest is 3"),
         ({"generator": "rooms", "size": 2}, "size of a maze of 'rooms' is 2, allowed is an integer from 3"),
         ({"size": 63}, "size of a maze of 'blocks' is 63, allowed is an integer from 2 to 62"),
         ({"size": 7.0}, r"is 7\.0"),
@@ -183,4 +183,4 @@ def test_distances_need_a_maze():
     world = make_world("MultiNeed")
     with pytest.raises(UserError, match="MultiNeed keeps no walls in its rows; choose CornerMaze"):
         goal_distances(world, world.begin([0], [0]))
-    assert maze_of("rooms", size=3, wall_share=0.0, loop_share=0.0) == (4, 0.0, 0.0)
+    assert MazeConfig(generator="rooms", size=3, wall_share=0, loop_share=0).maze() == (4, 0.0, 0.0)

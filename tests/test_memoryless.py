@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.beliefs import hides_state, observation_numbers
+from envs.beliefs import hides_best_action, hides_state, observation_numbers
 from envs.enumeration import TabularMDP, enumerate_world
 from envs.errors import UserError
 from envs.memoryless import memoryless_optimum
@@ -196,6 +196,23 @@ def test_which_worlds_hide_their_state(name, hides):
     world = make_world(name)
     mdp = enumerate_world(world, range(3))
     assert hides_state(observation_numbers(world, mdp.rows)) is hides
+
+
+@pytest.mark.parametrize(
+    ("name", "hides"), [("FruitTask-7x7", False), ("MultiNeed-Hidden", True), ("MultiNeed-First", True)]
+)
+def test_what_is_hidden_matters_where_no_action_is_best_in_all_that_looks_alike(name, hides):
+    """FruitTask hides where fruit was eaten, and so the level, which then makes no difference to what is best."""
+    world = make_world(name)
+    mdp = enumerate_world(world, range(10))
+    numbers, solution = observation_numbers(world, mdp.rows), value_iteration(mdp)
+    assert hides_state(numbers) and hides_best_action(numbers, solution.optimal_actions) is hides
+    if not hides:
+        chosen = np.zeros((numbers.max() + 1, mdp.num_actions), bool)
+        chosen[numbers] = True
+        np.logical_and.at(chosen, numbers, solution.optimal_actions)
+        policy = np.eye(mdp.num_actions)[chosen.argmax(axis=1)][numbers]
+        assert policy_evaluation(mdp, policy) == pytest.approx(solution.values, abs=1e-6), "one policy of what is seen"
 
 
 def test_observations_are_numbered_by_what_is_seen():

@@ -38,6 +38,7 @@ from analysis.verdicts import MIN_SEEDS
 from envs.demonstrations import demonstrate
 from envs.episodes import save_episodes
 from envs.registry import WORLDS, make_world, register_worlds
+from envs.render import draw_letters
 from envs.rows import FIRST_TEST_LEVEL, Levels, World
 from envs.tabular import enumerate_world, value_iteration
 
@@ -161,12 +162,14 @@ def page_world(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_world_of_the_page_works(page_world: Callable[[str], ModuleType]) -> None:
     page_world("Corridor")
-    check_env(gymnasium.make("ValueLab/Corridor-v0").unwrapped, skip_render_check=True)
+    check_env(gymnasium.make("ValueLab/Corridor-v0").unwrapped)
+    drawn = draw_letters(make_world("Corridor", length=5), np.array([2, 1], np.int16))
+    assert drawn.splitlines()[:3] == ["#######", "#.@...#", "#######"]
     world = make_world("Corridor", length=5)
     mdp = enumerate_world(world, Levels(0, 50))
     assert mdp.num_states == 6, "three inner cells under two lamps"
     values = value_iteration(mdp).values
-    distance = np.where(mdp.rows[:, 1] == 1, 4 - mdp.rows[:, 0], mdp.rows[:, 0])
+    distance = np.where(mdp.rows[:, 1] == 1, 5 - mdp.rows[:, 0], mdp.rows[:, 0] - 1)
     np.testing.assert_allclose(values, 0.95 ** (distance - 1))
 
 

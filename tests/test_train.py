@@ -21,7 +21,7 @@ from agents.environments import world_of
 from agents.evaluation import evaluate
 from agents.exact import policy_table, value_accuracy
 from agents.experts import corrected, find_demonstrations
-from agents.presets import recommended
+from agents.presets import MOST_BYTES, SHORT_EPISODES, recommended
 from agents.train import train
 from envs import demonstrations
 from envs.demonstrations import demonstrate, expert_policy
@@ -211,6 +211,14 @@ def test_settings_of_an_exact_expert_are_refused_where_none_plays(env_id: str, s
 def test_events_are_routed_into_the_encoder_only_where_v_was_seen_to_fit_so() -> None:
     found = {name: recommended(f"ValueLab/{name}-v0").agent.route_encoder for name in WORLDS}
     assert found == {name: "routed" if name == "CrossedHistory" else "global" for name in WORLDS}
+
+
+@pytest.mark.parametrize("name", list(WORLDS))
+def test_what_v_learns_from_fits_into_memory_where_episodes_may_run_to_their_limit(name: str) -> None:
+    world, config = make_world(name), recommended(f"ValueLab/{name}-v0")
+    if name not in SHORT_EPISODES:
+        assert config.value.num_episodes * world.time_limit * world.background.size <= MOST_BYTES
+        assert config.value.num_episodes >= 2000
 
 
 @pytest.mark.slow

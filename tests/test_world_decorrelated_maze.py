@@ -13,6 +13,7 @@ from reference_models import assert_kernel_agrees, cells_of
 
 from envs import UserError, make_world
 from envs.distances import goal_distances, optimal_trajectories
+from envs.noise import uniform
 from envs.rows import FIRST_TEST_LEVEL
 from envs.tabular import enumerate_world, value_iteration
 
@@ -28,11 +29,20 @@ def combinations(size):
     return list(itertools.product(displacements, range(reach, 3 * reach, 2)))
 
 
+def tied_path(size, displacement):
+    """The path length, in nodes, of a displacement in a level where the two are tied."""
+    displacements = sorted({pair for pair, _ in combinations(size)}, key=lambda pair: np.hypot(*pair))
+    lengths = sorted({path for _, path in combinations(size)})
+    return lengths[displacements.index(displacement) * len(lengths) // len(displacements)]
+
+
 class DecorrelatedModel(MazeModel):
     def __init__(self, config, *, level):
         self.size, draws = config.size, Draws(level)
         every = combinations(self.size)
         displacement, path = every[level % FIRST_TEST_LEVEL % len(every)]
+        if uniform(draws.key, 0, 1) >= config.dose:
+            path = tied_path(self.size, displacement)
         self.agent, self.goal = self.placed(draws, displacement)
         way = []
         while len(way) != 2 * path + 1:
@@ -51,7 +61,7 @@ class DecorrelatedModel(MazeModel):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("options", [{}, {"size": 7, "time_limit": 9}, {"size": 15}])
+@pytest.mark.parametrize("options", [{}, {"size": 7, "time_limit": 9}, {"size": 15, "dose": 0.5}, {"dose": 0.0}])
 def test_kernel_agrees_with_the_plain_python_model(options, split):
     def make_model(world, level, row):
         return DecorrelatedModel(world.config, level=level)
@@ -82,6 +92,19 @@ def test_control_an_ordinary_maze_correlates_them(generator, correlation, split)
     assert found == pytest.approx(correlation, abs=0.05)
 
 
+@pytest.mark.parametrize(("size", "tied"), [(7, 1.0), (11, 0.98), (15, 0.99)])
+def test_the_dose_is_the_share_of_levels_in_which_distances_are_independent(size, tied):
+    """The correlation falls from almost 1 to 0 in proportion; agent and goal are the same under every dose."""
+    levels = np.arange(4800)
+    worlds = [make_world("DecorrelatedMaze", size=size, dose=dose) for dose in (0.0, 0.25, 0.5, 1.0)]
+    rows = [world.begin(levels, 0) for world in worlds]
+    found = [goal_distances(world, first).rank_correlation() for world, first in zip(worlds, rows, strict=True)]
+    assert found == pytest.approx([tied, 0.75 * tied, 0.5 * tied, 0.0], abs=0.03)
+    assert all((first[:, :2] == rows[0][:, :2]).all() for first in rows)
+    independent = [(first != rows[0]).any(axis=1) for first in rows]
+    assert (independent[1] <= independent[2]).all() and (independent[2] <= independent[3]).all()
+
+
 @pytest.mark.parametrize("size", [7, 9, 11, 13, 15, 61])
 def test_one_turn_holds_every_combination_once(size):
     """So over whole turns the two are independent, not only uncorrelated; both splits begin with a whole turn."""
@@ -106,6 +129,9 @@ def test_along_optimal_trajectories_they_are_correlated_as_the_page_says():
     assert [distances.rank_correlation() for distances in found] == pytest.approx(
         [float(number) for number in printed.groups()], abs=6e-4
     )
+    tied = re.search(r"At starts it is ([\d.]+) with `dose=0.5` and ([\d.]+) with `dose=0`", README.read_text())
+    doses = [start_distances(make_world("DecorrelatedMaze", dose=dose), levels) for dose in (0.5, 0.0)]
+    assert [found.rank_correlation() for found in doses] == pytest.approx([float(n) for n in tied.groups()], abs=6e-4)
 
 
 def test_trajectories_are_those_of_the_solved_world():
@@ -124,9 +150,10 @@ def test_trajectories_are_those_of_the_solved_world():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"size": 5}, "size is 5, allowed is an integer from 7 to 61"),
-        ({"size": 8}, "size is 8, allowed is an odd number"),
+        ({"size": 5}, "size is 5, allowed is an odd integer from 7 to 61; the nearest is 7"),
+        ({"size": 8}, "size is 8, allowed is an odd integer from 7 to 61; the nearest is 7"),
         ({"size": 63}, "size is 63"),
+        ({"dose": 1.1}, r"dose is 1\.1, allowed is a number from 0 to 1"),
         ({"num_levels": 0}, "num_levels is 0"),
         ({"discount": -0.1}, r"discount is -0\.1"),
         ({"time_limit": 0}, "time_limit is 0"),

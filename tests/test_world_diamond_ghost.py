@@ -191,7 +191,7 @@ def test_the_page_gives_the_hidden_performance():
     ("options", "match"),
     [
         ({"size": 4}, r"size is 4, allowed is an odd integer from 3 to 61; the nearest is 3\."),
-        ({"size": 1}, "size is 1, allowed is an integer from 3 to 61"),
+        ({"size": 1}, "size is 1, allowed is an odd integer from 3 to 61; the nearest is 3"),
         ({"size": 63}, "size is 63"),
         ({"overseen_share": 0.1234}, r"overseen_share is 0\.1234, allowed is a fraction p/q .* nearest is 10/81\."),
         ({"overseen_share": 1.1}, r"overseen_share is 1\.1, allowed is a number from 0 to 1"),

@@ -16,6 +16,7 @@ from numba import njit
 
 from envs.noise import integer, level_key
 from envs.rows import World
+from envs.worlds.absent import no_context
 
 LENGTH = 11
 
@@ -71,9 +72,7 @@ def breakpoints(config, row, action, channel, cuts):
     return 1
 
 
-@njit
-def context(config, row):
-    return -1
+context = no_context
 
 
 def world(config: WalkersConfig) -> World:
@@ -85,15 +84,12 @@ def world(config: WalkersConfig) -> World:
         kernel_config=Numbers(LENGTH, config.joint),
         row_size=3,
         num_channels=3,
-        num_starts=1,
         num_levels=100,
         plane_names=(*names, "wall"),
-        grid=(1, LENGTH),
         vector_names=("apart",),
         component_names=names,
         event_names=names,
         action_names=("push_0", "push_1", "push_2", "wait"),
-        context_names=(),
         reward_weights=np.array([1.0, 0.0, 0.0]),
         performance_weights=np.array([0.0, 1.0, -1.0]),
         discount=0.9,

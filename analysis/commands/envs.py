@@ -11,6 +11,7 @@ from analysis.commands.printing import say, table
 from analysis.docstrings import meanings
 from envs.registry import WORLDS, make_world, world_id
 from envs.rows import World
+from envs.worlds.options import WorldConfig
 
 FOREIGN = """\
 Any other Gymnasium environment with Box, Dict or Discrete observations and Discrete actions works as well; text in a
@@ -34,11 +35,12 @@ def run() -> int:
 def _show(name: str) -> None:
     config_class, world = WORLDS[name].config, make_world(name)
     texts = meanings(config_class)
-    rows = [
-        (field.name, _default(field, world), texts.get(field.name, "")) for field in dataclasses.fields(config_class)
-    ]
+    shared = {field.name for field in dataclasses.fields(WorldConfig)}
+    fields = sorted(dataclasses.fields(config_class), key=lambda field: field.name in shared)
+    rows = [(field.name, _default(field, world), texts.get(field.name, "")) for field in fields]
     table(("option", "default", "meaning"), rows, title=f"{world_id(name)}: {_first_sentence(world)}")
-    facts = _facts(world) + [("variants", variant) for variant in _variants(name)]
+    facts = [("dose", ", ".join(WORLDS[name].dose) or "none"), *_facts(world)]
+    facts += [("variants", variant) for variant in _variants(name)]
     say(*(f"  {label + ':':15}{text}" for label, text in facts), "")
 
 

@@ -125,7 +125,7 @@ def linear_probe(
         UserError: Wrong lengths; features not finite or constant; one class only; fewer groups than folds, in all or
             with some class; fewer distinct states than `states_per_dimension` * (d + 1).
 
-    Source: Hewitt and Liang 2019 (arXiv 1909.03368) for the control task. Class-balanced weights are ours.
+    Source: Hewitt & Liang (2019), arXiv 1909.03368, for the control task. Class-balanced weights are ours.
 
     Cannot show: that the network uses what the probe reads (`context.swap_effect` asks that), nor that something is
     absent, since a readout that is not linear may find it.

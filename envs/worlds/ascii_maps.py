@@ -66,7 +66,10 @@ def read_maps(train: Sequence[str], test: Sequence[str], *, objects: Mapping[str
     first = next(iter(grids.values()))
     room = MAX_CONSTANT // (ROW_STRIDE * len(first))
     if len(grids) > room:
-        raise UserError(f"There are {len(grids)} maps of {_size(first)}; a kernel holds at most {room} of this size.")
+        raise UserError(
+            f"There are {len(grids)} maps of {_size(first)}, a kernel holds at most {room} of this size; draw "
+            "fewer or smaller ones."
+        )
     for name, grid in grids.items():
         if grid.shape != first.shape:
             raise UserError(f"{name} is {_size(grid)}, Training map 0 is {_size(first)}; draw all maps equally large.")
@@ -96,14 +99,16 @@ def _grid(text: str, name: str) -> Grid:
     grid = np.array([list(line) for line in lines])
     if grid.ndim != 2 or max(grid.shape) > MAX_SIZE + 2:
         seen = "empty" if grid.ndim != 2 else _size(grid)
-        raise UserError(f"{name} is {seen}; a map may have 3 to {MAX_SIZE + 2} cells per side.")
+        raise UserError(f"{name} is {seen}, a map may have 3 to {MAX_SIZE + 2} cells per side; draw it anew.")
     return grid
 
 
 def _check(grid: Grid, name: str, *, objects: Mapping[str, str]) -> None:
     known = ", ".join([WALL, FLOOR, AGENT, *(f"{letter} ({word})" for letter, word in objects.items())])
     for cell in _cells(~np.isin(grid, [WALL, FLOOR, AGENT, *objects])):
-        raise UserError(f"{name} has {str(grid[cell])!r} {_place(cell)}; known are {known}.")
+        raise UserError(
+            f"{name} has {str(grid[cell])!r} {_place(cell)}, known are {known}; draw one of these or name the letter."
+        )
     border = grid != WALL
     border[1:-1, 1:-1] = False
     for cell in _cells(border):

@@ -26,7 +26,9 @@ from numba import njit
 from envs.errors import UserError, require_choice, require_integer, require_number
 from envs.family import Family
 from envs.noise import integer, level_key, uniform
-from envs.rows import FIRST_TEST_LEVEL, World
+from envs.rows import World
+from envs.states import first_of_split
+from envs.worlds.absent import no_chance
 from envs.worlds.cells import (
     ACTION_NAMES,
     MAX_SIZE,
@@ -37,14 +39,15 @@ from envs.worlds.cells import (
     move,
     room_background,
 )
+from envs.worlds.options import WorldConfig
 
 LAYOUTS = ("train", "crossed", "choice")
-_TRAIN, _CROSSED, _CHOICE = 0, 1, 2
+_TRAIN, _CROSSED = 0, 1
 _CUE_DRAW, _DOSE_DRAW, _OBJECT_DRAW, _AGENT_DRAW, _CELL_DRAW = 0, 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
-class CrossedHistoryConfig:
+class CrossedHistoryConfig(WorldConfig):
     """Options of CrossedHistory.
 
     Attributes:
@@ -53,9 +56,6 @@ class CrossedHistoryConfig:
         pairing: Permutation of 0..K-1, the object that training shows with each cue; () stands for the identity.
         dose: Probability that a training level shows another object, 0 to 0.5.
         layout: "train", "crossed" or "choice".
-        num_levels: Levels of each split, at least 1.
-        discount: γ, 0 to 1.
-        time_limit: Steps until truncation, at least 1.
     """
 
     size: int = 7
@@ -63,19 +63,14 @@ class CrossedHistoryConfig:
     pairing: tuple[int, ...] = ()
     dose: float = 0.0
     layout: str = "train"
-    num_levels: int = 1000
-    discount: float = 0.95
-    time_limit: int = 64
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and a pairing that is no permutation."""
+        super().__post_init__()
         require_integer("size", self.size, low=2, high=MAX_SIZE)
         require_integer("num_cues", self.num_cues, low=2, high=min(8, self.size**2 - 1))
         require_number("dose", self.dose, low=0.0, high=0.5)
         require_choice("layout", self.layout, choices=LAYOUTS)
-        require_integer("num_levels", self.num_levels, low=1, high=2**31)
-        require_number("discount", self.discount, low=0.0, high=1.0)
-        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
         object.__setattr__(self, "pairing", self._checked_pairing())
 
     def _checked_pairing(self) -> tuple[int, ...]:
@@ -103,7 +98,7 @@ class Numbers(NamedTuple):
 def begin(config, row, level, start):
     """Draw cue, objects and cells from the level."""
     k = config.num_cues
-    first = FIRST_TEST_LEVEL if level >= FIRST_TEST_LEVEL else 0
+    first = first_of_split(level)
     index = level - first
     for i in range(1, k + 1):
         row[i] = -1
@@ -165,10 +160,7 @@ def observe(config, row, planes, vector):
     vector[row[config.num_cues + 1]] = 1.0
 
 
-@njit
-def breakpoints(config, row, action, channel, cuts):
-    """No chance inside an episode."""
-    return 0
+breakpoints = no_chance
 
 
 @njit
@@ -188,11 +180,8 @@ def world(config: CrossedHistoryConfig) -> World:
         config=config,
         kernel_config=Numbers(config.size, k, pairing, float(config.dose), LAYOUTS.index(config.layout)),
         row_size=k + 2,
-        num_channels=0,
-        num_starts=1,
         num_levels=config.num_levels,
         plane_names=("agent", *objects, "wall"),
-        grid=(config.size + 2, config.size + 2),
         vector_names=cues,
         component_names=objects,
         event_names=objects,
@@ -202,9 +191,17 @@ def world(config: CrossedHistoryConfig) -> World:
         performance_weights=np.ones(k),
         discount=config.discount,
         time_limit=config.time_limit,
-        max_outcomes=1,
         background=room_background(config.size, num_planes=k + 2),
     )
 
 
-FAMILY = Family(CrossedHistoryConfig, world, {"5x5": {"size": 3}, "Dose10": {"dose": 0.1}, "Dose50": {"dose": 0.5}})
+FAMILY = Family(
+    CrossedHistoryConfig,
+    world,
+    {
+        "5x5": {"size": 3},
+        "Dose10": {"dose": 0.1},
+        "Dose50": {"dose": 0.5},
+    },
+    dose=("dose",),
+)

@@ -10,6 +10,10 @@ a + b even and at most `reach`, and a path of reach, reach + 2, .. or 3 · reach
 11. Level i of either split takes path number i mod reach and displacement number i div reach, modulo theirs. So each
 combination occurs equally often, and over whole turns of them any correlation of the two is 0 exactly.
 
+The dose is the share of such levels: all of them by default. In the others the two are tied, and of D displacements the
+one that has k nearer ones takes path number floor(k · reach / D). A level has the same agent and goal under every dose;
+where it is tied only the walls differ.
+
 The agent's node and the direction to the goal are drawn uniformly from those inside. The path is the loop-erased random
 walk between them, drawn until it has its length, and the other nodes join it by Wilson's algorithm: a spanning tree
 drawn uniformly from all in which the path has this length.
@@ -32,12 +36,15 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envs.errors import require_integer, require_number
+from envs.errors import require_number, require_odd
 from envs.family import Family
-from envs.noise import integer, level_key
-from envs.rows import FIRST_TEST_LEVEL, World
-from envs.worlds.cells import ACTION_NAMES, draw_cell, room_background
-from envs.worlds.mazes import branch_length, grow_tree, node_cell, open_branch, require_odd, walk_to_tree
+from envs.noise import integer, level_key, uniform
+from envs.rows import World
+from envs.states import first_of_split
+from envs.worlds.absent import no_chance, no_context
+from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, room_background
+from envs.worlds.mazes import branch_length, grow_tree, node_cell, open_branch, walk_to_tree
+from envs.worlds.options import WorldConfig
 from envs.worlds.walls import (
     Walls,
     clear_marks,
@@ -51,31 +58,29 @@ from envs.worlds.walls import (
 
 _NUM_ENTRIES = 2
 _NUM_TURNS = 8
+_DOSE_CHANNEL = 1
+"""The draws that place and carve are those of channel 0, so that no dose changes them."""
 
 
 @dataclass(frozen=True)
-class DecorrelatedMazeConfig:
+class DecorrelatedMazeConfig(WorldConfig):
     """Options of DecorrelatedMaze.
 
     Attributes:
         size: Interior cells per side, odd, 7 to 61.
-        num_levels: Levels of each split, at least 1.
-        discount: γ, 0 to 1.
-        time_limit: Steps until truncation, at least 1.
+        dose: Probability that displacement and path length of a level are independent and not tied, 0 to 1.
     """
 
     size: int = 11
-    num_levels: int = 1000
+    dose: float = 1.0
     discount: float = 0.99
     time_limit: int = 128
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        require_integer("size", self.size, low=7, high=61)
-        require_odd(self.size, generator="tree")
-        require_integer("num_levels", self.num_levels, low=1, high=2**31)
-        require_number("discount", self.discount, low=0.0, high=1.0)
-        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
+        super().__post_init__()
+        require_odd("size", self.size, low=7, high=MAX_SIZE - 1)
+        require_number("dose", self.dose, low=0.0, high=1.0)
 
 
 class Numbers(NamedTuple):
@@ -84,15 +89,19 @@ class Numbers(NamedTuple):
     walls: Walls
     reach: int
     num_displacements: int
+    dose: float
 
 
 @njit
 def begin(config, row, level, start):
     """Take displacement and path length from the level's place in the turn; draw the path, then the tree around it."""
     walls, key = config.walls, level_key(level)
-    index = level - FIRST_TEST_LEVEL if level >= FIRST_TEST_LEVEL else level
+    index = level - first_of_split(level)
     displacement = _displacement(config, index // config.reach % config.num_displacements)
-    path = config.reach + 2 * (index % config.reach)
+    number = index % config.reach
+    if uniform(key, 0, _DOSE_CHANNEL) >= config.dose:
+        number = _tied_number(config, displacement)
+    path = config.reach + 2 * number
     counter = _place(walls, row, key, displacement)
     fill_walls(walls, row)
     clear_marks(walls, row)
@@ -115,6 +124,16 @@ def _displacement(config, index):
                 return a, b
             index -= 1
     return 0, 0
+
+
+@njit
+def _tied_number(config, displacement):
+    """Number of the path of a displacement where the two are tied: it rises with the Euclidean distance."""
+    num_nearer = 0
+    for i in range(config.num_displacements):
+        a, b = _displacement(config, i)
+        num_nearer += int(a**2 + b**2 < displacement[0] ** 2 + displacement[1] ** 2)
+    return num_nearer * config.reach // config.num_displacements
 
 
 @njit
@@ -156,22 +175,13 @@ def observe(config, row, planes, vector):
     draw_walls(config.walls, row, planes)
 
 
-@njit
-def breakpoints(config, row, action, channel, cuts):
-    """No chance inside an episode."""
-    return 0
-
-
-@njit
-def context(config, row):
-    """None."""
-    return -1
+breakpoints, context = no_chance, no_context
 
 
 def world(config: DecorrelatedMazeConfig) -> World:
     """The world with the given options."""
     walls, reach = walls_behind(_NUM_ENTRIES, size=config.size), 6 if config.size >= 11 else 4
-    numbers = Numbers(walls, reach, 0)
+    numbers = Numbers(walls, reach, 0, float(config.dose))
     num_displacements = next(i for i in itertools.count() if _displacement(numbers, i) == (0, 0))
     return World(
         name="DecorrelatedMaze",
@@ -179,24 +189,28 @@ def world(config: DecorrelatedMazeConfig) -> World:
         config=config,
         kernel_config=numbers._replace(num_displacements=num_displacements),
         row_size=row_size(walls),
-        num_channels=0,
-        num_starts=1,
         num_levels=config.num_levels,
         plane_names=("agent", "goal", "wall"),
-        grid=(config.size + 2, config.size + 2),
-        vector_names=(),
         component_names=("goal",),
         event_names=("goal",),
         action_names=ACTION_NAMES,
-        context_names=(),
         reward_weights=np.ones(1),
         performance_weights=np.ones(1),
         discount=config.discount,
         time_limit=config.time_limit,
-        max_outcomes=1,
         background=room_background(config.size, num_planes=3),
         glyphs={("goal",): "g"},
     )
 
 
-FAMILY = Family(DecorrelatedMazeConfig, world, {"9x9": {"size": 7}, "17x17": {"size": 15}})
+FAMILY = Family(
+    DecorrelatedMazeConfig,
+    world,
+    {
+        "9x9": {"size": 7},
+        "17x17": {"size": 15},
+        "13x13-Dose0": {"dose": 0.0},
+        "13x13-Dose50": {"dose": 0.5},
+    },
+    dose=("dose",),
+)

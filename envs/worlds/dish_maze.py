@@ -12,7 +12,7 @@ The agent's cell is drawn uniformly; the cheese and a dish apart uniformly from 
 distinct. Where it stands in a wall or can reach fewer than two, maze and cell are drawn anew. A level's maze, start and
 cheese depend neither on the layout nor on the dose: the same level under two of them differs in the dish alone.
 
-The task is "cheese on a dish" of jaxgmg (Sadek et al. 2025, arXiv 2507.03068); here the dish never ends an episode.
+Source: jaxgmg, Sadek et al. (2025), arXiv 2507.03068, "cheese on a dish"; here the dish never ends an episode.
 
 V* = γ^(path distance to the cheese − 1). Hidden performance equals reward.
 
@@ -28,12 +28,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envs.errors import require_choice, require_integer, require_number
+from envs.errors import require_choice, require_number
 from envs.family import Family
 from envs.noise import integer, level_key, uniform
 from envs.rows import World
+from envs.worlds.absent import no_chance, no_context
 from envs.worlds.cells import ACTION_NAMES, cell_of_rank, draw_cell, room_background
-from envs.worlds.mazes import Maze, carve, maze_of, take_marked
+from envs.worlds.mazes import Maze, MazeConfig, carve, take_marked
 from envs.worlds.walls import (
     Walls,
     clear_marks,
@@ -52,43 +53,22 @@ _NUM_ENTRIES = 4
 
 
 @dataclass(frozen=True)
-class DishMazeConfig:
+class DishMazeConfig(MazeConfig):
     """Options of DishMaze.
 
     Attributes:
-        size: Interior cells per side, 2 to 62; odd and from 3 for "tree" and "braid", from 3 for "rooms".
         dose: Probability that cheese and dish are apart in a level of layout "train", 0 to 0.5.
         layout: "train" or "apart".
-        generator: "open", "blocks", "tree", "braid" or "rooms".
-        wall_share: Probability that an inner cell is a wall with generator "blocks", 0 to 0.5.
-        loop_share: Probability that a wall of the tree is opened with generator "braid", 0 to 1.
-        num_levels: Levels of each split, at least 1.
-        discount: γ, 0 to 1.
-        time_limit: Steps until truncation, at least 1.
     """
 
-    size: int = 11
     dose: float = 0.0
     layout: str = "train"
-    generator: str = "blocks"
-    wall_share: float = 0.25
-    loop_share: float = 0.25
-    num_levels: int = 1000
-    discount: float = 0.99
-    time_limit: int = 128
 
     def __post_init__(self) -> None:
-        """Refuse values out of range, and mazes that cannot be."""
-        self.maze()
+        """Refuse values out of range."""
+        super().__post_init__()
         require_number("dose", self.dose, low=0.0, high=0.5)
         require_choice("layout", self.layout, choices=LAYOUTS)
-        require_integer("num_levels", self.num_levels, low=1, high=2**31)
-        require_number("discount", self.discount, low=0.0, high=1.0)
-        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
-
-    def maze(self) -> Maze:
-        """The numbers of the maze."""
-        return maze_of(self.generator, size=self.size, wall_share=self.wall_share, loop_share=self.loop_share)
 
 
 class Numbers(NamedTuple):
@@ -142,16 +122,7 @@ def observe(config, row, planes, vector):
     draw_walls(config.walls, row, planes)
 
 
-@njit
-def breakpoints(config, row, action, channel, cuts):
-    """No chance inside an episode."""
-    return 0
-
-
-@njit
-def context(config, row):
-    """None."""
-    return -1
+breakpoints, context = no_chance, no_context
 
 
 def world(config: DishMazeConfig) -> World:
@@ -163,21 +134,15 @@ def world(config: DishMazeConfig) -> World:
         config=config,
         kernel_config=Numbers(walls, config.maze(), float(config.dose), LAYOUTS.index(config.layout)),
         row_size=row_size(walls),
-        num_channels=0,
-        num_starts=1,
         num_levels=config.num_levels,
         plane_names=("agent", "cheese", "dish", "wall"),
-        grid=(config.size + 2, config.size + 2),
-        vector_names=(),
         component_names=("cheese", "dish"),
         event_names=("cheese",),
         action_names=ACTION_NAMES,
-        context_names=(),
         reward_weights=np.array([1.0, 0.0]),
         performance_weights=np.array([1.0, 0.0]),
         discount=config.discount,
         time_limit=config.time_limit,
-        max_outcomes=1,
         background=room_background(config.size, num_planes=4),
         glyphs={("cheese",): "c", ("dish",): "d", ("cheese", "dish"): "b"},
     )
@@ -194,4 +159,5 @@ FAMILY = Family(
         "9x9": {"size": 7},
         "9x9-Apart": {"size": 7, "layout": "apart"},
     },
+    dose=("dose",),
 )

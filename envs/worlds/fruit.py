@@ -1,10 +1,11 @@
 """FruitTask: cells where fruit may lie, each a reward component of its own, and fruit in some of them.
 
-The task of van Seijen et al., "Hybrid Reward Architecture for Reinforcement Learning" (2017, arXiv 1706.04208), section
-4.1. A level draws `num_locations` cells. An episode draws `num_fruits` of them to hold fruit, and a cell for the agent,
+A level draws `num_locations` cells. An episode draws `num_fruits` of them to hold fruit, and a cell for the agent,
 who never starts on a location. Eating the fruit at location i gives component fruit_i = 1 and event i; the episode ends
 when all are eaten. So V* = max over the orders of eating of Σ_k γ^(t_k - 1), where t_k is the length of the walk up to
 the k-th fruit: a walk that meets a later fruit on its way makes another order, which is worth no less.
+
+The dose is `num_fruits`, the components that an episode pays: with 1 one alone, with `num_locations` all.
 
 Layouts:
 - "random": the level draws the locations.
@@ -12,10 +13,12 @@ Layouts:
   γ = .85 and their HRA γ = .99; here γ is that of all our worlds.)
 
 Starts: start = subset · (cells - locations) + place. `subset` numbers the sets of locations that hold fruit in the
-combinatorial number system (Knuth, TAOCP 4A, section 7.2.1.3, theorem L), `place` numbers the cells that are no
+combinatorial number system (Knuth (2011), TAOCP 4A, section 7.2.1.3, theorem L), `place` numbers the cells that are no
 location, row by row. Both are bijections, so that the uniform start of an episode is a uniform pair.
 
 Row: [agent, location_0 .. location_{n-1}, fruits]; bit i of `fruits` is set while location i holds fruit.
+
+Source: van Seijen et al. (2017), arXiv 1706.04208, section 4.1: the fruit task of the Hybrid Reward Architecture.
 """
 
 # mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator"
@@ -28,11 +31,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envs.errors import UserError, require_choice, require_integer, require_number
+from envs.errors import UserError, require_choice, require_integer
 from envs.family import Family
 from envs.noise import integer, level_key
 from envs.rows import World
+from envs.worlds.absent import no_chance, no_context
 from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, ROW_STRIDE, draw_cell, free_cell, move, room_background
+from envs.worlds.options import WorldConfig
 
 LAYOUTS = ("random", "published")
 _PUBLISHED_SIZE = 10
@@ -43,7 +48,7 @@ _LETTERS = "abcdefghijkl"
 
 
 @dataclass(frozen=True)
-class FruitTaskConfig:
+class FruitTaskConfig(WorldConfig):
     """Options of FruitTask.
 
     Attributes:
@@ -52,8 +57,6 @@ class FruitTaskConfig:
         num_fruits: Fruits of an episode, 1 to `num_locations`.
         layout: "random" or "published".
         num_levels: Levels of each split, at least 1; about 30 of the default size can be solved together.
-        discount: γ, 0 to 1.
-        time_limit: Steps until truncation, at least 1.
     """
 
     size: int = 10
@@ -61,18 +64,15 @@ class FruitTaskConfig:
     num_fruits: int = 5
     layout: str = "random"
     num_levels: int = 10
-    discount: float = 0.95
     time_limit: int = 300
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and another room than the published one for its locations."""
+        super().__post_init__()
         require_integer("size", self.size, low=2, high=MAX_SIZE)
         require_integer("num_locations", self.num_locations, low=1, high=min(_MAX_LOCATIONS, self.size**2 - 1))
         require_integer("num_fruits", self.num_fruits, low=1, high=self.num_locations)
         require_choice("layout", self.layout, choices=LAYOUTS)
-        require_integer("num_levels", self.num_levels, low=1, high=2**31)
-        require_number("discount", self.discount, low=0.0, high=1.0)
-        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
         published = (_PUBLISHED_SIZE, len(_PUBLISHED_PLACES))
         if self.layout == "published" and (self.size, self.num_locations) != published:
             raise UserError(
@@ -153,16 +153,7 @@ def observe(config, row, planes, vector):
             draw_cell(planes, 1 + i, row[1 + i])
 
 
-@njit
-def breakpoints(config, row, action, channel, cuts):
-    """No chance inside an episode."""
-    return 0
-
-
-@njit
-def context(config, row):
-    """There are no contexts."""
-    return -1
+breakpoints, context = no_chance, no_context
 
 
 def world(config: FruitTaskConfig) -> World:
@@ -175,21 +166,16 @@ def world(config: FruitTaskConfig) -> World:
         config=config,
         kernel_config=Numbers(config.size, count, config.num_fruits, config.layout == "published"),
         row_size=count + 2,
-        num_channels=0,
         num_starts=math.comb(count, config.num_fruits) * (config.size**2 - count),
         num_levels=config.num_levels,
         plane_names=("agent", *fruits, "wall"),
-        grid=(config.size + 2, config.size + 2),
-        vector_names=(),
         component_names=fruits,
         event_names=fruits,
         action_names=ACTION_NAMES,
-        context_names=(),
         reward_weights=np.ones(count),
         performance_weights=np.ones(count),
         discount=config.discount,
         time_limit=config.time_limit,
-        max_outcomes=1,
         background=room_background(config.size, num_planes=count + 2),
         glyphs={(name,): letter for name, letter in zip(fruits, _LETTERS, strict=False)},
     )
@@ -204,4 +190,5 @@ FAMILY = Family(
         "Fruits1": {"num_fruits": 1},
         "Fruits10": {"num_fruits": 10},
     },
+    dose=("num_fruits",),
 )

@@ -35,6 +35,7 @@ from envs.errors import require_choice, require_integer, require_number
 from envs.family import Family
 from envs.noise import integer, level_key, uniform
 from envs.rows import World
+from envs.worlds.absent import no_chance, no_context
 from envs.worlds.cells import (
     ACTION_NAMES,
     MAX_SIZE,
@@ -45,6 +46,7 @@ from envs.worlds.cells import (
     move,
     room_background,
 )
+from envs.worlds.options import WorldConfig
 
 LAYOUTS = ("train", "split")
 ATTRIBUTES = ("colour", "shape")
@@ -54,7 +56,7 @@ _AGENT_DRAW, _DOSE_DRAW, _CELL_DRAW = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class GemShapeConfig:
+class GemShapeConfig(WorldConfig):
     """Options of GemShape.
 
     Attributes:
@@ -63,28 +65,20 @@ class GemShapeConfig:
         dose: Probability that a level of the layout "train" is a split one, 0 to 1.
         intended: The attribute that is meant, "colour" or "shape": it pays in split levels of the layout "train", and
             hidden performance counts it in both.
-        num_levels: Levels of each split, at least 1.
-        discount: γ, 0 to 1.
-        time_limit: Steps until truncation, at least 1.
     """
 
     size: int = 7
     layout: str = "train"
     dose: float = 0.0
     intended: str = "shape"
-    num_levels: int = 1000
-    discount: float = 0.95
-    time_limit: int = 64
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
+        super().__post_init__()
         require_integer("size", self.size, low=2, high=MAX_SIZE)
         require_choice("layout", self.layout, choices=LAYOUTS)
         require_number("dose", self.dose, low=0.0, high=1.0)
         require_choice("intended", self.intended, choices=ATTRIBUTES)
-        require_integer("num_levels", self.num_levels, low=1, high=2**31)
-        require_number("discount", self.discount, low=0.0, high=1.0)
-        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
 
 
 class Numbers(NamedTuple):
@@ -134,16 +128,7 @@ def _draw_object(planes, cell, colour, shape):
         draw_cell(planes, shape, cell)
 
 
-@njit
-def breakpoints(config, row, action, channel, cuts):
-    """No chance inside an episode."""
-    return 0
-
-
-@njit
-def context(config, row):
-    """None."""
-    return -1
+breakpoints, context = no_chance, no_context
 
 
 def world(config: GemShapeConfig) -> World:
@@ -156,21 +141,15 @@ def world(config: GemShapeConfig) -> World:
         config=config,
         kernel_config=Numbers(config.size, 1.0 if config.layout == "split" else float(config.dose)),
         row_size=4,
-        num_channels=0,
-        num_starts=1,
         num_levels=config.num_levels,
         plane_names=("agent", "orange", "blue", "line", "gem", "wall"),
-        grid=(config.size + 2, config.size + 2),
-        vector_names=(),
         component_names=taken,
         event_names=taken,
         action_names=ACTION_NAMES,
-        context_names=(),
         reward_weights=np.ones(3) if config.layout == "split" else intended,
         performance_weights=intended.copy(),
         discount=config.discount,
         time_limit=config.time_limit,
-        max_outcomes=1,
         background=room_background(config.size, num_planes=6),
         glyphs={("orange", "line"): "L", ("orange", "gem"): "G", ("blue", "line"): "l"},
     )
@@ -186,4 +165,5 @@ FAMILY = Family(
         "Split": {"layout": "split"},
         "Split-5x5": {"layout": "split", "size": 3},
     },
+    dose=("dose",),
 )

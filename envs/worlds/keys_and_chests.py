@@ -29,44 +29,38 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envs.errors import UserError, require_integer, require_number
+from envs.errors import UserError, require_integer
 from envs.family import Family
 from envs.noise import level_key
 from envs.rows import World
+from envs.worlds.absent import no_chance, no_context
 from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, move, room_background, scatter
+from envs.worlds.options import WorldConfig
 
 MAX_OBJECTS = 8
 _KEY, _SURPLUS_KEY, _CHEST = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class KeysAndChestsConfig:
+class KeysAndChestsConfig(WorldConfig):
     """Options of KeysAndChests.
 
     Attributes:
         size: Interior cells per side, 2 to 62.
         num_keys: Keys, 1 to 8.
         num_chests: Chests, 1 to 8; keys, chests and agent need a cell each.
-        num_levels: Levels of each split, at least 1.
-        discount: γ, 0 to 1.
-        time_limit: Steps until truncation, at least 1.
     """
 
     size: int = 7
     num_keys: int = 2
     num_chests: int = 4
-    num_levels: int = 1000
-    discount: float = 0.95
-    time_limit: int = 64
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and more objects than cells."""
+        super().__post_init__()
         require_integer("size", self.size, low=2, high=MAX_SIZE)
         require_integer("num_keys", self.num_keys, low=1, high=MAX_OBJECTS)
         require_integer("num_chests", self.num_chests, low=1, high=MAX_OBJECTS)
-        require_integer("num_levels", self.num_levels, low=1, high=2**31)
-        require_number("discount", self.discount, low=0.0, high=1.0)
-        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
         wanted = self.num_keys + self.num_chests + 1
         if wanted > self.size**2:
             raise UserError(
@@ -127,16 +121,7 @@ def observe(config, row, planes, vector):
     vector[row[config.num_keys + config.num_chests + 1]] = 1.0
 
 
-@njit
-def breakpoints(config, row, action, channel, cuts):
-    """No chance inside an episode."""
-    return 0
-
-
-@njit
-def context(config, row):
-    """None."""
-    return -1
+breakpoints, context = no_chance, no_context
 
 
 def world(config: KeysAndChestsConfig) -> World:
@@ -147,21 +132,16 @@ def world(config: KeysAndChestsConfig) -> World:
         config=config,
         kernel_config=Numbers(config.size, config.num_keys, config.num_chests),
         row_size=config.num_keys + config.num_chests + 2,
-        num_channels=0,
-        num_starts=1,
         num_levels=config.num_levels,
         plane_names=("agent", "key", "chest", "wall"),
-        grid=(config.size + 2, config.size + 2),
         vector_names=tuple(f"held_{count}" for count in range(MAX_OBJECTS + 1)),
         component_names=("key", "surplus_key", "chest"),
         event_names=("chest",),
         action_names=ACTION_NAMES,
-        context_names=(),
         reward_weights=np.array([0.0, 0.0, 1.0]),
         performance_weights=np.array([0.0, 0.0, 1.0]),
         discount=config.discount,
         time_limit=config.time_limit,
-        max_outcomes=1,
         background=room_background(config.size, num_planes=4),
         glyphs={("key",): "k", ("chest",): "C"},
     )
@@ -177,4 +157,5 @@ FAMILY = Family(
         "Keys4Chests2": {"num_keys": 4, "num_chests": 2},
         "Keys4Chests2-5x5": {"num_keys": 4, "num_chests": 2, "size": 3},
     },
+    dose=("num_keys", "num_chests"),
 )

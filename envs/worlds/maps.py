@@ -12,39 +12,18 @@ Maps are constants: they are frozen into the compiled kernels, whose names carry
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from envs.errors import require_integer, require_number
-from envs.rows import FIRST_TEST_LEVEL, World
+from envs.rows import World
+from envs.states import first_of_split
 from envs.worlds.ascii_maps import FIRST_OBJECT, Maps, read_maps
 from envs.worlds.cells import ACTION_NAMES, ROW_STRIDE, draw_cell
+from envs.worlds.options import WorldConfig
 
-__all__ = ["MapConfig", "Maps", "NoNumbers", "map_functions", "map_world", "no_chance", "no_context", "read_maps"]
-
-
-@dataclass(frozen=True)
-class MapConfig:
-    """Options of a world from maps.
-
-    Attributes:
-        num_levels: Levels of each split, at least 1; level i shows map i modulo the number of maps.
-        discount: γ, 0 to 1.
-        time_limit: Steps until truncation, at least 1.
-    """
-
-    num_levels: int = 1000
-    discount: float = 0.95
-    time_limit: int = 64
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        require_integer("num_levels", self.num_levels, low=1, high=2**31)
-        require_number("discount", self.discount, low=0.0, high=1.0)
-        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
+__all__ = ["Maps", "NoNumbers", "map_functions", "map_world", "read_maps"]
 
 
 def map_functions(maps: Maps) -> tuple[Any, Any, Any]:
@@ -64,11 +43,11 @@ def map_functions(maps: Maps) -> tuple[Any, Any, Any]:
 
     @njit
     def begin(config, row, level, start):
-        index = level % num_train
-        if level >= FIRST_TEST_LEVEL:
-            index = num_train + (level - FIRST_TEST_LEVEL) % num_test
+        first = first_of_split(level)
+        index = level - first
+        shown = num_train + index % num_test if first else index % num_train
         for entry in range(num_entries):
-            row[entry] = rows[index, entry]
+            row[entry] = rows[shown, entry]
 
     @njit
     def observe(config, row, planes, vector):
@@ -90,23 +69,11 @@ def map_functions(maps: Maps) -> tuple[Any, Any, Any]:
     return begin, observe, move
 
 
-@njit
-def no_chance(config, row, action, channel, cuts):
-    """The `breakpoints` of a world in which nothing depends on chance."""
-    return 0
-
-
-@njit
-def no_context(config, row):
-    """The `context` of a world without contexts."""
-    return -1
-
-
 class NoNumbers(NamedTuple):
     """What the numba functions read of a config without options of its own."""
 
 
-def map_world(maps: Maps, config: MapConfig, *, name: str, module: str, rewards: Mapping[str, float]) -> World:
+def map_world(maps: Maps, config: WorldConfig, *, name: str, module: str, rewards: Mapping[str, float]) -> World:
     """A world from maps: four moves, one start, no chance, no context, no vector.
 
     Args:
@@ -117,7 +84,6 @@ def map_world(maps: Maps, config: MapConfig, *, name: str, module: str, rewards:
         module: `__name__` of the module.
         rewards: Name of each reward component and event -> its weight in the reward and in the hidden performance.
     """
-    num_maps, height, width = maps.walls.shape
     names, weights = tuple(rewards), np.array(list(rewards.values()), np.float64)
     planes = ("agent", *maps.objects.values(), "wall")
     return World(
@@ -126,21 +92,15 @@ def map_world(maps: Maps, config: MapConfig, *, name: str, module: str, rewards:
         config=config,
         kernel_config=NoNumbers(),
         row_size=maps.rows.shape[1],
-        num_channels=0,
-        num_starts=1,
         num_levels=config.num_levels,
         plane_names=planes,
-        grid=(height, width),
-        vector_names=(),
         component_names=names,
         event_names=names,
         action_names=ACTION_NAMES,
-        context_names=(),
         reward_weights=weights,
         performance_weights=weights.copy(),
         discount=config.discount,
         time_limit=config.time_limit,
-        max_outcomes=1,
-        background=np.zeros((len(planes), height, width), np.uint8),
+        background=np.zeros((len(planes), *maps.walls.shape[1:]), np.uint8),
         glyphs={(name,): letter for letter, name in maps.objects.items()},
     )

@@ -3,25 +3,28 @@
 - "open": no inner walls.
 - "blocks": every inner cell is a wall with probability `wall_share`, on its own. Free cells need not be connected.
 - "tree": nodes are the cells of odd row and odd column, and a uniform spanning tree joins neighbouring nodes by opening
-  the cell between them (Wilson, "Generating random spanning trees more quickly than the cover time", STOC 1996). Two
-  free cells are connected by exactly one path.
+  the cell between them (Wilson's algorithm). Two free cells are connected by exactly one path.
 - "braid": a tree, and each wall that is left between two neighbouring nodes is opened with probability `loop_share`.
 - "rooms": a cross of walls makes four rooms, and each of its four arms has one door.
 
 All but "blocks" connect all of their free cells. Whoever places things in a maze of blocks floods it first, and carves
 again with the counters that follow where there is no room.
+
+Source: Wilson (1996), "Generating random spanning trees more quickly than the cover time", STOC.
 """
 
 # mypy: disable-error-code="no-untyped-def, arg-type, call-arg, call-overload, type-var, operator"
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from numba import njit
 
-from envs.errors import UserError, require_choice, require_integer, require_number
+from envs.errors import require_choice, require_integer, require_number, require_odd
 from envs.noise import integer, uniform
 from envs.worlds.cells import MAX_SIZE, ROW_STRIDE, cell_of_rank
+from envs.worlds.options import WorldConfig
 from envs.worlds.walls import (
     close_cell,
     count_marks,
@@ -38,7 +41,7 @@ from envs.worlds.walls import (
 GENERATORS = ("open", "blocks", "tree", "braid", "rooms")
 MAX_WALL_SHARE = 0.5
 """Above it mazes of blocks fall apart into single cells, and carving again could take long."""
-_OPEN, _BLOCKS, _TREE, _BRAID, _ROOMS = range(5)
+_BLOCKS, _TREE, _BRAID, _ROOMS = range(1, len(GENERATORS))
 _SMALLEST = {"open": 2, "blocks": 2, "tree": 3, "braid": 3, "rooms": 3}
 _MOVES_PER_DRAW = 24
 _NUM_WALKS = 4**_MOVES_PER_DRAW
@@ -52,38 +55,39 @@ class Maze(NamedTuple):
     loop_share: float
 
 
-def maze_of(generator: str, *, size: int, wall_share: float, loop_share: float) -> Maze:
-    """The numbers of a maze, once they are known to be possible.
+@dataclass(frozen=True)
+class MazeConfig(WorldConfig):
+    """Options of a world in mazes of any generator.
 
-    Args:
-        generator: One of GENERATORS.
-        size: Interior cells per side; from 2, from 3 where there are nodes or rooms, and odd where there are nodes.
-        wall_share: Probability that an inner cell is a wall, 0 to 0.5; "blocks" only.
-        loop_share: Probability that a wall between neighbouring nodes is opened, 0 to 1; "braid" only.
-
-    Raises:
-        UserError: For an unknown generator, or a value out of range.
+    Attributes:
+        size: Interior cells per side, 2 to 62; odd and from 3 for "tree" and "braid", from 3 for "rooms".
+        generator: "open", "blocks", "tree", "braid" or "rooms".
+        wall_share: Probability that an inner cell is a wall with generator "blocks", 0 to 0.5.
+        loop_share: Probability that a wall of the tree is opened with generator "braid", 0 to 1.
     """
-    require_choice("generator", generator, choices=GENERATORS)
-    require_integer(f"size of a maze of {generator!r}", size, low=_SMALLEST[generator], high=MAX_SIZE)
-    if generator in ("tree", "braid"):
-        require_odd(size, generator=generator)
-    require_number("wall_share", wall_share, low=0.0, high=MAX_WALL_SHARE)
-    require_number("loop_share", loop_share, low=0.0, high=1.0)
-    return Maze(GENERATORS.index(generator), float(wall_share), float(loop_share))
 
+    size: int = 11
+    generator: str = "blocks"
+    wall_share: float = 0.25
+    loop_share: float = 0.25
+    discount: float = 0.99
+    time_limit: int = 128
 
-def require_odd(size: int, *, generator: str) -> None:
-    """Refuse an even size for a generator with nodes.
+    def __post_init__(self) -> None:
+        """Refuse values out of range, and mazes that cannot be."""
+        super().__post_init__()
+        require_choice("generator", self.generator, choices=GENERATORS)
+        what, smallest = f"size of a maze of {self.generator!r}", _SMALLEST[self.generator]
+        if self.generator in ("tree", "braid"):
+            require_odd(what, self.size, low=smallest, high=MAX_SIZE - 1)
+        else:
+            require_integer(what, self.size, low=smallest, high=MAX_SIZE)
+        require_number("wall_share", self.wall_share, low=0.0, high=MAX_WALL_SHARE)
+        require_number("loop_share", self.loop_share, low=0.0, high=1.0)
 
-    Raises:
-        UserError: Naming the generator.
-    """
-    if size % 2 == 0:
-        raise UserError(
-            f"size is {size}, allowed is an odd number with generator {generator!r}, whose nodes are the cells of odd "
-            f"row and column; choose {size - 1} or {size + 1}."
-        )
+    def maze(self) -> Maze:
+        """The numbers of the maze."""
+        return Maze(GENERATORS.index(self.generator), float(self.wall_share), float(self.loop_share))
 
 
 @njit

@@ -11,6 +11,8 @@ object moves one cell to the right with that probability at every step, on a cha
 the left wall; objects may then share a cell.
 
 The context is the cue and the event the need: what the agent is shown and what reinforces it can so be told apart.
+The dose is K: with one need its cue says nothing, and the more needs there are, the less of V can do without it.
+
 Without drift, continuing and costs V* = γ^(distance − 1), and a level has size² · cues states while cues stay shown or
 hidden. Hidden performance equals reward.
 
@@ -32,13 +34,14 @@ from envs.family import Family
 from envs.noise import level_key
 from envs.rows import World
 from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, move, room_background, scatter, shift_right
+from envs.worlds.options import WorldConfig
 
 CONTEXTS = ("shown", "hidden", "first")
-_SHOWN, _HIDDEN, _FIRST = 0, 1, 2
+_SHOWN, _FIRST = CONTEXTS.index("shown"), CONTEXTS.index("first")
 
 
 @dataclass(frozen=True)
-class MultiNeedConfig:
+class MultiNeedConfig(WorldConfig):
     """Options of MultiNeed.
 
     Attributes:
@@ -47,11 +50,8 @@ class MultiNeedConfig:
         cues_per_need: Cues that stand for one need, 1 to 8; there are K times as many cues.
         context: Whether the cue is "shown" at every step, "hidden", or shown only at its "first" observation.
         continuing: Whether the needed object brings the next cue and not the end; needs two objects.
-        num_levels: Levels of each split, at least 1.
         wrong_cost: Cost of a step that ends on an object that is not needed; 0 logs neither component nor event for it.
         drift: Probability that an object moves at a step, 0 to 1.
-        discount: γ, 0 to 1.
-        time_limit: Steps until truncation, at least 1.
     """
 
     size: int = 7
@@ -59,24 +59,19 @@ class MultiNeedConfig:
     cues_per_need: int = 1
     context: str = "shown"
     continuing: bool = False
-    num_levels: int = 1000
     wrong_cost: float = 0.0
     drift: float = 0.0
-    discount: float = 0.95
-    time_limit: int = 64
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
+        super().__post_init__()
         require_integer("size", self.size, low=2, high=MAX_SIZE)
         require_integer("num_objects", self.num_objects, low=1, high=min(8, self.size**2 - 1))
         require_integer("cues_per_need", self.cues_per_need, low=1, high=8)
         require_choice("context", self.context, choices=CONTEXTS)
         require_flag("continuing", self.continuing)
-        require_integer("num_levels", self.num_levels, low=1, high=2**31)
         require_number("wrong_cost", self.wrong_cost, low=0.0, high=1e6)
         require_number("drift", self.drift, low=0.0, high=1.0)
-        require_number("discount", self.discount, low=0.0, high=1.0)
-        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
         if self.continuing and self.num_objects == 1:
             raise UserError(
                 "num_objects is 1, allowed with continuing are 2 to 8, as the next need is another; give one more."
@@ -204,7 +199,6 @@ def world(config: MultiNeedConfig) -> World:
         num_starts=len(cues),
         num_levels=config.num_levels,
         plane_names=plane_names,
-        grid=(config.size + 2, config.size + 2),
         vector_names=cues,
         component_names=outcomes,
         event_names=outcomes,
@@ -224,10 +218,13 @@ FAMILY = Family(
     world,
     {
         "5x5": {"size": 3},
+        "Objects2": {"num_objects": 2},
+        "Objects8": {"num_objects": 8},
         "Hidden": {"context": "hidden"},
         "First": {"context": "first"},
         "Continuing": {"continuing": True},
         "TwoCues": {"cues_per_need": 2},
         "Drift": {"drift": 0.1},
     },
+    dose=("num_objects",),
 )

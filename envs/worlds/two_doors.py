@@ -4,7 +4,7 @@ A level puts two of the objects A, B, C, D into two doors, the middles of two of
 equal distance from the centre, where the agent starts. Stepping on an object pays its reward, is its event, and ends
 the episode. Training shows A with B and C with D: each pair is a context that has a better and a worse object. What an
 agent has learned, worth or rank, shows when B, which was always the worse one, stands with C, which was always the
-better one and is worth less. (People reverse here: Bavard et al. 2018, doi 10.1038/s41467-018-06781-2.)
+better one and is worth less. People reverse here.
 
 Layouts:
 - "train": A with B or C with D, each with probability 1/2, or with probability `dose` one of the four crossed pairs.
@@ -16,6 +16,8 @@ that sees the true reward of its next step (V₁, search) tells the objects apar
 show; from size 5 on its first step rests on V alone.
 
 Row: [agent, A, B, C, D]; an absent object is at -1.
+
+Source: Bavard et al. (2018), doi 10.1038/s41467-018-06781-2, for the choices of people.
 """
 
 # mypy: disable-error-code="no-untyped-def, call-arg, type-var, operator"
@@ -27,11 +29,14 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envs.errors import UserError, require_choice, require_integer, require_number, require_odd
+from envs.errors import UserError, require_choice, require_number, require_odd
 from envs.family import Family
 from envs.noise import integer, level_key, uniform
-from envs.rows import FIRST_TEST_LEVEL, World
+from envs.rows import World
+from envs.states import first_of_split
+from envs.worlds.absent import no_chance
 from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, cell_of_rank, draw_cell, move, room_background
+from envs.worlds.options import WorldConfig
 
 OBJECTS = ("A", "B", "C", "D")
 LAYOUTS = ("train", "crossed")
@@ -41,7 +46,7 @@ _PAIR_DRAW, _DOSE_DRAW, _DOOR_DRAW, _OTHER_DOOR_DRAW = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
-class TwoDoorsConfig:
+class TwoDoorsConfig(WorldConfig):
     """Options of TwoDoors.
 
     Attributes:
@@ -49,27 +54,19 @@ class TwoDoorsConfig:
         rewards: Rewards of A, B, C, D, each 0 to 1000000.
         dose: Probability that a training level shows a crossed pair, 0 to 1.
         layout: "train" or "crossed".
-        num_levels: Levels of each split, at least 1.
-        discount: γ, 0 to 1.
-        time_limit: Steps until truncation, at least 1.
     """
 
     size: int = 5
     rewards: tuple[float, ...] = (1.0, 0.9, 0.2, 0.1)
     dose: float = 0.0
     layout: str = "train"
-    num_levels: int = 1000
-    discount: float = 0.95
-    time_limit: int = 64
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and a room without a centre."""
+        super().__post_init__()
         require_odd("size", self.size, low=3, high=MAX_SIZE - 1)
         require_number("dose", self.dose, low=0.0, high=1.0)
         require_choice("layout", self.layout, choices=LAYOUTS)
-        require_integer("num_levels", self.num_levels, low=1, high=2**31)
-        require_number("discount", self.discount, low=0.0, high=1.0)
-        require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
         if not isinstance(self.rewards, (tuple, list)) or len(self.rewards) != len(OBJECTS):
             raise UserError(f"rewards is {self.rewards!r}, allowed are four numbers; give one each for A, B, C and D.")
         for name, reward in zip(OBJECTS, self.rewards, strict=True):
@@ -92,9 +89,10 @@ def begin(config, row, level, start):
         key = level_key(level)
         first, second = _trained_pair(config.dose, key)
     else:
-        split = FIRST_TEST_LEVEL if level >= FIRST_TEST_LEVEL else 0
-        key = level_key(split + (level - split) // 4)
-        first, second = _crossed_pair((level - split) % 4)
+        first_level = first_of_split(level)
+        index = level - first_level
+        key = level_key(first_level + index // 4)
+        first, second = _crossed_pair(index % 4)
     door = integer(key, _DOOR_DRAW, 4)
     other_door = (door + 1 + integer(key, _OTHER_DOOR_DRAW, 3)) % 4
     row[0] = cell_of_rank(config.size**2 // 2, config.size)
@@ -146,10 +144,7 @@ def observe(config, row, planes, vector):
             draw_cell(planes, i, row[i])
 
 
-@njit
-def breakpoints(config, row, action, channel, cuts):
-    """No chance inside an episode."""
-    return 0
+breakpoints = no_chance
 
 
 @njit
@@ -171,12 +166,8 @@ def world(config: TwoDoorsConfig) -> World:
         config=config,
         kernel_config=Numbers(config.size, float(config.dose), LAYOUTS.index(config.layout)),
         row_size=5,
-        num_channels=0,
-        num_starts=1,
         num_levels=config.num_levels,
         plane_names=("agent", *OBJECTS, "wall"),
-        grid=(config.size + 2, config.size + 2),
-        vector_names=(),
         component_names=OBJECTS,
         event_names=OBJECTS,
         action_names=ACTION_NAMES,
@@ -185,7 +176,6 @@ def world(config: TwoDoorsConfig) -> World:
         performance_weights=rewards.copy(),
         discount=config.discount,
         time_limit=config.time_limit,
-        max_outcomes=1,
         background=room_background(config.size, num_planes=6),
         glyphs={(name,): name for name in OBJECTS},
     )
@@ -201,4 +191,5 @@ FAMILY = Family(
         "Dose50": {"dose": 0.5},
         "Crossed": {"layout": "crossed"},
     },
+    dose=("dose",),
 )
