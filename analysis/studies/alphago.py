@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents.agent import AlphaAgent, build_agent
@@ -50,17 +50,17 @@ class Setup:
         num_episodes: Held-out episodes of each evaluation.
     """
 
-    num_levels: int = 500
-    num_demonstrations: int = 4000
-    noise: float = 0.3
+    num_levels: int = 20_000
+    num_demonstrations: int = 8000
+    noise: float = 0.5
     imitation_updates: int = 1500
     reinforce_steps: int = 200_000
-    num_outcomes: int = 10_000
-    value_updates: int = 4000
+    num_outcomes: int = 20_000
+    value_updates: int = 6000
     num_episodes: int = 256
 
 
-WORLDS = ("ValueLab/MultiNeed-v0", "ValueLab/CornerMaze-9x9-v0")
+WORLDS: Mapping[str, Mapping[str, Any]] = {"ValueLab/MultiNeed-v0": {"size": 5}, "ValueLab/CornerMaze-9x9-v0": {}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +68,13 @@ class _Task:
     """One seed in one world."""
 
     env_id: str
+    fixed: Mapping[str, Any]
     setup: Setup
     seed: int
 
     @property
     def options(self) -> dict[str, Any]:
-        return {"num_levels": self.setup.num_levels}
+        return {**self.fixed, "num_levels": self.setup.num_levels}
 
     @property
     def world(self) -> World:
@@ -84,7 +85,7 @@ class _Task:
 def play_all(context: CellContext) -> list[Row]:
     """Train the two policies and the two values of one seed, and let every pair search."""
     config = context.config
-    task = _Task(config["env_id"], Setup(**config["setup"]), config["seed"])
+    task = _Task(config["env_id"], config["options"], Setup(**config["setup"]), config["seed"])
     policies = _policies(task)
     values = {name: _with_values(policies[name], task) for name in SOURCES}
     rows = [{"prior": name, "value": "none", "n": 0, **_score(policies[name], "D", task)} for name in SOURCES]
@@ -121,7 +122,10 @@ def _with_values(policy: AlphaAgent, task: _Task) -> AlphaAgent:
         policy, task.env_id, num_episodes=task.setup.num_outcomes, options=task.options,
         seed=derive_seed(task.seed, "alphago", "outcomes"),
     )  # fmt: skip
-    return fit_values(policy, played, ValueConfig(num_updates=task.setup.value_updates), seed=task.seed)[0]
+    learning = ValueConfig(
+        target="td_lambda", trace_lambda=0.9, num_updates=task.setup.value_updates, learning_rate=4e-3
+    )
+    return fit_values(policy, played, learning, seed=task.seed)[0]
 
 
 def with_value_of(agent: AlphaAgent, donor: AlphaAgent) -> AlphaAgent:
@@ -145,7 +149,11 @@ def _score(agent: AlphaAgent, actor: str, task: _Task) -> Row:
 def cells(seeds: Sequence[int], setup: Setup | None = None) -> list[Cell]:
     """One cell a seed and world."""
     sizes = dataclasses.asdict(setup or Setup())
-    return [Cell(PLAY, {"env_id": env_id, "seed": seed, "setup": sizes}) for seed in seeds for env_id in WORLDS]
+    return [
+        Cell(PLAY, {"env_id": env_id, "options": dict(options), "seed": seed, "setup": sizes})
+        for seed in seeds
+        for env_id, options in WORLDS.items()
+    ]
 
 
 QUESTION = Question(
