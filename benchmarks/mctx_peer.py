@@ -15,8 +15,8 @@ import mctx
 import numpy as np
 
 from agents.agent import AlphaAgent
+from agents.search import SearchTable
 from agents.search_config import SearchConfig
-from envs.enumeration import TabularMDP
 
 DISCOUNT = 0.95
 SIZE = 7
@@ -42,13 +42,12 @@ def network_search(agent: AlphaAgent, rows: Any, *, rule: str, num_simulations: 
     return lambda: compiled(weights, states)
 
 
-def table_search(
-    mdp: TabularMDP, states: Any, logits: Any, values: Any, *, rule: str, num_simulations: int
-) -> Callable[[], Any]:
+def table_search(table: SearchTable, states: Any, *, rule: str, num_simulations: int) -> Callable[[], Any]:
     """A compiled search in tables; each call returns the root visits [B, A]."""
-    following = jnp.asarray(mdp.next_state[:, :, 0])
-    rewards = jnp.asarray((mdp.components @ mdp.reward_weights)[:, :, 0], jnp.float32)
-    logits, values = jnp.asarray(logits, jnp.float32), jnp.asarray(values, jnp.float32)
+    arrays = table.arrays
+    following = jnp.asarray(arrays.next_state[:, :, 0])
+    rewards = jnp.asarray(arrays.reward[:, :, 0], jnp.float32)
+    logits, values = jnp.asarray(arrays.logits, jnp.float32), jnp.asarray(arrays.values, jnp.float32)
 
     def recurrent(params, rng, action, state):
         after = following[state, action]

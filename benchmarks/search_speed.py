@@ -4,12 +4,14 @@
 
 mctx is not installed with valuelab; `pip install mctx jax` puts it beside it, and without it only our rates are shown.
 Both sides look ahead from the same states with the same weights and without noise, and must visit the same root
-actions, up to ties that float32 decides. Times are CPU time of one thread; mctx's compilation is not counted.
+actions, up to ties that float32 decides; with the uniform table, where all is a tie, that is not asked. Times are CPU
+time of one thread; mctx's compilation is not counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 from collections.abc import Callable
 
@@ -20,7 +22,7 @@ import numpy as np
 import torch
 from machine import best_rate, measure_machine
 
-from agents.agent import AlphaAgent, build_agent
+from agents.agent import build_agent
 from agents.config import AgentConfig
 from agents.search import NetworkEvaluator, SearchConfig, SearchResult, SearchTable, search, search_table
 from envs import make_world
@@ -52,29 +54,39 @@ def main() -> None:
     )  # fmt: skip
     mdp = enumerate_world(world, np.arange(64))
     states = rng.integers(0, mdp.num_states, options.batch)
-    tables = rng.normal(size=(mdp.num_states, 4)), rng.normal(size=mdp.num_states)
-    for rule, bar in (("gumbel", True), ("puct", False)):
+    shape = (mdp.num_states, mdp.num_actions)
+    tables = {
+        "table": SearchTable(mdp),
+        "random table": SearchTable(mdp, logits=rng.normal(size=shape), values=rng.normal(size=shape[0])),
+    }
+    sizes = options.batch * options.simulations
+    for rule in ("gumbel", "puct"):
         config = SearchConfig(num_simulations=options.simulations, rule=rule)
-
-        def network(config: SearchConfig = config) -> SearchResult:
-            return search(world, rows, NetworkEvaluator(agent, world), config=config)
-
-        def table(config: SearchConfig = config) -> SearchResult:
-            return search_table(SearchTable(mdp, logits=tables[0], values=tables[1]), states, config=config)
-
-        sizes = options.batch * options.simulations
-        ours = {name: _rate(work, sizes, options.seconds) for name, work in (("network", network), ("table", table))}
-        peers = _peer_rates(rule, agent, rows, (mdp, states, *tables), (network(), table()), options)
-        for name, target in (("network", NETWORK_BAR), ("table", TABLE_BAR)):
-            line = f"{rule:6} {name:8} ours {ours[name] / 1e6:6.2f}"
-            if bar:
-                line += f" (bar {target * machine.scale / 1e6:.1f}: {_word(ours[name] >= target * machine.scale)})"
-            if peers is not None:
-                ratio = ours[name] / peers[name]
-                line += (
-                    f"   mctx {peers[name] / 1e6:6.3f}   ratio {ratio:.1f} (aim {PEER_BAR}: {_word(ratio >= PEER_BAR)})"
-                )
+        works: dict[str, Callable[[], SearchResult]] = {
+            "network": functools.partial(search, world, rows, NetworkEvaluator(agent, world), config=config)
+        }
+        for name, table in tables.items():
+            works[name] = functools.partial(search_table, table, states, config=config)
+        for name, work in works.items():
+            ours, found = _rate(work, sizes, options.seconds), work()
+            theirs = _peer_rate(name, (agent, rows, tables, states), found, rule=rule, options=options)
+            bar = (NETWORK_BAR if name == "network" else TABLE_BAR) * machine.scale
+            line = f"{rule:6} {name:12} depth {_mean_depth(found):.1f}  ours {ours / 1e6:5.2f}"
+            if name != "random table":
+                line += f" (bar {bar / 1e6:.1f}: {_word(ours >= bar)})"
+            if theirs is not None:
+                line += f"  mctx {theirs / 1e6:6.3f}, ratio {ours / theirs:.1f} ({_word(ours >= PEER_BAR * theirs)})"
             print(line, flush=True)
+
+
+def _mean_depth(found: SearchResult) -> float:
+    """The mean depth of all nodes but the roots."""
+    depth = np.zeros(found.tree.parent.shape)
+    for node in range(1, depth.shape[1]):
+        depth[:, node] = np.take_along_axis(depth, found.tree.parent[:, [node]].astype(np.int64), axis=1)[:, 0] + 1
+    used = np.arange(depth.shape[1]) < found.tree.num_nodes[:, None]
+    used[:, 0] = False
+    return float(depth[used].mean())
 
 
 def _word(met: bool) -> str:
@@ -95,32 +107,31 @@ def _rate(work: Callable[[], SearchResult], sizes: int, seconds: float) -> float
     return best_rate(repeat, seconds=seconds)
 
 
-def _peer_rates(rule, agent: AlphaAgent, rows, tables, ours, options):  # type: ignore[no-untyped-def]
+def _peer_rate(name, subject, found, *, rule, options):  # type: ignore[no-untyped-def]
+    """Mctx's rate on the same search, None where it is not installed; where no ties are to be broken it visits alike."""
     try:
         import jax
         import mctx  # noqa: F401
     except ImportError:
-        print("mctx is not installed: no ratio")
         return None
     from mctx_peer import network_search, table_search
 
-    rates = {}
-    for name, run, mine in (
-        ("network", network_search(agent, rows, rule=rule, num_simulations=options.simulations), ours[0]),
-        ("table", table_search(*tables, rule=rule, num_simulations=options.simulations), ours[1]),
-    ):
-        visits = np.asarray(run())
-        same = float((visits == mine.tree.visits[:, 0]).all(axis=1).mean())
-        print(f"{rule:6} {name:8} root visits are mctx's own in {same:.1%} of the trees")
+    agent, rows, tables, states = subject
+    if name == "network":
+        run = network_search(agent, rows, rule=rule, num_simulations=options.simulations)
+    else:
+        run = table_search(tables[name], states, rule=rule, num_simulations=options.simulations)
+    if name != "table":
+        same = float((np.asarray(run()) == found.tree.visits[:, 0]).all(axis=1).mean())
+        print(f"{rule:6} {name:12} root visits are mctx's own in {same:.1%} of the trees")
         if same < SAME_SHARE:
             raise SystemExit("ours and mctx do not search alike: the rates would not be comparable")
 
-        def repeat(run=run) -> float:  # type: ignore[no-untyped-def]
-            jax.block_until_ready(run())
-            return float(options.batch * options.simulations)
+    def repeat() -> float:
+        jax.block_until_ready(run())
+        return float(options.batch * options.simulations)
 
-        rates[name] = best_rate(repeat, seconds=options.seconds)
-    return rates
+    return best_rate(repeat, seconds=options.seconds)
 
 
 if __name__ == "__main__":

@@ -82,8 +82,13 @@ def test_with_stable_baselines3(tmp_path: Path) -> None:
 
 
 def test_search_with_stable_baselines3() -> None:
-    found = main_of("search_with_stable_baselines3")(num_steps=8 * 128, num_episodes=30)
+    found = main_of("search_with_stable_baselines3")(num_steps=8 * 128, num_episodes=16)
     assert found[32] > found[0] + 0.1, "a hardly trained prior is far better with the world's own rewards in a tree"
+
+
+def test_explain_a_search(tmp_path: Path) -> None:
+    text = main_of("explain_a_search")(tmp_path)
+    assert "24 simulations, chooses right" in text and (tmp_path / "search_tree.png").stat().st_size > 10_000
 
 
 def test_an_example_does_not_hide_a_package_that_it_imports() -> None:

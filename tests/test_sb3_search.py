@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_refused():
         SearchPolicy(untrained(env), config).predict(make_vec_env(ENV_ID, n_envs=3).reset())
 
 
-@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("ours", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_script_turns_a_zip_into_files_without_code(ours, tmp_path):
     env = make_vec_env(ENV_ID, n_envs=2)
     kwargs = {"policy": ValueLabPolicy, "policy_kwargs": {"config": AgentConfig(encoder_sizes=(8,))}} if ours else {}

@@ -133,7 +133,7 @@ SIMPLER = {"MultiNeed": {"size": 2, "num_objects": 2, "drift": 0.3}}
 
 
 @pytest.mark.parametrize("rule", ["gumbel", "puct"])
-@pytest.mark.parametrize("name", list(SMALL))
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in NEAR else n for n in SMALL])
 def test_enough_simulations_find_an_optimal_action(name, rule):
     """Uniform prior and V = 0: all that a search knows is the world. Settings that trust Q late explore enough."""
     mdp = enumerate_world(make_world(name, **SIMPLER.get(name, SMALL[name])), [0, 1])
@@ -175,7 +175,12 @@ def test_enough_simulations_master_a_slippery_row(rule):
     assert (found.actions == solution.action_values.argmax(axis=1)).all()
 
 
-@pytest.mark.parametrize("name", list(SMALL))
+QUICK_TO_COMPILE = ("CrossedHistory", "FruitTask", "MultiNeed")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK_TO_COMPILE else pytest.param(n, marks=pytest.mark.slow) for n in SMALL]
+)
 def test_the_kernel_and_the_table_grow_the_same_trees(name):
     """Two expansions of one world, the second from tables that the first wrote: not one byte apart."""
     world = make_world(name, **SMALL[name])

@@ -49,7 +49,7 @@ def share_of_optimum(agent, actor):
     return played.discounted_returns.mean() / exact_optimum(WORLD, played).discounted
 
 
-@pytest.mark.parametrize("rule", ["gumbel", "puct"])
+@pytest.mark.parametrize("rule", ["gumbel", pytest.param("puct", marks=pytest.mark.slow)])
 def test_it_learns_small_mazes_from_nothing(rule):
     """Two simulations a move are enough for Gumbel's rules; PUCT, which is known to need more, gets 16."""
     config = QUICK if rule == "gumbel" else dataclasses.replace(QUICK, rule="puct", num_simulations=16)
