@@ -32,7 +32,7 @@ def recommended(
 
     MultiNeed, 1000 levels, about 190 CPU-seconds: D and V1 above 95 % of the exact optimum on training levels, and
     RMS(V − V^π)/sd(V^π) below 0.1 (0.07 at seed 0).
-    CornerMaze-9x9 with 200 levels, about 90 CPU-seconds: D at the exact optimum on training levels, V1 at 92 % (seed 0).
+    CornerMaze-9x9 with 200 levels, about 90 CPU-seconds: D at the optimum on training levels, V1 at 92 % (seed 0).
     FruitTask, about 150 CPU-seconds and 1.8 GB: D at 99 % of it on its 10 training levels, V1 at 79 % (seed 0).
     MiniGrid Empty-8x8 and DoorKey-5x5: D above 95 % of the best return that search finds.
 

@@ -16,7 +16,7 @@ class Compare:
     """Compare value heads (arms x worlds x seeds) with controls: table, figures, verdicts."""
 
     preset: Preset = "quick"
-    """quick: 3 seeds, no verdict. first: six arms, 20 seeds (about 2,400 CPU-seconds)."""
+    """quick: 3 seeds, no verdict. first: six arms, 20 seeds (about 2,000 CPU-seconds)."""
     seeds: int | None = None
     """Number of run seeds instead of the preset's."""
     first_seed: int = 0

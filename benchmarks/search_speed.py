@@ -108,7 +108,7 @@ def _rate(work: Callable[[], SearchResult], sizes: int, seconds: float) -> float
 
 
 def _peer_rate(name, subject, found, *, rule, options):  # type: ignore[no-untyped-def]
-    """Mctx's rate on the same search, None where it is not installed; where no ties are to be broken it visits alike."""
+    """Mctx's rate on the same search, None where it is not installed; but for ties it must visit alike."""
     try:
         import jax
         import mctx  # noqa: F401
