@@ -106,7 +106,8 @@ def compile_careful_observe(module_name: str) -> Callable[..., None]:
     module = sys.modules[module_name]
     observe = _inlined(module.observe, boundscheck=True)
     namespace = {**vars(row_kernels), "observe": observe, "__name__": module_name}
-    digest = f"careful_{source_digest(module)}"
+    roots = [module.observe, row_kernels.observe_rows, *row_kernels.PARTS, compile_careful_observe]
+    digest = f"careful_{source_digest(roots)}"
     loop = _rehome(row_kernels.observe_rows, namespace, module=module, digest=digest)
     careful: Callable[..., None] = njit(boundscheck=True, **_COMPILED)(loop)
     return careful

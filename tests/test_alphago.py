@@ -60,7 +60,8 @@ def test_a_planted_null_and_few_seeds_give_no_direction():
     assert "too few for a word" in words_for(0.8, 0.7, 0.6, num_seeds=3)[0]
 
 
-def test_a_tiny_study_runs_and_draws(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_tiny_study_runs_and_draws(tmp_path):
     question = dataclasses.replace(QUESTION, cells=lambda seeds: alphago.cells(seeds, TINY))
     found = answer(question, tmp_path, seeds=[0], workers=0)
     assert found.study.exit_code == 0 and len(found.figures) == 2 and all(path.exists() for path in found.figures)

@@ -12,11 +12,14 @@ ROOT = Path(__file__).parent.parent
 SMALL = {
     "env_speed.py": (("--envs", "32", "--seconds", "0.01"), ("CrossedHistory", "two threads", "MiniGrid, one env")),
     "solver_speed.py": (("--size", "12", "--repeats", "1"), ("valuelab value_iteration", "quantecon value_iteration")),
+    "search_speed.py": (("--seconds=0.01", "--batch=4", "--simulations=4"), ("gumbel network", "puct   table")),
     "learning_speed.py": (
         ("--envs=8", "--rollouts=1", "--turns=1", "--seeds=1", "--seconds=0.01", "--worlds=MultiNeed"),
         ("CPU seconds to 95%", "MultiNeed, 8 envs", "Stable-Baselines3, its separate networks"),
     ),
 }
+
+LONG = ("learning_speed.py", "search_speed.py")
 
 
 def test_make_bench_runs_every_benchmark() -> None:
@@ -29,7 +32,7 @@ def test_make_bench_runs_every_benchmark() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "learning_speed.py" else []) for name in SMALL]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in SMALL]
 )
 def test_a_benchmark_runs_through(name: str) -> None:
     options, expected = SMALL[name]

@@ -71,7 +71,7 @@ def test_settings_of_stages_are_options() -> None:
         (["train", "A-v0", "--reinforce.num-steps", "-3"], ["num_steps", "-3", "from 0"]),
         (["train", "A-v0", "--value.uniform-share", "1.5"], ["uniform_share", "1.5", "from 0 to 1"]),
         (["train", "A-v0", "--value.discount", "nan"], ["discount", "nan", "from 0 to 1"]),
-        (["evaluate", "run", "--actor", "V2"], ["'V2'", "D, V1, both", "Did you mean 'V1'?"]),
+        (["evaluate", "run", "--actor", "V2"], ["'V2'", "D, V1, and search-n"]),
         (["watch", "run", "--split", "tets"], ["'tets'", "train, test", "Did you mean 'test'?"]),
         (["play"], ["needs ENV_ID"]),
         (["compare", "--preset", "frist"], ["'frist'", "quick, first", "Did you mean 'first'?"]),
