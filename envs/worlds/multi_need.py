@@ -13,8 +13,8 @@ the left wall; objects may then share a cell.
 The context is the cue and the event the need: what the agent is shown and what reinforces it can so be told apart.
 The dose is K: with one need its cue says nothing, and the more needs there are, the less of V can do without it.
 
-Without drift, continuing and costs V* = γ^(distance − 1), and a level has size² · cues states while cues stay shown or
-hidden. Hidden performance equals reward.
+Without drift, continuing and costs V* = γ^(distance − 1), and a level has (size² − 1) · cues states while cues stay
+shown or hidden: the needed object's cell ends the episode. Hidden performance equals reward.
 
 Row: [agent, object_0 .. object_{K-1}, need, tag]; tag = 2 (cue div K) + fresh, and where a cue is shown only first,
 fresh is 1 from its draw to the next transition, else 0.
