@@ -52,7 +52,9 @@ def share_of_optimum(agent, actor):
 @pytest.mark.parametrize("rule", ["gumbel", pytest.param("puct", marks=pytest.mark.slow)])
 def test_it_learns_small_mazes_from_nothing(rule):
     """Two simulations a move are enough for Gumbel's rules; PUCT, which is known to need more, gets 16."""
-    config = QUICK if rule == "gumbel" else dataclasses.replace(QUICK, rule="puct", num_simulations=16)
+    config = (
+        QUICK if rule == "gumbel" else dataclasses.replace(QUICK, rule="puct", num_simulations=16, num_steps=100_000)
+    )
     start = new_agent()
     before = share_of_optimum(start, "D")
     agent, record = improved(start, config)
