@@ -9,6 +9,7 @@ Shape key: n steps, E episodes, Q distinct inputs, I input width, D features, T 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -62,6 +63,25 @@ def minibatches(
         table = None if chosen is None else torch.from_numpy(chosen)
         for order in _permuted(data.num_steps if chosen is None else num_episodes, batch_size, generator):
             yield Minibatch((order if table is None else table[order]).to(device))
+
+
+def in_blocks(
+    blocks: Indices, *, batch_size: int, num_batches: int, generator: torch.Generator, device: torch.device
+) -> Iterator[Minibatch]:
+    """One block of steps after the other, each for an equal share of the minibatches: the same steps in another order.
+
+    Args:
+        blocks: int64[n], the block 0..J-1 of each step, in the order in which they are learned; none is empty.
+        batch_size: steps in a minibatch; within a block every pass is a new permutation.
+        num_batches: minibatches in all, at least J.
+        generator: a CPU generator.
+        device: where the steps' numbers lie.
+    """
+    shares = np.array_split(np.arange(num_batches), int(blocks.max()) + 1)
+    for block, share in enumerate(shares):
+        steps = torch.from_numpy(np.flatnonzero(blocks == block))
+        for order in itertools.islice(_permuted(len(steps), batch_size, generator), len(share)):
+            yield Minibatch(steps[order].to(device))
 
 
 def one_step_of_each(data: EncodedEpisodes, *, seed: int) -> Indices:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,16 @@ import torch
 from torch import Tensor
 
 from agents.agent import AlphaAgent, restart_value
-from agents.batches import Minibatch, all_values, features_of, frozen_features, minibatches, one_step_of_each, values_of
+from agents.batches import (
+    Minibatch,
+    all_values,
+    features_of,
+    frozen_features,
+    in_blocks,
+    minibatches,
+    one_step_of_each,
+    values_of,
+)
 from agents.config import ValueConfig
 from agents.encoded import EncodedEpisodes, encode_episodes
 from agents.losses import r_squared, relative_error
@@ -28,8 +37,10 @@ from agents.optimization import FlatAdam, annealed
 from agents.outcomes import Outcomes, outcomes_of
 from agents.returns import Flags, Floats
 from agents.seeding import torch_generator
+from agents.streams import Indices
 from agents.training_state import NOTHING_KEPT, StageKeeper, State, gather, part
 from envs.episodes import Episodes
+from envs.errors import UserError
 from shards.value_head import ValueTargets
 
 Progress = Callable[[float, str], None]
@@ -44,6 +55,8 @@ def fit_values(
     seed: int,
     restart: bool = True,
     withheld: Flags | None = None,
+    totals: Floats | None = None,
+    blocks: Indices | None = None,
     encoded: EncodedEpisodes | None = None,
     truth: Floats | None = None,
     num_checkpoints: int = 10,
@@ -66,6 +79,9 @@ def fit_values(
             minibatches. It does not touch the initial weights, which are those of the agent's own seed.
         restart: start V∘E afresh; False goes on with the V that the agent has.
         withheld: bool[n], steps whose event label is withheld.
+        totals: float64[n], what V shall be at each step in place of λ-returns, such as another network's V.
+        blocks: int64[n], the block of each step: V learns from one block after the other, each for an equal share of
+            the gradient steps (`agents.batches.in_blocks`); encoders without memory only.
         encoded: `encode_episodes` of the data by an agent with the same encoding, where several agents learn from them.
         truth: float64[n], a value of each step's state to compare with, such as the exact one of the policy.
         num_checkpoints: rows of the record, evenly spread.
@@ -84,12 +100,8 @@ def fit_values(
     agent = restart_value(agent) if restart else copy.deepcopy(agent)
     outcomes = outcomes_of(agent, data, config, withheld=withheld)
     agent.value_discount = outcomes.discount
-    trainer = _Trainer(agent, encoded or encode_episodes(agent, data), outcomes, config=config)
-    generator = torch_generator(seed, "value", "minibatches")
-    batches = minibatches(
-        trainer.data, batch_size=config.batch_size, generator=generator, whole_episodes=trainer.has_memory,
-        chosen=one_step_of_each(trainer.data, seed=seed) if config.one_per_episode else None,
-    )  # fmt: skip
+    trainer = _Trainer(agent, encoded or encode_episodes(agent, data), outcomes, config=config, totals=totals)
+    batches = _batches(trainer, config, blocks, seed=seed)
     marks = set(np.linspace(0, config.num_updates, num_checkpoints + 1).round().astype(int)[1:].tolist())
     first = trainer.go_on(keeper.restore())
     record: Record = list(keeper.record)
@@ -107,11 +119,28 @@ def fit_values(
     return agent, record
 
 
+def _batches(trainer: _Trainer, config: ValueConfig, blocks: Indices | None, *, seed: int) -> Iterator[Minibatch]:
+    """The minibatches in their order, which the seed alone decides."""
+    generator = torch_generator(seed, "value", "minibatches")
+    if blocks is None:
+        return minibatches(
+            trainer.data, batch_size=config.batch_size, generator=generator, whole_episodes=trainer.has_memory,
+            chosen=one_step_of_each(trainer.data, seed=seed) if config.one_per_episode else None,
+        )  # fmt: skip
+    if trainer.has_memory or config.one_per_episode:
+        raise UserError("blocks were given, but an encoder with memory, or one step of each episode, has no blocks.")
+    return in_blocks(
+        blocks, batch_size=config.batch_size, num_batches=config.num_updates, generator=generator,
+        device=trainer.data.step_input.device,
+    )  # fmt: skip
+
+
 class _Trainer:
     """One value network in training: its data, its targets of the moment, its optimiser."""
 
-    def __init__(self, agent: AlphaAgent, data: EncodedEpisodes, outcomes: Outcomes, *, config: ValueConfig):
-        self.agent, self.outcomes, self.config = agent, outcomes, config
+    def __init__(self, agent: AlphaAgent, data: EncodedEpisodes, outcomes: Outcomes, *, config: ValueConfig,
+                 totals: Floats | None = None):  # fmt: skip
+        self.agent, self.outcomes, self.config, self.given = agent, outcomes, config, totals
         self.head = agent.value_head
         self.encoder = self._trained_encoder()
         self.has_memory = self.encoder is not None and self.encoder.memory_size > 0
@@ -145,6 +174,8 @@ class _Trainer:
     def _totals(self) -> Floats:
         """Targets float64[n] with the V of the moment; at λ = 1 only the ends of cut episodes need it."""
         outcomes, data = self.outcomes, self.data
+        if self.given is not None:
+            return self.given
         if outcomes.trace < 1.0 or self.has_memory:
             return outcomes.totals(*self.values())
         final_values = np.zeros(len(outcomes.cut))
@@ -155,7 +186,8 @@ class _Trainer:
 
     def update(self, batch: Minibatch, step: int) -> None:
         """One gradient step."""
-        if step == 0 or (self.outcomes.bootstraps and step % self.config.refresh_every == 0):
+        refreshed = self.given is None and self.outcomes.bootstraps
+        if step == 0 or (refreshed and step % self.config.refresh_every == 0):
             self.total = torch.from_numpy(self._totals()).to(self.agent.device, torch.float32)
         features = features_of(self.encoder, self.data, batch, sequence_length=self.config.sequence_length)
         context = self.data.contexts.index_select(0, self.data.step_input.index_select(0, batch.steps))

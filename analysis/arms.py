@@ -1,15 +1,22 @@
-"""The arms of the comparison: what differs between them is how V is built and credited, and nothing else.
+"""The arms of the comparison: what differs between them is how V is built, credited and taught, and nothing else.
 
-To add an arm, name it in `ARMS`.
+To add an arm, name it in `ARMS`. An arm is written NAME, or NAME@ENCODER for another E regime than `scratch`
+("MONO@imitated"). Definitions: `docs/comparison.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, Literal
 
 from envs.errors import UserError, nearest
+
+ENCODERS = ("scratch", "imitated", "shared")
+"""E regimes: V trains an E of its own, reads D's frozen one, or trains D's together with D."""
+
+Lesson = Literal["outcomes", "exact", "context mean", "teacher", "noisy teacher"]
 
 
 @dataclass(frozen=True)
@@ -20,15 +27,44 @@ class Arm:
         name: Name in tables.
         head: Key in `shards.registry.HEADS`.
         role: What the arm is for, in a few words.
+        options: Fields of `agents.config.AgentConfig` beside the head, such as {"gate_leak": 0.1}.
         shuffled_events: Every episode carries another episode's event labels (routing without history).
-        matched: Whether parameters must equal MONO's within 2 %; controls that give no verdict are exempt.
+        labelled_share: Share of the episodes whose event label is told; the others have global credit.
+        in_blocks: The same steps, but one reinforcement event after the other instead of interleaved.
+        lesson: What V regresses on: recorded outcomes; the exact V^pi of the recorded policy; V^pi averaged over
+            contexts; the `teacher`'s V; or that with as much noise as outcomes have around it.
+        teacher: The arm whose V is the lesson.
+        control: Its nature is known: it calibrates, and gets no verdict.
+        matched: Whether parameters must equal MONO's within 2 %.
+        worlds: The only worlds in which the arm means anything; () for all.
     """
 
     name: str
     head: str
     role: str
+    options: Mapping[str, Any] = field(default_factory=dict)
     shuffled_events: bool = False
+    labelled_share: float = 1.0
+    in_blocks: bool = False
+    lesson: Lesson = "outcomes"
+    teacher: str | None = None
+    control: bool = False
     matched: bool = True
+    worlds: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a teacher without a lesson, and a lesson without its teacher."""
+        if (self.teacher is not None) != self.lesson.endswith("teacher"):
+            raise ValueError(f"{self.name}: teacher is {self.teacher!r}, but the lesson is {self.lesson!r}.")
+
+
+def _distilled(name: str, teacher: str) -> tuple[Arm, Arm]:
+    """MONO taught by another arm's V on the same states, and its twin with the noise of outcomes."""
+    role = f"{teacher}'s function without its history"
+    return (
+        Arm(name, "MONO", role, lesson="teacher", teacher=teacher),
+        Arm(f"{name}-NOISY", "MONO", f"{role}, noise-matched", lesson="noisy teacher", teacher=teacher),
+    )
 
 
 ARMS = MappingProxyType(
@@ -39,25 +75,65 @@ ARMS = MappingProxyType(
             Arm("MOE", "MOE", "parts under a learned gate, global credit: parts without history"),
             Arm("ROUTE", "ROUTE", "MOE with gradients routed by reinforcement event: parts with history"),
             Arm("ROUTE-RAND", "ROUTE", "ROUTE with shuffled labels: routing without history", shuffled_events=True),
-            Arm("POS", "POS", "known sharded: disjoint experts behind an oracle gate", matched=False),
-            Arm("NEG-F", "NEG-F", "known unsharded: the same function, every unit serves all contexts alike"),
+            Arm("POS", "POS", "known sharded: disjoint experts behind an oracle gate", control=True, matched=False),
+            Arm(
+                "NEG-F", "NEG-F", "known unsharded: the same function, every unit serves all contexts alike",
+                control=True,
+            ),
+            Arm("MONO-BLOCK", "MONO", "MONO, one event after the other: order in time", in_blocks=True),
+            Arm("MOE-BLOCK", "MOE", "MOE, one event after the other: order in time", in_blocks=True),
+            *_distilled("DISTILL", "MONO"),
+            *_distilled("DISTILL-POS", "POS"),
+            Arm(
+                "POS-EXACT", "POS", "known sharded, taught the exact V^pi", lesson="exact", control=True, matched=False
+            ),
+            Arm("NEG-F-EXACT", "NEG-F", "known unsharded, taught the exact V^pi", lesson="exact", control=True),
+            Arm(
+                "NEG-1", "MONO", "known blind to contexts: another function", lesson="context mean", control=True,
+                matched=False, worlds=("MultiNeed", "DiamondGhost"),
+            ),
         )
     }
-)
+)  # fmt: skip
 """All arms by name, in the order of tables."""
 
-CONTRASTS = (("MOE", "MONO", "parts"), ("ROUTE", "MOE", "routing in parts"), ("ROUTE", "ROUTE-RAND", "history"))
+CONTRASTS = (
+    ("MOE", "MONO", "parts"), ("MONO-ROUTE", "MONO", "routing"), ("ROUTE", "MOE", "routing in parts"),
+    ("ROUTE", "ROUTE-RAND", "history"),
+)  # fmt: skip
 """The primary contrasts: (arm, minus arm, what the difference isolates)."""
 
 
-def find_arms(names: Sequence[str]) -> list[Arm]:
-    """The arms called `names`; UserError for an unknown or repeated name."""
-    for name in names:
+@dataclass(frozen=True, order=True)
+class Line:
+    """An arm under an E regime: one row of a test's table."""
+
+    arm: str
+    encoder: str = "scratch"
+
+    def __str__(self) -> str:
+        return self.arm if self.encoder in ("scratch", "-") else f"{self.arm} ({self.encoder} E)"
+
+    @property
+    def spec(self) -> str:
+        """The line as it is asked for: "MONO" or "MONO@imitated"."""
+        return self.arm if self.encoder == "scratch" else f"{self.arm}@{self.encoder}"
+
+
+def find_lines(specs: Sequence[str]) -> tuple[Line, ...]:
+    """The lines that are asked for as "NAME" or "NAME@ENCODER"; UserError for an unknown or repeated one."""
+    lines = []
+    for spec in specs:
+        name, _, encoder = spec.partition("@")
         if name not in ARMS:
             raise UserError(f"There is no arm {name!r}; the arms are {', '.join(ARMS)}.{nearest(name, ARMS)}")
-    if len(set(names)) < len(names):
-        raise UserError(f"Arms are {', '.join(names)}; name each arm once.")
-    return [ARMS[name] for name in names]
+        if encoder and encoder not in ENCODERS:
+            hint = nearest(encoder, ENCODERS)
+            raise UserError(f"There is no E regime {encoder!r} in {spec!r}; it is one of {', '.join(ENCODERS)}.{hint}")
+        lines.append(Line(name, encoder or "scratch"))
+    if len(set(lines)) < len(lines):
+        raise UserError(f"Arms are {', '.join(specs)}; name each arm once.")
+    return tuple(lines)
 
 
 def contrasts_among(names: Sequence[str]) -> list[tuple[str, str, str]]:

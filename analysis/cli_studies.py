@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from analysis.cli_words import Device, File, Preset
 
 
-@dataclasses.dataclass(frozen=True)
-class Compare:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a comparison runs in place of its preset's own."""
+
+    seeds: int | None = None
+    """Number of run seeds."""
+    first_seed: int = 0
+    """The run seeds are FIRST_SEED, FIRST_SEED + 1, ...; fresh ones make a replication."""
+    arms: tuple[str, ...] | None = None
+    """Arms, such as MONO MOE ROUTE POS NEG-F; MONO@imitated is MONO on the E that D left, MONO@shared on D's own."""
+    tests: tuple[str, ...] | None = None
+    """Tests, such as T0 CrossedHistory T5."""
+    worlds: tuple[str, ...] | None = None
+    """Worlds: a test runs on those of its own that are named here."""
+    regime: Literal["yoked", "own"] = "yoked"
+    """yoked: all arms learn from one recording a seed. own: each arm's V shapes what its agent does and learns from."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compare(Choice):
     """Compare value heads (arms x worlds x seeds) with controls: table, figures, verdicts."""
 
     preset: Preset = "quick"
     """quick: 3 seeds, no verdict. first: six arms, 20 seeds (about 2,000 CPU-seconds)."""
-    seeds: int | None = None
-    """Number of run seeds instead of the preset's."""
-    first_seed: int = 0
-    """The run seeds are FIRST_SEED, FIRST_SEED + 1, ...; fresh ones make a replication."""
-    arms: tuple[str, ...] | None = None
-    """Arms instead of the preset's, such as MONO MOE ROUTE ROUTE-RAND POS NEG-F."""
-    tests: tuple[str, ...] | None = None
-    """Tests instead of the preset's: T0, CrossedHistory, T3, T5."""
     workers: int = 2
     """Worker processes; the numbers do not depend on it."""
     device: Device = "cpu"
@@ -35,22 +45,14 @@ class Compare:
     """A file frozen by `valuelab preregister`; deviations from it are flagged in the result."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Preregister:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preregister(Choice):
     """Freeze a comparison's tests, margins, seeds, arms and rules by hash before it runs."""
 
     file: File
     """The file to write; a frozen plan is never overwritten by another."""
     preset: Preset = "first"
     """The preset to freeze."""
-    seeds: int | None = None
-    """Number of run seeds instead of the preset's."""
-    first_seed: int = 0
-    """The run seeds are FIRST_SEED, FIRST_SEED + 1, ...; fresh ones make a replication."""
-    arms: tuple[str, ...] | None = None
-    """Arms instead of the preset's."""
-    tests: tuple[str, ...] | None = None
-    """Tests instead of the preset's."""
 
 
 @dataclasses.dataclass(frozen=True)

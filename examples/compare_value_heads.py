@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.preregistration import preregister
-from analysis.studies.comparison import ComparisonPlan, ComparisonResult, frozen, make_plan, run_comparison
+from analysis.studies.comparison import ComparisonResult, run_comparison
+from analysis.studies.plan import ComparisonPlan, frozen, make_plan
 
 
 def main(out: Path, plan: ComparisonPlan | None = None, workers: int = 2) -> ComparisonResult:

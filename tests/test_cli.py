@@ -35,7 +35,7 @@ from analysis.cli_studies import Compare, Preregister
         (["play", "X-v0", "--show-context", "--record", "f"], Play("X-v0", show_context=True, record=Path("f"))),
         (["probe", "run", "--out", "there"], Probe(Path("run"), out=Path("there"))),
         (["compare", "--arms", "MONO", "MOE", "--seeds", "5"], Compare(arms=("MONO", "MOE"), seeds=5)),
-        (["preregister", "file.json", "--preset", "quick"], Preregister(Path("file.json"), preset="quick")),
+        (["preregister", "file.json", "--preset", "quick"], Preregister(file=Path("file.json"), preset="quick")),
     ],
 )
 def test_words_become_commands(words: list[str], command: Command) -> None:

@@ -39,7 +39,8 @@ from analysis.instruments.probes import ProbeSettings
 from analysis.predictions.crossed_history import crossing
 from analysis.probe import ProbeBudget, probe_agent, probe_run
 from analysis.runs import open_run
-from analysis.studies import comparison, crossing_cells
+from analysis.studies import crossing_cells
+from analysis.studies import plan as plans
 from analysis.studies.yoked import Setup
 from envs.beliefs import observation_numbers
 from envs.episodes import Episodes
@@ -118,7 +119,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def tiny_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "SETUPS", MappingProxyType({"CrossedHistory": SETUP, "MultiNeed": SETUP}))
+    monkeypatch.setattr(plans, "SETUPS", MappingProxyType(dict.fromkeys(plans.SETUPS, SETUP)))
 
 
 @pytest.fixture(scope="module")
@@ -459,7 +460,7 @@ class TestDemo:
             return probe_agent(*names, **{**given, "budget": budget})  # type: ignore[arg-type]
 
         monkeypatch.setattr(demo, "probe_agent", probed)
-        plan = functools.partial(comparison.make_plan, arms=("MONO", "POS"))
+        plan = functools.partial(plans.make_plan, arms=("MONO", "POS"))
         monkeypatch.setattr(demo, "make_plan", plan)
 
     @pytest.mark.usefixtures("small")

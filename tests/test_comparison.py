@@ -10,30 +10,48 @@ import polars
 import pytest
 
 from agents.agent import build_agent
-from analysis.arms import ARMS, contrasts_among, find_arms
+from agents.config import ValueConfig
+from agents.encoded import encode_episodes
+from agents.exact import policy_table, value_table
+from agents.outcomes import outcomes_of
+from analysis.arms import ARMS, Arm, Line, contrasts_among, find_lines
 from analysis.cells import CellContext
 from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
 from analysis.predictions.crossed_states import object_distances
 from analysis.predictions.lookahead import first_reached, preference
 from analysis.preregistration import check, preregister
-from analysis.studies import comparison, comparison_scores, comparison_tables, comparison_words, yoked
-from analysis.studies.comparison import cells_of, frozen, make_plan, run_comparison
+from analysis.studies import (
+    comparison,
+    comparison_scores,
+    comparison_tables,
+    comparison_words,
+    contest_test,
+    lessons,
+    yoked,
+)
+from analysis.studies.comparison import run_comparison
 from analysis.studies.crossing_cells import CROSS
+from analysis.studies.exact_values import exact_values
+from analysis.studies.fitting import fit
+from analysis.studies.plan import ComparisonPlan, cells_of, frozen, make_plan
 from analysis.study import digest
 from envs.demonstrations import demonstrate
 from envs.errors import UserError
 from envs.registry import make_world
 from envs.step_buffers import observation_space
+from envs.tabular import enumerate_world, policy_evaluation, state_index
 
 TINY = yoked.Setup(
     num_demonstrations=60, imitation_updates=20, reinforce_steps=0, num_episodes=120, encoder_sizes=(16, 16),
     hidden_size=48, value_updates=20, batch_size=32, num_checked_levels=2,
 )  # fmt: skip
-SMALL = {"CrossedHistory": TINY, "MultiNeed": dataclasses.replace(TINY, route_encoder="global")}
+PARTS_ALONE = dataclasses.replace(TINY, route_encoder="global")
+SMALL = {"CrossedHistory": TINY, "MultiNeed": PARTS_ALONE, "DiamondGhost": PARTS_ALONE}
 
 
-def tiny_plan(**changes: object) -> comparison.ComparisonPlan:
-    chosen = {"arms": ("MONO", "POS", "NEG-F"), "tests": ("T0", "CrossedHistory"), "num_seeds": 2, "setups": SMALL}
+def tiny_plan(**changes: object) -> ComparisonPlan:
+    arms, tests = ("MONO", "MONO@imitated", "POS", "NEG-F"), ("T0", "CrossedHistory")
+    chosen = {"arms": arms, "tests": tests, "num_seeds": 2, "setups": SMALL}
     return make_plan("quick", **{**chosen, **changes})  # type: ignore[arg-type]
 
 
@@ -76,6 +94,9 @@ class TestPlan:
             ({"num_seeds": 1}, "1; at least 2"),
             ({"first_seed": -1}, "first_seed is -1"),
             ({"tests": ()}, "at least one"),
+            ({"arms": ("MONO@imitate",)}, "'imitate'.*Did you mean 'imitated'"),
+            ({"worlds": ("MultiNeed",)}, "T0, CrossedHistory runs on CrossedHistory"),
+            ({"experience": "mine"}, "no regime 'mine'"),
         ],
     )
     def test_bad_plans_are_refused(self, changes: dict[str, object], message: str) -> None:
@@ -108,8 +129,8 @@ class TestRun:
 
     def test_without_controls_no_verdict_is_read(self) -> None:
         lines = {"MOE": dict.fromkeys(range(20), 0.5), "MONO": dict.fromkeys(range(20), 0.1)}
-        assert comparison_scores._not_admitted(comparison_scores._admission(lines, None)) is not None
-        assert comparison_scores._planted_fault(lines, 0.05) == "planted agents are missing"
+        assert comparison_scores._admission(lines, {}) is None
+        assert contest_test.planted_fault(lines) == "planted agents are missing"
         assert set(comparison_scores._tested({**lines, "POS": {}, "NEG-F": {}, "OPTIMUM": {}})) == {"MOE", "MONO"}
 
     def test_a_failed_control_forbids_verdicts_in_every_output(self, finished: comparison.ComparisonResult) -> None:
@@ -124,7 +145,7 @@ class TestRun:
     def test_tables_and_csv_hold_the_scores(self, finished: comparison.ComparisonResult) -> None:
         table = (finished.folder / "tables.md").read_text()
         mean = np.mean(list(finished.scores.tests["CrossedHistory"].lines["MONO"].values()))
-        assert f"| MONO | {mean:+.3f} [" in table and "| c, τ = ∞ |" in table
+        assert f" | {mean:+.3f} [" in table and "| c, τ = ∞ |" in table
         rows = polars.read_csv(finished.folder / "scores.csv")
         chosen = rows.filter(polars.col("test") == "CrossedHistory", polars.col("reading") == "score")
         mono = chosen.filter(polars.col("line") == "MONO").sort("seed")
@@ -163,7 +184,7 @@ class TestRun:
 
     @pytest.mark.slow
     def test_multi_need_end_to_end(self, tmp_path: Path) -> None:
-        plan = tiny_plan(tests=("T3", "T5"), arms=tuple(ARMS))
+        plan = tiny_plan(tests=("T3", "T5"), arms=("MONO", "MOE", "ROUTE", "POS", "NEG-F"), worlds=("MultiNeed",))
         result = run_comparison(plan, tmp_path, workers=2)
         assert result.study.exit_code == 0
         credit = result.scores.tests["T5"]
@@ -175,11 +196,11 @@ class TestYoked:
     def test_shuffled_events_keep_frequencies_and_nothing_else_changes(self) -> None:
         world = make_world("CrossedHistory")
         episodes = demonstrate(world, world.levels("train"), num_episodes=200, seed=0)
-        told = yoked.arm_episodes(episodes, ARMS["ROUTE-RAND"], seed=0)
+        told = lessons.arm_episodes(episodes, ARMS["ROUTE-RAND"], seed=0)
         assert np.bincount(told.events + 1).tolist() == np.bincount(episodes.events + 1).tolist()
         assert (told.events != episodes.events).any()
         assert told.rewards is episodes.rewards
-        assert yoked.arm_episodes(episodes, ARMS["ROUTE"], seed=0) is episodes
+        assert lessons.arm_episodes(episodes, ARMS["ROUTE"], seed=0) is episodes
 
     def test_the_sister_differs_in_initial_weights_alone(self) -> None:
         world = make_world("CrossedHistory")
@@ -199,7 +220,7 @@ class TestYoked:
         assert pairings == {(0, 1), (1, 0)}
 
     def test_arms_are_found_by_name(self) -> None:
-        assert [arm.head for arm in find_arms(["ROUTE-RAND", "MONO"])] == ["ROUTE", "MONO"]
+        assert find_lines(["ROUTE-RAND", "MONO@shared"]) == (Line("ROUTE-RAND"), Line("MONO", "shared"))
 
 
 class TestContestCells:
@@ -220,5 +241,78 @@ class TestContestCells:
 def test_a_cell_needs_its_recording(tmp_path: Path) -> None:
     config = {"world": "CrossedHistory", "seed": 0, "setup": dataclasses.asdict(TINY), "arm": "MONO"}
     with pytest.raises(UserError, match="0 parents"):
-        yoked.fit(CellContext(config | {"regime": "scratch", "replica": 0}, {}, tmp_path))
-    assert CROSS in comparison.frozen(tiny_plan())["cells"][0] or len(comparison.frozen(tiny_plan())["cells"]) > 2
+        fit(CellContext(config | {"regime": "scratch", "replica": 0}, {}, tmp_path))
+    assert CROSS in frozen(tiny_plan())["cells"][0] or len(frozen(tiny_plan())["cells"]) > 2
+
+
+class TestLessons:
+    """What arms are told of the one recording."""
+
+    @pytest.fixture(scope="class")
+    def recording(self) -> yoked.Recording:
+        world = make_world("MultiNeed", num_levels=50)
+        episodes = demonstrate(world, world.levels("train"), num_episodes=120, seed=0)
+        config = yoked.agent_config(world, PARTS_ALONE, head="MONO", regime="scratch")
+        player = build_agent(observation_space(world), world.num_actions, config, seed=1)
+        return yoked.Recording(player, episodes, encode_episodes(player, episodes))
+
+    def test_blocks_hold_one_event_each_and_every_step(self, recording: yoked.Recording) -> None:
+        episodes = recording.episodes
+        blocks = lessons.event_blocks(episodes, seed=0)
+        ends = np.flatnonzero(episodes.events >= 0)
+        assert len(set(zip(blocks[ends].tolist(), episodes.events[ends].tolist(), strict=True))) == 4
+        assert blocks.min() == 0 and blocks.max() == 3
+        orders = {tuple(lessons.event_blocks(episodes, seed=seed)[ends].tolist()) for seed in range(6)}
+        assert len(orders) > 1
+
+    def test_a_larger_share_of_labels_holds_the_smaller(self, recording: yoked.Recording) -> None:
+        few, many = (lessons.unlabelled(recording.episodes, share, seed=0) for share in (0.3, 0.7))
+        assert many.mean() < few.mean() and not (many & ~few).any()
+        assert not lessons.unlabelled(recording.episodes, 1.0, seed=0).any()
+        assert lessons.unlabelled(recording.episodes, 0.0, seed=0).all()
+
+    def test_a_teacher_is_its_own_v_and_noise_only_adds_the_outcomes_residuals(
+        self, recording: yoked.Recording
+    ) -> None:
+        world = make_world("MultiNeed", num_levels=50)
+        clean = lessons.taught(recording.player, recording, noisy=False, seed=0)
+        assert recording.episodes.rows is not None
+        assert clean == pytest.approx(value_table(recording.player, world, recording.episodes.rows), abs=1e-6)
+        noisy = lessons.taught(recording.player, recording, noisy=True, seed=0)
+        outcomes = outcomes_of(recording.player, recording.episodes, ValueConfig()).totals(
+            clean, np.zeros(recording.episodes.num_episodes)
+        )
+        assert np.sort(noisy - clean) == pytest.approx(np.sort(outcomes - clean), abs=1e-6)
+        assert abs(np.corrcoef(noisy - clean, outcomes - clean)[0, 1]) < 0.2
+
+    def test_exact_values_are_those_of_the_whole_table(self, recording: yoked.Recording) -> None:
+        world, episodes = make_world("MultiNeed", num_levels=50), recording.episodes
+        found = exact_values(recording.player, world, episodes, uniform_share=0.1)
+        mdp = enumerate_world(world, np.unique(episodes.levels))
+        policy = policy_table(recording.player, world, mdp.rows, uniform_share=0.1)
+        assert found["exact"] == pytest.approx(policy_evaluation(mdp, policy)[state_index(mdp, episodes.rows)])
+        assert not np.allclose(found["exact"], found["context mean"])
+        starts = episodes.offsets[:-1]
+        by_level: dict[int, list[float]] = {}
+        for level, value in zip(episodes.levels.tolist(), found["context mean"][starts].tolist(), strict=True):
+            by_level.setdefault(level, []).append(value)
+        assert max(len(values) for values in by_level.values()) > 2
+        assert all(np.ptp(values) < 1e-9 for values in by_level.values()), "a level has one start cell and four needs"
+
+    def test_a_lesson_and_its_teacher_go_together(self) -> None:
+        with pytest.raises(ValueError, match="teacher is 'POS', but the lesson is 'outcomes'"):
+            Arm("X", "MONO", "", teacher="POS")
+
+
+@pytest.mark.slow
+def test_every_arm_learns_in_every_regime(tmp_path: Path) -> None:
+    """All arms, on the world that most of them need, yoked; and those that can, from experience of their own."""
+    everything = tiny_plan(arms=tuple(ARMS), tests=("T5",), worlds=("MultiNeed",))
+    assert run_comparison(everything, tmp_path / "yoked", workers=2).study.exit_code == 0
+    own = tiny_plan(arms=("MONO", "MOE", "ROUTE"), tests=("T5",), experience="own")
+    result = run_comparison(own, tmp_path / "own", workers=2)
+    assert result.study.exit_code == 0
+    assert set(result.scores.tests) == {"T5, MultiNeed", "T5, DiamondGhost"}
+    lost = tiny_plan(arms=("MONO-BLOCK",), tests=("T5",), worlds=("MultiNeed",), experience="own")
+    failed = run_comparison(lost, tmp_path / "lost", workers=0).study.failed
+    assert failed and "no experience of its own" in str(failed[0])

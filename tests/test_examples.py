@@ -16,7 +16,7 @@ from agents.checkpoint import load_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from analysis.instruments.probes import ProbeSettings
 from analysis.probe import ProbeBudget
-from analysis.studies.comparison import make_plan
+from analysis.studies.plan import make_plan
 from analysis.studies.yoked import Setup
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -30,9 +30,11 @@ from analysis.cli import commands, main, parse
 from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
 from analysis.predictions.locality import MAX_STEPS
 from analysis.statistics import t_interval
-from analysis.studies.comparison import PRESETS, SETUPS, TESTS, make_plan, run_comparison
+from analysis.studies.comparison import run_comparison
 from analysis.studies.comparison_words import SCOPE
 from analysis.studies.contest_cells import PLANTS
+from analysis.studies.plan import PRESETS, SETUPS, make_plan
+from analysis.studies.tests import TESTS
 from analysis.studies.yoked import NUM_LEVELS, Setup
 from analysis.verdicts import MIN_SEEDS
 from envs.demonstrations import demonstrate
@@ -251,9 +253,11 @@ def test_the_page_of_the_comparison_agrees_with_the_code() -> None:
     text = TEXTS["comparison.md"]
     sections = {key: key + text.split(f"**{key}")[1].split("\n\n")[0] for key in TESTS}
     for key, test in TESTS.items():
-        assert test.family in sections[key]
-        assert test.family == "exploratory" or f"margin {test.margin:g}".replace("0.", ".") in sections[key]
-        assert test.world.removeprefix("ValueLab/").removesuffix("-v0") in sections[key]
+        prediction = test.prediction
+        assert prediction.family in sections[key]
+        margin = f"margin {prediction.margin:g}".replace("0.", ".")
+        assert prediction.family == "exploratory" or margin in sections[key]
+        assert all(world in sections[key] for world in test.worlds)
     assert f"margin {MARGIN_AGAINST_ZERO:g}".replace("0.", ".") in sections["CrossedHistory"]
     for arm in ARMS.values():
         assert f"| {arm.name} |" in text
@@ -333,7 +337,7 @@ def test_the_readme_says_what_it_must() -> None:
     assert between.strip(), "the first comparison stands between its markers"
     for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT"):
         assert name in text
-    seeds = {name: preset["num_seeds"] for name, preset in PRESETS.items()}
+    seeds = {name: preset.num_seeds for name, preset in PRESETS.items()}
     assert f"{seeds['quick']} seeds" in text and f"{seeds['first']} seeds" in text
     for example in (ROOT / "examples").glob("*.py"):
         assert f"examples/{example.name}" in text

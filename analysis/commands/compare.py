@@ -7,11 +7,12 @@ from pathlib import Path
 
 from agents.device import resolve_device
 from analysis.cells import Cell
-from analysis.cli_studies import Compare
+from analysis.cli_studies import Choice, Compare
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
 from analysis.progress import Display, showing
-from analysis.studies.comparison import ComparisonResult, make_plan, run_comparison
+from analysis.studies.comparison import ComparisonResult, run_comparison
+from analysis.studies.plan import ComparisonPlan, make_plan
 from analysis.study_result import Progress
 from envs.errors import UserError, require_integer
 
@@ -19,10 +20,7 @@ from envs.errors import UserError, require_integer
 def run(command: Compare) -> int:
     """Run or go on with a comparison; 1 where cells failed, else 0."""
     require_integer("--workers", command.workers, low=0, high=1024)
-    plan = make_plan(
-        command.preset, arms=command.arms, tests=command.tests, num_seeds=command.seeds,
-        first_seed=command.first_seed, device=resolve_device(command.device)[0].type,
-    )  # fmt: skip
+    plan = plan_of(command, command.preset, device=resolve_device(command.device)[0].type)
     if command.preregistration is not None and not command.preregistration.is_file():
         raise UserError(
             f"--preregistration is '{command.preregistration}', which is no file; `valuelab preregister` writes one, "
@@ -36,6 +34,14 @@ def run(command: Compare) -> int:
         )
     show(result)
     return result.study.exit_code
+
+
+def plan_of(choice: Choice, preset: str, *, device: str = "cpu") -> ComparisonPlan:
+    """The plan that a command line asks for."""
+    return make_plan(
+        preset, arms=choice.arms, tests=choice.tests, worlds=choice.worlds, num_seeds=choice.seeds,
+        first_seed=choice.first_seed, experience=choice.regime, device=device,
+    )  # fmt: skip
 
 
 def follow(display: Display) -> Callable[[Progress], None]:

@@ -32,7 +32,8 @@ from analysis.probe import ProbeBudget, probe_agent
 from analysis.probe_report import ProbeReport, write_report
 from analysis.probe_states import untrained_twin
 from analysis.progress import Journey
-from analysis.studies.comparison import ComparisonPlan, ComparisonResult, cells_of, make_plan, run_comparison
+from analysis.studies.comparison import ComparisonResult, run_comparison
+from analysis.studies.plan import ComparisonPlan, cells_of, make_plan
 from analysis.studies.yoked import AGENT, FIT, options_of
 from envs.errors import UserError, require_integer
 from envs.storage import TEMPORARY_PREFIX, previous_folder, read_json, remove

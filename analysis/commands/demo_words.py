@@ -14,9 +14,9 @@ from analysis.probe_report import OutcomeFit, ProbeReport
 from analysis.probe_words import outcome_sentence
 from analysis.statistics import interval_over_seeds
 from analysis.studies.comparison import ComparisonResult
-from analysis.studies.comparison_scores import PerSeed, TestScores
+from analysis.studies.comparison_scores import TestScores
 from analysis.studies.comparison_words import SCOPE, with_interval
-from analysis.studies.contest_cells import PLANTS
+from analysis.studies.line_test import PerSeed
 from analysis.verdicts import MIN_SEEDS
 
 
@@ -84,8 +84,9 @@ def _training_sentence(trained: Trained) -> str:
 def _test_sentences(test: TestScores) -> list[str]:
     """A test's question, what its arms gave, and its controls; the table above has every line."""
     prediction = test.prediction
-    arms = {line: per_seed for line, per_seed in test.lines.items() if per_seed and line not in PLANTS}
-    plants = {line: with_interval(per_seed) for line, per_seed in test.lines.items() if per_seed and line in PLANTS}
+    arms = {line: per_seed for line, per_seed in test.lines.items() if per_seed and line not in test.test.plants}
+    planted = {line: test.lines.get(line) for line in test.test.plants}
+    plants = {line: with_interval(per_seed) for line, per_seed in planted.items() if per_seed}
     sentences = [f"- {prediction.key}: {prediction.question}", f"  {prediction.metric}."]
     if not arms:
         return [*sentences, "  No cell of it finished, so there is nothing to say."]

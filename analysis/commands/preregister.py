@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from analysis.cli_studies import Preregister
+from analysis.commands.compare import plan_of
 from analysis.commands.printing import say
 from analysis.preregistration import preregister
-from analysis.studies.comparison import frozen, make_plan
+from analysis.studies.plan import frozen
 
 
 def run(command: Preregister) -> int:
     """Write the frozen plan, and say how to run it."""
-    plan = make_plan(
-        command.preset, arms=command.arms, tests=command.tests, num_seeds=command.seeds, first_seed=command.first_seed
-    )
+    plan = plan_of(command, command.preset)
     digest = preregister(frozen(plan), command.file)
     say(f"Frozen in {command.file}, SHA-256 {digest}.", "Commit or publish the file, then run:")
     words = ["valuelab compare", f"--preset {command.preset}"]
@@ -20,5 +19,7 @@ def run(command: Preregister) -> int:
     words += [f"--first-seed {command.first_seed}"] if command.first_seed else []
     words += [f"--arms {' '.join(command.arms)}"] if command.arms else []
     words += [f"--tests {' '.join(command.tests)}"] if command.tests else []
+    words += [f"--worlds {' '.join(command.worlds)}"] if command.worlds else []
+    words += [f"--regime {command.regime}"] if command.regime != "yoked" else []
     say(f"  {' '.join(words)} --preregistration {command.file}")
     return 0

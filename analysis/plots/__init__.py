@@ -2,7 +2,7 @@
 
 from analysis.plots.arms import ProbeBar, arms_dots, predictor_bars, probe_bars
 from analysis.plots.curves import LearningCurve, learning_curves
-from analysis.plots.style import SeedScores, save_figure
+from analysis.plots.style import SeedScores, save_figure, seed_scores
 from analysis.plots.values import policy_field, value_scatter
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "predictor_bars",
     "probe_bars",
     "save_figure",
+    "seed_scores",
     "value_scatter",
 ]

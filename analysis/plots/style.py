@@ -7,7 +7,7 @@ is a function of its data alone. Colours are Okabe and Ito's, which people with 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.statistics import interval_over_seeds
 from envs.errors import UserError
 from envs.storage import write_bytes
 
@@ -41,6 +42,12 @@ class SeedScores:
     scores: NDArray[np.float64]
     interval: tuple[float, float] | None = None
     note: str = ""
+
+
+def seed_scores(name: str, per_seed: Mapping[int, float], *, note: str = "") -> SeedScores:
+    """One line of a figure, with its 95 % t interval over seeds."""
+    interval = interval_over_seeds(per_seed)
+    return SeedScores(name, np.array(list(per_seed.values())), None if interval is None else interval.ends, note)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -1,7 +1,7 @@
 """From the rows of a comparison to per-seed scores, admissions and verdicts.
 
-A line is an arm under an E regime, written "MONO" or "MONO (imitated E)". {seed: number} maps a run seed to its one
-number.
+A line is an arm under an E regime, written "MONO" or "MONO (imitated E)", or a planted agent. {seed: number} maps a run
+seed to its one number.
 """
 
 from __future__ import annotations
@@ -11,44 +11,49 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.admission import LEVEL, Admission, admit_metric
-from analysis.arms import ARMS, contrasts_among
-from analysis.cells import Cell, Row
-from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
+from analysis.admission import Admission, admit_metric
+from analysis.arms import ARMS, Line, contrasts_among
+from analysis.cells import Row
 from analysis.predictions.prediction import Prediction
-from analysis.statistics import paired_differences, seed_column, t_interval
-from analysis.studies.contest_cells import CONTEST, PLANTS
-from analysis.studies.crossing_cells import CROSS
-from analysis.studies.need_cells import ABLATE, FLIP
+from analysis.statistics import paired_differences
+from analysis.studies.line_test import Lines, LineTest, PerSeed
+from analysis.studies.plan import ComparisonPlan, cells_of
+from analysis.studies.tests import TESTS
 from analysis.studies.yoked import FIT
 from analysis.study import read_study
 from analysis.verdicts import Verdict, decide
 
-PerSeed = dict[int, float]
-Lines = dict[str, PerSeed]
-
 
 @dataclasses.dataclass(frozen=True)
 class TestScores:
-    """One test's scores.
+    """One test's scores in one world.
 
     Attributes:
-        prediction: The test.
-        lines: Line -> per-seed score, in the order of arms.
-        against_zero: Verdicts of each line against 0 (T0 and CrossedHistory).
-        contrasts: Verdicts of the primary contrasts.
-        admission: Whether the metric may be read (T3 and T5); None where controls were not run, and for other tests.
+        test: The test.
+        world: Where.
+        lines: Line -> per-seed score, in the order of tables.
+        against_zero: Line -> its verdict against 0, where the test has such.
+        contrasts: Contrast -> its verdict, where the test has such.
+        admission: Whether the metric may be read; None where it needs no admission or its controls were not run.
         controls: Why no verdict may be read, None where the controls came out.
         extra: Name of a secondary reading -> line -> per-seed number.
+        rows: Line -> all rows of its cells, with the seed, for the test's own figures.
     """
 
-    prediction: Prediction
+    test: LineTest
+    world: str
     lines: Lines
-    against_zero: tuple[Verdict, ...]
-    contrasts: tuple[Verdict, ...]
+    against_zero: Mapping[str, Verdict]
+    contrasts: Mapping[str, Verdict]
     admission: Admission | None
     controls: str | None
-    extra: dict[str, Lines]
+    extra: Mapping[str, Lines]
+    rows: Mapping[str, Sequence[Row]]
+
+    @property
+    def prediction(self) -> Prediction:
+        """Question, metric, margin and rule."""
+        return self.test.prediction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +61,10 @@ class Scores:
     """All scores of a comparison.
 
     Attributes:
-        tests: Test key -> its scores, in the order of the plan.
+        tests: "T5" -> its scores, or "T5, MultiNeed" where it ran in several worlds; in the order of the plan.
         fits: World -> line -> per-seed R^2 of V against the exact V^pi on held-out levels, under the policy's visits.
         parameters: World -> line -> parameters of V∘E.
         curves: World -> line -> {seed: [(step, R^2)]}.
-        values: Line -> rows of the CrossedHistory test for the figure (seed, pairing, optimum, value).
         num_seeds: Seeds of the plan.
     """
 
@@ -68,7 +72,6 @@ class Scores:
     fits: dict[str, Lines]
     parameters: dict[str, dict[str, int]]
     curves: dict[str, dict[str, dict[int, list[tuple[int, float]]]]]
-    values: dict[str, list[Row]]
     num_seeds: int
 
 
@@ -80,65 +83,105 @@ class _Cell:
 
     @property
     def line(self) -> str:
-        regime = self.config["regime"]
-        return str(self.config["arm"]) if regime in ("scratch", "-") else f"{self.config['arm']} ({regime} E)"
+        return str(Line(self.config["arm"], self.config["regime"]))
+
+    def with_seeds(self) -> list[Row]:
+        """The rows, each with its seed."""
+        return [{"seed": self.config.get("seed"), **row} for row in self.rows]
 
 
-def score(
-    folder: Path, cells: Sequence[Cell], *, arms: Sequence[str], tests: Sequence[Prediction], seeds: Sequence[int]
-) -> Scores:
+def score(folder: Path, plan: ComparisonPlan) -> Scores:
     """Read a study's folder and apply every test's rule.
 
     Args:
-        folder: The study's folder.
-        cells: The plan's cells; what else the folder holds is left aside.
-        arms: Arms of the plan.
-        tests: Tests of the plan.
-        seeds: Seeds of the plan; verdicts name those that are missing.
+        folder: The study's folder; what it holds beside the plan's cells is left aside.
+        plan: What was run; verdicts name its seeds that are missing.
     """
-    planned, order = {cell.hash for cell in cells if "arm" in cell.config}, [*arms, *PLANTS]
+    planned = {cell.hash for cell in cells_of(plan) if "arm" in cell.config}
     finished = [r for r in read_study(folder) if r.status == "finished" and r.hash in planned]
-    found = [_Cell(record.function, record.config, record.rows) for record in finished]
-    found.sort(key=lambda cell: (order.index(cell.config["arm"]), cell.line, cell.config.get("seed", -1)))
-    readers = {"T0": _contest, "CrossedHistory": _crossing, "T3": _ablation, "T5": _credit}
+    cells = [_Cell(record.function, record.config, record.rows) for record in finished]
+    tests: dict[str, TestScores] = {}
+    for name in plan.tests:
+        tests |= _test_scores(TESTS[name], plan, cells)
     return Scores(
-        tests={test.key: readers[test.key](found, test, arms=arms, seeds=seeds) for test in tests},
-        fits=_by_world(found, lambda rows: rows[0]["r_squared"]),
+        tests=tests,
+        fits=_by_world(cells, plan, lambda rows: rows[0]["r_squared"]),
         parameters={world: {line: int(max(found.values())) for line, found in lines.items()}
-                    for world, lines in _by_world(found, lambda rows: rows[0]["parameters"]).items()},
-        curves=_by_world(found, lambda rows: [(r["step"], r["r_squared"]) for r in rows if r["kind"] == "curve"]),
-        values=_value_rows(found),
-        num_seeds=len(seeds),
+                    for world, lines in _by_world(cells, plan, lambda rows: rows[0]["parameters"]).items()},
+        curves=_by_world(cells, plan, lambda rows: [(r["step"], r["r_squared"]) for r in rows if r["kind"] == "curve"]),
+        num_seeds=len(plan.seeds),
     )  # fmt: skip
 
 
-def _per_seed(cells: Iterable[_Cell], function: str, read: Callable[[Sequence[Row]], Any]) -> dict[str, dict[int, Any]]:
-    lines: dict[str, dict[int, Any]] = {}
-    for cell in cells:
-        if cell.function == function and (value := read(cell.rows)) is not None:
-            lines.setdefault(cell.line, {})[int(cell.config["seed"])] = value
-    return lines
+def _by_world(cells: Sequence[_Cell], plan: ComparisonPlan, read: Callable[[Sequence[Row]], Any]) -> dict[str, Any]:
+    """World -> line -> {seed: what `read` makes of the rows of its fit}, in the order of the plan."""
+    found: dict[str, dict[str, dict[int, Any]]] = {}
+    fits = [cell for cell in cells if cell.function == FIT and cell.config["replica"] == 0]
+    for world in plan.worlds:
+        here = [cell for cell in fits if cell.config["world"] == world]
+        lines = _ordered({cell.line for cell in here}, plan)
+        if lines:
+            found[world] = {
+                line: {cell.config["seed"]: read(cell.rows) for cell in sorted(here, key=_seed) if cell.line == line}
+                for line in lines
+            }
+    return found
 
 
-def _by_world(cells: Sequence[_Cell], read: Callable[[Sequence[Row]], Any]) -> dict[str, Any]:
-    worlds = {cell.config["world"] for cell in cells if cell.function == FIT}
-    return {
-        world: _per_seed([c for c in cells if c.config["world"] == world and c.config.get("replica") == 0], FIT, read)
-        for world in sorted(worlds)
+def _seed(cell: _Cell) -> int:
+    return int(cell.config.get("seed", -1))
+
+
+def _ordered(lines: Iterable[str], plan: ComparisonPlan) -> list[str]:
+    """Lines in the order of the plan, then of the registry of arms, then by name."""
+    order = [str(line) for line in (*plan.lines, *map(Line, ARMS))]
+    return sorted(lines, key=lambda line: (order.index(line) if line in order else len(order), line))
+
+
+def _test_scores(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) -> dict[str, TestScores]:
+    """The scores of a test in each of its worlds; Holm's procedure runs over all of them together."""
+    worlds = plan.worlds_of(test)
+    own = [cell for cell in cells if cell.function == test.cell]
+    rows = {
+        world: _rows_by_line(test, plan, [cell for cell in own if cell.config["world"] == world]) for world in worlds
     }
+    readings = {world: _readings(rows[world]) for world in worlds}
+    scored = {world: readings[world].pop("score", {}) for world in worlds}
+    tested = {world: _tested(lines) if test.against_zero else {} for world, lines in scored.items()}
+    contrasts = {
+        world: _contrast_lines(lines, plan.arms) if test.contrasts else {} for world, lines in scored.items()
+    }  # fmt: skip
+    zero = _decided(tested, test.against_zero or test.prediction.margin, plan.seeds)
+    apart = _decided(contrasts, test.prediction.margin, plan.seeds)
+    found = {}
+    for world in worlds:
+        admission = _admission(scored[world], readings[world].get("untrained", {})) if test.admission else None
+        found[f"{test.key}, {world}" if len(worlds) > 1 else test.key] = TestScores(
+            test, world, scored[world], zero[world], apart[world], admission,
+            controls=_controls(test, scored[world], admission), extra=readings[world], rows=rows[world],
+        )  # fmt: skip
+    return found
 
 
-def _value_rows(cells: Sequence[_Cell]) -> dict[str, list[Row]]:
-    lines: dict[str, list[Row]] = {}
-    for cell in cells:
-        if cell.function == CROSS:
-            lines.setdefault(cell.line, []).extend(r | {"seed": cell.config["seed"]} for r in cell.rows[1:])
-    return lines
+def _rows_by_line(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) -> dict[str, list[Row]]:
+    order = [*_ordered({cell.line for cell in cells} - set(test.plants), plan), *test.plants]
+    return {
+        line: [row for cell in sorted(cells, key=_seed) if cell.line == line for row in cell.with_seeds()]
+        for line in order
+    }  # fmt: skip
 
 
-def _verdicts(lines: Lines, margin: float, seeds: Sequence[int]) -> tuple[Verdict, ...]:
-    enough = {name: scores for name, scores in lines.items() if len(scores) > 1}
-    return decide(enough, margin=margin, seeds=seeds) if enough else ()
+def _readings(rows: Mapping[str, Sequence[Row]]) -> dict[str, Lines]:
+    """Reading ("score" among them) -> line -> {seed: number}, from the rows of kind "score"."""
+    found: dict[str, Lines] = {}
+    for line, every in rows.items():
+        for row in (row for row in every if row["kind"] == "score"):
+            for name in row.keys() - {"kind", "seed"}:
+                per_seed = found.setdefault(name, {}).setdefault(line, {})
+                if row[name] is not None:
+                    per_seed[int(row["seed"])] = float(row[name])
+    names = dict.fromkeys(name for every in rows.values() for row in every if row["kind"] == "score" for name in row)
+    return {name: found[name] for name in names if name in found}
 
 
 def _contrast_lines(lines: Lines, arms: Sequence[str]) -> Lines:
@@ -149,87 +192,51 @@ def _contrast_lines(lines: Lines, arms: Sequence[str]) -> Lines:
     }
 
 
-def _contest(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
-    found = [cell for cell in cells if cell.function == CONTEST]
-
-    def column(kind: str, name: str) -> Lines:
-        rows = {cell.line: [r for r in cell.rows if r["kind"] == kind and r[name] is not None] for cell in found}
-        return {line: {int(r["seed"]): float(r[name]) for r in chosen} for line, chosen in rows.items()}
-
-    lines = column("values", "gain")
-    nats = [name for name in (found[0].rows[0] if found else {}) if name.startswith("nats_")]
-    extra = {f"{kind} {name}": column(kind, name) for kind in ("values", "choices")
-             for name in ("gain", "ceiling", "gain_over_sister", *nats)}  # fmt: skip
-    extra["share of choices made"] = column("choices", "made")
-    controls = _planted_fault(lines, test.margin)
-    return TestScores(test, lines, _verdicts(_tested(lines), test.margin, seeds), (), None, controls, extra)
-
-
-def _crossing(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
-    lines = _per_seed(cells, CROSS, lambda rows: rows[0]["interaction"])
-    names = ("slope_matched", "slope_mismatched", "error_matched")
-    extra = {name: _per_seed(cells, CROSS, lambda rows, name=name: rows[0][name]) for name in names}  # type: ignore[misc]
-    extra["slope gap"] = _per_seed(cells, CROSS, lambda rows: rows[0]["slope_matched"] - rows[0]["slope_mismatched"])
-    contrasts = _verdicts(_contrast_lines(lines, arms), test.margin, seeds)
-    return TestScores(test, lines, _verdicts(_tested(lines), MARGIN_AGAINST_ZERO, seeds), contrasts, None, None, extra)
-
-
-def _ablation(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
-    lines = _per_seed(cells, ABLATE, lambda rows: rows[0]["locality"])
-    names = ("untrained", "random_parts", "declared")
-    extra = {name: _per_seed(cells, ABLATE, lambda rows, name=name: rows[0][name]) for name in names}  # type: ignore[misc]
-    admission = _admission(lines, extra["untrained"].get("MONO"))
-    return TestScores(test, lines, (), (), admission, _not_admitted(admission), extra)
-
-
-def _credit(cells: Sequence[_Cell], test: Prediction, *, arms: Sequence[str], seeds: Sequence[int]) -> TestScores:
-    def reading(kind: str, name: str) -> Lines:
-        return _per_seed(cells, FLIP, lambda rows: next((float(r[name]) for r in rows if r["reading"] == kind), None))
-
-    lines = reading("frozen", "score")
-    extra = {f"{kind} {name}": reading(kind, name) for kind in ("frozen", "free")
-             for name in ("interference", "interference_centred", "reached", "steps")}  # fmt: skip
-    untrained = reading("untrained", "score")
-    extra["untrained"] = untrained
-    contrasts = _verdicts(_contrast_lines(lines, arms), test.margin, seeds)
-    admission = _admission(lines, untrained.get("MONO"))
-    return TestScores(test, lines, (), contrasts, admission, _not_admitted(admission), extra)
+def _decided(by_world: Mapping[str, Lines], margin: float, seeds: Sequence[int]) -> dict[str, dict[str, Verdict]]:
+    """World -> name -> verdict, decided together."""
+    several = len(by_world) > 1
+    named = {
+        (world, name): f"{name}, {world}" if several else name
+        for world, lines in by_world.items()
+        for name, per_seed in lines.items()
+        if len(per_seed) > 1
+    }
+    scores = {shown: by_world[world][name] for (world, name), shown in named.items()}
+    verdicts = {v.contrast: v for v in decide(scores, margin=margin, seeds=seeds)} if scores else {}
+    found: dict[str, dict[str, Verdict]] = {world: {} for world in by_world}
+    for (world, name), shown in named.items():
+        found[world][name] = verdicts[shown]
+    return found
 
 
 def _tested(lines: Lines) -> Lines:
     """Lines whose outcome does not hold by construction: no plant, no known control."""
-    return {line: s for line, s in lines.items() if line not in PLANTS and not is_control(line)}
+    return {line: s for line, s in lines.items() if line.split(" (")[0] in ARMS and not is_control(line)}
 
 
 def is_control(line: str) -> bool:
     """Whether a line is that of an arm whose nature is known."""
     arm = ARMS.get(line.split(" (")[0])
-    return arm is not None and arm.role.startswith("known")
+    return arm is not None and arm.control
 
 
-def _planted_fault(lines: Lines, margin: float) -> str | None:
-    """Why T0 may not be read: a planted agent that does not come out."""
-    planted = {name: lines.get(name, {}) for name in PLANTS}
-    if any(len(per_seed) < 2 for per_seed in planted.values()):
-        return "planted agents are missing"
-    apart = paired_differences(planted["SHARD-LAW"], planted["OPTIMUM"])
-    if t_interval(seed_column(apart, "SHARD-LAW - OPTIMUM"), level=LEVEL).low <= margin:
-        return "the planted shard agent is not told from the planted optimum"
-    nulls = [name for name in ("OPTIMUM", "ANTI-LAW")
-             if not t_interval(seed_column(planted[name], name), level=LEVEL).inside(margin)]  # fmt: skip
-    return f"{' and '.join(nulls)} score outside the margin" if nulls else None
-
-
-def _not_admitted(admission: Admission | None) -> str | None:
+def _controls(test: LineTest, lines: Lines, admission: Admission | None) -> str | None:
+    """Why no verdict may be read; None where the controls came out, or the test has none of its own."""
+    if test.fault is not None and (reason := test.fault(lines)) is not None:
+        return reason
+    if not test.admission:
+        return None
     if admission is None:
         return "POS, NEG-F or MONO's untrained network was not run"
     return None if admission.admitted else "the metric is not admitted"
 
 
-def _admission(lines: Lines, untrained: PerSeed | None) -> Admission | None:
+def _admission(lines: Lines, untrained: Lines) -> Admission | None:
     """None where a control is missing or stands on a single seed."""
-    controls = (lines.get("POS"), lines.get("NEG-F"), untrained)
-    if any(control is None or len(control) < 2 for control in controls):
+    controls: list[PerSeed] = [lines.get("POS", {}), lines.get("NEG-F", {}), untrained.get("MONO", {})]
+    if any(len(control) < 2 for control in controls):
         return None
-    positive, negative, null = controls
-    return admit_metric(positive, negative=negative, untrained=null)  # type: ignore[arg-type]
+    doses = {ARMS[line].options.get("gate_leak"): scores for line, scores in lines.items() if line in ARMS}
+    by_dose = {float(dose): scores for dose, scores in doses.items() if dose is not None and scores}
+    by_dose = {0.0: controls[0], **by_dose} if by_dose else {}
+    return admit_metric(controls[0], negative=controls[1], untrained=controls[2], by_dose=by_dose)

@@ -7,19 +7,10 @@ import statistics
 import polars
 
 from analysis.markdown import table
-from analysis.studies.comparison_scores import PerSeed, Scores, TestScores, is_control
+from analysis.studies.comparison_scores import Scores, TestScores, is_control
 from analysis.studies.comparison_words import readable_words, with_interval
-
-COLUMNS = {
-    "CrossedHistory": "CrossedHistory: interaction, sd(V*)",
-    "T0": "T0: gain of the shard law, nats",
-    "T5": "T5: credit locality",
-    "T3": "T3: ablation locality",
-}
-STACKS = {
-    "a": "a: V*", "b": "b: one utility", "c": "c: shard law, τ = .5", "p": "c, τ = 0", "q": "c, τ = 1", "r": "c, τ = ∞",
-    "d": "d: kernel", "e": "e: sister seed", "abd": "a+b+d", "abcd": "a+b+c+d", "abde": "a+b+d+e",
-}  # fmt: skip
+from analysis.studies.contest_test import SHOWN_STACKS
+from analysis.studies.line_test import PerSeed
 
 
 def markdown(scores: Scores) -> str:
@@ -34,10 +25,10 @@ def markdown(scores: Scores) -> str:
 
 
 def _arms_table(scores: Scores) -> str:
-    tests = [key for key in COLUMNS if key in scores.tests]
+    tests = list(scores.tests)
     lines = list(dict.fromkeys(line for key in tests for line in scores.tests[key].lines))
     worlds = list(scores.fits)
-    heads = ["arm", *(COLUMNS[key] for key in tests), f"R² of V ({' / '.join(worlds)})"]
+    heads = ["arm", *(f"{key}: {scores.tests[key].test.axis}" for key in tests), f"R² of V ({' / '.join(worlds)})"]
     rows = [
         [line, *(_cell(scores.tests[key], line) for key in tests),
          " / ".join(_mean(scores.fits[world].get(line, {}), 2) for world in worlds)]
@@ -58,9 +49,10 @@ def _cell(test: TestScores, line: str) -> str:
 
 def _predictors_table(test: TestScores) -> str:
     rows = [
-        [line, *(_mean(test.extra[f"values nats_{key}"].get(line, {}), 2) for key in STACKS)] for line in test.lines
+        [line, *(_mean(test.extra[f"values nats_{key}"].get(line, {}), 2) for key in SHOWN_STACKS)]
+        for line in test.lines
     ]
-    return table(["arm", *STACKS.values()], rows)
+    return table(["arm", *SHOWN_STACKS.values()], rows)
 
 
 def _mean(per_seed: PerSeed, digits: int) -> str:

@@ -139,7 +139,7 @@ def subjects_of(
     )
 
 
-@cell_function(CONTEST, version=3, seconds=8.0)
+@cell_function(CONTEST, version=4, seconds=8.0)
 def contest(context: CellContext) -> list[Row]:
     """The contest over all seeds of one arm (or plant); rows carry one seed each."""
     seeds = context.config["seeds"]
@@ -148,10 +148,14 @@ def contest(context: CellContext) -> list[Row]:
     gains = {kind: gain_of(subjects, kind=kind) for kind, subjects in by_kind.items()}
     made = [len(choices.target) / NUM_CHOICES for choices in by_kind["choices"]]
     return [
-        {"kind": kind, "seed": seed, "made": made[index], **_numbers(gains[kind], index)}
-        for kind in gains
+        {"kind": "score", "seed": seed, **_readings(gains, index), "share of choices made": made[index]}
         for index, seed in enumerate(seeds)
     ]
+
+
+def _readings(gains: Mapping[str, Gain], index: int) -> Row:
+    readings = {f"{kind} {name}": number for kind in gains for name, number in _numbers(gains[kind], index).items()}
+    return {"score": readings["values gain"], **readings}
 
 
 def _of_seed(context: CellContext, seed: int) -> tuple[Subject, Subject]:

@@ -8,8 +8,8 @@ A cell of a test scores one line for one seed (or, `across_seeds`, for all seeds
 are read here: `score` is the test's score, every other number a secondary reading of its own name. None means that the
 seed gives no number. Rows of other kinds serve the test's own figures.
 
-To add a test, write its `Prediction` and its measure in `analysis/predictions/`, its cell function and a `LineTest` in a
-module of its own beside this one, and name that in `analysis.studies.tests.TESTS`.
+To add a test, write its `Prediction` and its measure in `analysis/predictions/`, its cell function and a `LineTest` in
+a module of its own beside this one, and name that in `analysis.studies.tests.TESTS`.
 """
 
 from __future__ import annotations

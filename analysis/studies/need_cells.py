@@ -1,4 +1,4 @@
-"""Cells that test fitted values on MultiNeed: T3 (ablation locality) and T5 (credit locality).
+"""Tests of fitted values in worlds whose rewards depend on the context: T3 (ablation) and T5 (credit locality).
 
 Shapes: N states, U units, C contexts.
 """
@@ -16,10 +16,14 @@ from agents.outcomes import outcomes_of
 from agents.seeding import derive_seed, numpy_generator
 from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
+from analysis.predictions.ablation import PREDICTION as ablation_prediction
 from analysis.predictions.ablation import ablation, locality_of
+from analysis.predictions.locality import PREDICTION as credit_prediction
 from analysis.predictions.locality import Phase, indices_of, interference, score_of, turn_round
 from analysis.predictions.parts import Floats, Ints
-from analysis.studies.yoked import AGENT, FIT, RECORD, arm_episodes, device_of, read_recording, world_of_run
+from analysis.studies.lessons import arm_episodes
+from analysis.studies.line_test import LineTest
+from analysis.studies.yoked import AGENT, FIT, RECORD, device_of, read_recording, world_of_run
 from envs.rows import Levels, World
 from envs.tabular import enumerate_world
 
@@ -45,7 +49,7 @@ def unit_contributions(agent: AlphaAgent, world: World, rows: np.ndarray) -> Flo
     return agent.value(world.observe(rows), context=context.to(agent.device)).unit_contributions.double().cpu().numpy()
 
 
-@cell_function(ABLATE, version=1, seconds=1.0)
+@cell_function(ABLATE, version=2, seconds=1.0)
 def ablate(context: CellContext) -> list[Row]:
     """T3 of one fitted V and of the same network before training; declared parts beside the found ones."""
     config, world = context.config, world_of_run(context.config)
@@ -56,14 +60,15 @@ def ablate(context: CellContext) -> list[Row]:
     untrained = unit_contributions(restart_value(agent), world, rows)
     declared = agent.value_head.unit_part.numpy()
     several = agent.value_head.num_parts > 1
+    found = locality_of(units, contexts, seed=seed)
     return [{
-        **locality_of(units, contexts, seed=seed),
+        "kind": "score", "score": found["locality"], "random_parts": found["random_parts"],
         "untrained": locality_of(untrained, contexts, seed=seed)["locality"],
         "declared": ablation(units, declared, contexts).locality if several else None,
     }]  # fmt: skip
 
 
-@cell_function(FLIP, version=1, seconds=3.0)
+@cell_function(FLIP, version=2, seconds=3.0)
 def flip(context: CellContext) -> list[Row]:
     """T5 of one fitted V: E frozen, E free, and for MONO an untrained network in the same phase."""
     config, world = context.config, world_of_run(context.config)
@@ -72,7 +77,7 @@ def flip(context: CellContext) -> list[Row]:
     phase = phase_of(context, agent, flipped=flipped)
     rows = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS)).rows
     other = world.context_of(rows) != flipped
-    scores = []
+    readings: Row = {}
     for reading in ("frozen", "free", *(["untrained"] if config["arm"] == "MONO" else [])):
         subject = restart_value(agent) if reading == "untrained" else agent
         targets = _turned(agent, phase) if reading == "untrained" else None
@@ -80,11 +85,10 @@ def flip(context: CellContext) -> list[Row]:
             subject, phase, free=reading == "free", batch_size=BATCH, seed=config["seed"], targets=targets
         )
         ratio, centred = interference(value_table(subject, world, rows), value_table(after, world, rows), other)
-        scores.append({
-            "reading": reading, "flipped": world.context_names[flipped], "interference": ratio,
-            "interference_centred": centred, "score": score_of(ratio), **facts,
-        })  # fmt: skip
-    return scores
+        found = {"score": score_of(ratio), "interference": ratio, "interference_centred": centred, **facts}
+        readings |= {f"{reading} {name}": number for name, number in found.items()}
+    untrained = {"untrained": readings.pop("untrained score", None)}
+    return [{"kind": "score", "score": readings.pop("frozen score"), **readings, **untrained}]
 
 
 def phase_of(context: CellContext, agent: AlphaAgent, *, flipped: int) -> Phase:
@@ -108,3 +112,28 @@ def _turned(agent: AlphaAgent, phase: Phase) -> torch.Tensor:
     """-V of a trained agent on the phase's inputs, as targets for one that was never trained."""
     value: torch.Tensor = agent.value_head(agent.value_encoder(phase.inputs)[0], phase.contexts).value
     return -value
+
+
+ABLATION_TEST = LineTest(
+    prediction=ablation_prediction,
+    cell=ABLATE,
+    worlds=("MultiNeed",),
+    title="T3: does removing one part of V damage one context only?",
+    axis="ablation locality (0: spread evenly, 1: one context a part)",
+    admission=True,
+    by_construction=("ROUTE", "MONO-ROUTE"),
+    shown=("random_parts", "untrained", "declared"),
+)
+
+CREDIT_TEST = LineTest(
+    prediction=credit_prediction,
+    cell=FLIP,
+    worlds=("MultiNeed", "DiamondGhost"),
+    title="T5: does learning in one context leave V alone in the others?",
+    axis="credit locality 1 - min(I, 1), E frozen",
+    parents=("fit", "record"),
+    contrasts=True,
+    admission=True,
+    by_construction=("ROUTE", "MONO-ROUTE"),
+    shown=("frozen interference", "frozen interference_centred", "frozen reached", "free interference"),
+)

@@ -1,9 +1,8 @@
-"""The yoked regime: per seed one recording, and every arm's V fitted to the same episodes in the same order.
+"""The recording of a comparison, one per seed, from which every arm learns; and what an arm's agent is made of.
 
-Two cell functions. `record` imitates an exact expert, reinforces, freezes D and E, plays whole episodes and writes
-them down. `fit` builds the arm's value network, with parameters matched to MONO's, and trains it on that file; only the
-value network differs between arms. Both read their settings from the cell's config, so that the settings are part of
-the cell's hash.
+The cell `record` imitates an exact expert, reinforces, freezes D and E, plays whole episodes and writes them down. The
+cell `analysis.studies.fitting.fit` trains an arm's value network on that file; only the value network differs between
+arms. Both read their settings from the cell's config, so that the settings are part of the cell's hash.
 """
 
 from __future__ import annotations
@@ -15,22 +14,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from agents.agent import AlphaAgent, build_agent, restart_value
 from agents.checkpoint import load_agent, save_agent
-from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, ValueConfig
+from agents.config import AgentConfig, ImitationConfig, ReinforceConfig
 from agents.encoded import EncodedEpisodes, encode_episodes
 from agents.environments import make_vector, open_stream
-from agents.exact import policy_table, value_table
+from agents.exact import policy_table
 from agents.imitation import imitate
 from agents.learner import reinforce
-from agents.losses import relative_error
 from agents.recorder import record_episodes
 from agents.seeding import derive_seed, numpy_generator
-from agents.values import fit_values
-from analysis.arms import ARMS, Arm
+from analysis.arms import Arm
 from analysis.cells import CellContext, cell_function
 from envs.demonstrations import demonstrate
 from envs.episodes import Episodes, episode_returns, load_episodes, save_episodes
@@ -63,6 +59,8 @@ class Setup:
         learning_rate: Adam's for V at the start; it falls linearly to 0.
         route_encoder: What reaches E from routed heads: "routed", "global" or "stopped".
         num_checked_levels: Held-out levels on which V is compared with the exact V^pi.
+        own_steps: Environment steps of an arm that learns from its own experience.
+        own_learning_rate: Adam's in it, for D and V.
     """
 
     num_demonstrations: int = 20_000
@@ -77,6 +75,8 @@ class Setup:
     learning_rate: float = 5e-3
     route_encoder: str = "routed"
     num_checked_levels: int = 20
+    own_steps: int = 196_608
+    own_learning_rate: float = 1e-3
 
 
 def setup_of(config: Mapping[str, Any]) -> Setup:
@@ -149,28 +149,6 @@ def record(context: CellContext) -> list[dict[str, Any]]:
     }]  # fmt: skip
 
 
-@cell_function(FIT, version=2, seconds=5.0)
-def fit(context: CellContext) -> list[dict[str, Any]]:
-    """Fit one arm's V to the recording, and compare it with the exact V^pi on held-out levels."""
-    config, setup = context.config, setup_of(context.config)
-    arm, seed, world = ARMS[config["arm"]], config["seed"], world_of_run(config)
-    recording = read_recording(context.parent(RECORD).folder, device_of(config))
-    agent = arm_agent(recording.player, arm, world, setup=setup, regime=config["regime"], replica=config["replica"])
-    settings = ValueConfig(
-        num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate
-    )
-    checked = checked_states(recording.player, world, setup)
-    curve: list[dict[str, Any]] = []
-    agent, _ = fit_values(
-        agent, arm_episodes(recording.episodes, arm, seed=seed), settings, seed=seed, encoded=recording.encoded,
-        num_checkpoints=5, inspect=_follow(checked, world, curve),
-    )  # fmt: skip
-    save_agent(context.folder / AGENT, agent)
-    sizes = [sum(part.numel() for part in net.parameters()) for net in (agent.value_encoder, agent.value_head)]
-    facts = {"kind": "fit", "parameters": sum(sizes), "head_parameters": sizes[1]}
-    return [facts | curve[-1], *({"kind": "curve"} | row for row in curve)]
-
-
 @dataclasses.dataclass(frozen=True)
 class Recording:
     """What `record` left: who played, and the episodes, also as V's encoder sees them; to be read and never changed."""
@@ -193,22 +171,11 @@ def arm_agent(player: AlphaAgent, arm: Arm, world: World, *, setup: Setup, regim
     MONO's head, and the common start of E under `scratch`, depend on seed and replica alone.
     """
     agent = copy.deepcopy(player)
-    agent.config = agent_config(world, setup, head=arm.head, regime=regime)
+    agent.config = dataclasses.replace(
+        agent_config(world, setup, head=arm.head, regime=regime), **arm.options
+    )
     agent.seed = player.seed if replica == 0 else derive_seed(player.seed, "comparison", "replica", replica)
     return restart_value(agent)
-
-
-def arm_episodes(episodes: Episodes, arm: Arm, *, seed: int) -> Episodes:
-    """The recording as the arm is told it: ROUTE-RAND gets every episode's event from another episode.
-
-    One shuffle per seed, over the episodes that hold an event; frequencies are kept, and no other array changes.
-    """
-    if not arm.shuffled_events:
-        return episodes
-    events = episodes.events.copy()
-    steps = np.flatnonzero(events >= 0)
-    events[steps] = events[numpy_generator(seed, "comparison", "shuffled events").permutation(steps)]
-    return dataclasses.replace(episodes, events=events)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,13 +193,3 @@ def checked_states(player: AlphaAgent, world: World, setup: Setup) -> CheckedSta
     mdp = enumerate_world(world, levels)
     policy = policy_table(player, world, mdp.rows, uniform_share=setup.uniform_share)
     return CheckedStates(mdp.rows, policy_evaluation(mdp, policy), occupancy(mdp, policy, horizon=world.time_limit))
-
-
-def _follow(checked: CheckedStates, world: World, curve: list[dict[str, Any]]) -> Any:
-    def inspect(agent: AlphaAgent, row: dict[str, Any]) -> bool:
-        values = value_table(agent, world, checked.rows)
-        error = relative_error(values, checked.exact, weight=checked.visits)
-        curve.append({"step": row["step"], "loss": row["loss"], "relative_error": error, "r_squared": 1.0 - error**2})
-        return False
-
-    return inspect

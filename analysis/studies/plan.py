@@ -1,0 +1,201 @@
+"""What a comparison runs: arms, tests, worlds, seeds and sizes; presets of these; and the cells that they make.
+
+A plan is data. `frozen` is what a preregistration fixes of it, `cells_of` what the study computes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from analysis.arms import ARMS, Line, contrasts_among, find_lines
+from analysis.cells import Cell
+from analysis.studies.bench import Bench
+from analysis.studies.line_test import LineTest
+from analysis.studies.tests import TESTS
+from analysis.studies.yoked import Setup
+from envs.errors import UserError, nearest, require_integer
+
+SETUPS = MappingProxyType(
+    {
+        "CrossedHistory": Setup(
+            num_demonstrations=10_000, imitation_updates=1500, value_updates=1000, learning_rate=3e-3
+        ),
+        "MultiNeed": Setup(value_updates=2000, learning_rate=5e-3, route_encoder="global"),
+        "DiamondGhost": Setup(
+            num_demonstrations=5000, imitation_updates=1000, reinforce_steps=24_576, num_episodes=10_000,
+            value_updates=1000, learning_rate=3e-3, route_encoder="global", num_checked_levels=100,
+        ),
+    }
+)  # fmt: skip
+"""Sizes by world. Routed credit reaches E on CrossedHistory; where that does not fit, E's credit is global."""
+
+EXPERIENCES = ("yoked", "own")
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Arms, tests and number of seeds under one name; `says` tells what it is and costs."""
+
+    says: str
+    num_seeds: int
+    arms: tuple[str, ...]
+    tests: tuple[str, ...]
+    worlds: tuple[str, ...] = tuple(SETUPS)
+
+
+_SIX = ("MONO", "MONO@imitated", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
+
+PRESETS = MappingProxyType(
+    {
+        "quick": Preset("six arms, 3 seeds, no verdict", 3, _SIX, ("T0", "CrossedHistory")),
+        "first": Preset(
+            "six arms, 20 seeds", 20, _SIX, ("T0", "CrossedHistory", "T3", "T5"),
+            ("CrossedHistory", "MultiNeed"),
+        ),
+    }
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonPlan:
+    """What is run.
+
+    Attributes:
+        preset: The preset that it started from.
+        lines: Arms, each under an E regime.
+        tests: Keys of `TESTS`.
+        worlds: Keys of `setups`; a test runs on those of its own that are among them.
+        seeds: Run seeds.
+        setups: Sizes by world.
+        experience: "yoked" or "own".
+        device: Where networks run, "cpu" or "cuda"; it is part of a cell only where it is not the CPU.
+    """
+
+    preset: str
+    lines: tuple[Line, ...]
+    tests: tuple[str, ...]
+    worlds: tuple[str, ...]
+    seeds: tuple[int, ...]
+    setups: Mapping[str, Setup]
+    experience: str = "yoked"
+    device: str = "cpu"
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the arms under the main E regime, `scratch`."""
+        return tuple(line.arm for line in self.lines if line.encoder == "scratch")
+
+    def worlds_of(self, test: LineTest) -> tuple[str, ...]:
+        """The plan's worlds on which a test runs."""
+        return tuple(world for world in test.worlds if world in self.worlds)
+
+    def lines_of(self, test: LineTest, world: str) -> tuple[Line, ...]:
+        """The lines that a test scores in a world, in the order of tables."""
+        needed = tuple(Line(name) for name in test.needs)
+        lines = dict.fromkeys((*self.lines, *needed))
+        return tuple(
+            line for line in lines
+            if (line.encoder == "scratch" or test.encoders)
+            and (not test.arms or line.arm in test.arms)
+            and (not ARMS[line.arm].worlds or world in ARMS[line.arm].worlds)
+        )  # fmt: skip
+
+    def bench(self, world: str) -> Bench:
+        """The cells of one world."""
+        return Bench(world, self.setups[world], self.seeds, self.experience, self.device)
+
+
+def make_plan(
+    preset: str = "quick",
+    *,
+    arms: Sequence[str] | None = None,
+    tests: Sequence[str] | None = None,
+    worlds: Sequence[str] | None = None,
+    num_seeds: int | None = None,
+    first_seed: int = 0,
+    experience: str = "yoked",
+    device: str = "cpu",
+    setups: Mapping[str, Setup] | None = None,
+) -> ComparisonPlan:
+    """The plan of a preset, with what is given in place of its own.
+
+    Args:
+        preset: A key of `PRESETS`.
+        arms: Arms, each NAME or NAME@ENCODER.
+        tests: Names of tests.
+        worlds: Names of worlds.
+        num_seeds: Number of seeds; at least 2, since T0 stacks on other seeds.
+        first_seed: The lowest seed; the others follow it.
+        experience: "yoked" or "own".
+        device: "cpu" or "cuda".
+        setups: Sizes by world, for trials with small nets.
+
+    Raises:
+        UserError: An unknown name, a repeated one, fewer than 2 seeds, or a test without a world.
+    """
+    chosen = PRESETS[_known("preset", preset, PRESETS)]
+    count = chosen.num_seeds if num_seeds is None else num_seeds
+    if not isinstance(count, int) or count < 2:
+        raise UserError(
+            f"The number of seeds is {count}; at least 2 are needed, since T0 is fitted on the other seeds."
+        )
+    require_integer("first_seed", first_seed, low=0, high=2**31)
+    plan = ComparisonPlan(
+        preset=preset,
+        lines=find_lines(chosen.arms if arms is None else arms),
+        tests=_names("test", chosen.tests if tests is None else tests, TESTS),
+        worlds=_names("world", chosen.worlds if worlds is None else worlds, SETUPS),
+        seeds=tuple(range(first_seed, first_seed + count)),
+        setups=MappingProxyType({**SETUPS, **(setups or {})}),
+        experience=_known("regime", experience, EXPERIENCES),
+        device=device,
+    )
+    homeless = [name for name in plan.tests if not plan.worlds_of(TESTS[name])]
+    if homeless:
+        raise UserError(
+            f"{', '.join(homeless)} runs on {', '.join(TESTS[homeless[0]].worlds)}, but the worlds of this comparison "
+            f"are {', '.join(plan.worlds)}; leave the test out or add its world."
+        )
+    return plan
+
+
+def _known(what: str, name: str, names: Sequence[str] | Mapping[str, object]) -> str:
+    if name not in names:
+        raise UserError(f"There is no {what} {name!r}; there are {', '.join(names)}.{nearest(name, names)}")
+    return name
+
+
+def _names(what: str, names: Sequence[str], known: Mapping[str, object]) -> tuple[str, ...]:
+    found = tuple(_known(what, name, known) for name in names)
+    if not found or len(set(found)) < len(found):
+        raise UserError(f"The {what}s are {list(names)}; name at least one, and each once.")
+    return found
+
+
+def frozen(plan: ComparisonPlan) -> dict[str, Any]:
+    """The plan as a JSON object: what a preregistration freezes."""
+    tests = {name: TESTS[name] for name in plan.tests}
+    margins = {name: test.prediction.margin for name, test in tests.items()}
+    margins |= {f"{name}, against 0": test.against_zero for name, test in tests.items() if test.against_zero}
+    worlds = [world for world in plan.worlds if any(world in plan.worlds_of(test) for test in tests.values())]
+    return {
+        "preset": plan.preset, "arms": [line.spec for line in plan.lines], "seeds": list(plan.seeds),
+        "worlds": worlds, "experience": plan.experience,
+        "tests": {name: test.frozen() for name, test in tests.items()}, "margins": margins,
+        "contrasts": [list(contrast) for contrast in contrasts_among(plan.arms)],
+        "setups": {world: dataclasses.asdict(plan.setups[world]) for world in worlds},
+        "cells": sorted({f"{cell.function} v{cell.version}" for cell in cells_of(plan)}),
+    }  # fmt: skip
+
+
+def cells_of(plan: ComparisonPlan) -> list[Cell]:
+    """All cells, each once and behind its parents: recordings, fits, and the tests on them."""
+    found: dict[Cell, None] = {}
+    for name in plan.tests:
+        test = TESTS[name]
+        for world in plan.worlds_of(test):
+            found |= dict.fromkeys(plan.bench(world).of_test(test, plan.lines_of(test, world)))
+    return list(found)
