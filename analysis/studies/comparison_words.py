@@ -6,6 +6,7 @@ import statistics
 
 from analysis.arms import ARMS
 from analysis.statistics import interval_over_seeds
+from analysis.studies.answers import answers
 from analysis.studies.comparison_scores import Scores, TestScores, is_control
 from analysis.studies.line_test import PerSeed
 from analysis.study import StudyResult
@@ -49,13 +50,19 @@ def readable_words(test: TestScores) -> dict[str, str]:
 
 def summary(scores: Scores, study: StudyResult, *, deviations: tuple[str, ...], registered: bool) -> str:
     """The whole summary, plain text."""
-    parts = ["WHAT WAS FOUND", ""]
+    parts = _answer_lines(scores) + ["WHAT WAS FOUND", ""]
     for name, test in scores.tests.items():
         parts += [*_test_lines(name, test, scores), ""]
     parts += ["HOW THE ARMS FIT", "", *_fit_lines(scores), ""]
     parts += ["WHAT WAS NOT SHOWN", "", *_limits(scores), ""]
     parts += ["HOW IT WAS RUN", "", *_run_lines(study, deviations=deviations, registered=registered)]
     return "\n".join(parts)
+
+
+def _answer_lines(scores: Scores) -> list[str]:
+    found = answers(scores)
+    lines = [line for question, sentences in found.items() for line in (question, *(f"  {s}" for s in sentences), "")]
+    return ["THE QUESTIONS", "", *lines[:-1], f"  {SCOPE}", ""] if found else []
 
 
 def _test_lines(name: str, test: TestScores, scores: Scores) -> list[str]:

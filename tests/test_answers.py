@@ -1,0 +1,73 @@
+"""The three questions are answered by their tests' verdicts, and by nothing where the controls forbid it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from analysis.admission import admit_metric
+from analysis.studies.answers import answers
+from analysis.studies.comparison_scores import Scores, TestScores
+from analysis.studies.line_test import Lines, LineTest
+from analysis.studies.tests import TESTS
+from analysis.verdicts import decide
+
+SEEDS = range(20)
+
+
+def around(mean: float, *, seed: int = 0, sd: float = 0.01) -> dict[int, float]:
+    return dict(zip(SEEDS, np.random.default_rng(seed).normal(mean, sd, len(SEEDS)).tolist(), strict=True))
+
+
+def scored(test: LineTest, lines: Lines, *, zero: Lines, contrasts: Lines) -> TestScores:
+    verdicts = [
+        {v.contrast: v for v in decide(some, margin=margin, seeds=SEEDS)} if some else {}
+        for some, margin in ((zero, test.against_zero or 1.0), (contrasts, test.prediction.margin))
+    ]
+    return TestScores(test, test.worlds[0], lines, verdicts[0], verdicts[1], None, None, {}, {})
+
+
+def scores(**tests: TestScores) -> Scores:
+    return Scores(tests, {}, {}, {}, len(SEEDS))
+
+
+CROSSED = scored(
+    TESTS["CrossedHistory"], {}, zero={"MONO": around(0.25), "MOE": around(0.0)}, contrasts={"MOE - MONO": around(-0.25)}
+)
+
+
+def test_each_word_is_said_with_its_lines() -> None:
+    ((question, sentences),) = answers(scores(CrossedHistory=CROSSED)).items()
+    assert question.startswith("Q1. ")
+    assert any("distinguishable (margin 0.03): MONO +0.2" in s and "MOE" not in s for s in sentences)
+    assert any("equivalent (margin 0.03): MOE" in s for s in sentences)
+    assert any("distinguishable (margin 0.05): MOE - MONO -0.2" in s for s in sentences)
+
+
+def test_a_failed_control_silences_the_test() -> None:
+    silent = dataclasses.replace(CROSSED, controls="the plants did not come out")
+    ((_, sentences),) = answers(scores(CrossedHistory=silent)).items()
+    assert sentences == ["CrossedHistory is silent, because the plants did not come out."]
+
+
+def test_few_seeds_give_no_answer() -> None:
+    few = dataclasses.replace(scores(CrossedHistory=CROSSED), num_seeds=3)
+    ((_, sentences),) = answers(few).items()
+    assert sentences == ["CrossedHistory gives no verdict on 3 seeds; the rule asks for 20."]
+
+
+def test_the_position_of_mono_is_that_between_the_controls() -> None:
+    lines = {"MONO": around(0.25, seed=1), "NEG-F": around(0.0, seed=2), "POS": around(1.0, seed=3)}
+    test = scored(TESTS["T3"], lines, zero={}, contrasts={})
+    assert answers(scores(T3=test)) == {}, "a metric that is not admitted places nobody"
+    admission = admit_metric(lines["POS"], negative=lines["NEG-F"], untrained=around(0.0, seed=4))
+    assert admission.admitted
+    ((question, sentences),) = answers(scores(T3=dataclasses.replace(test, admission=admission))).items()
+    assert question.startswith("Q2. ")
+    (sentence,) = sentences
+    assert "On T3's metric MONO lies at 25" in sentence or "On T3's metric MONO lies at 24" in sentence
+
+
+def test_nothing_run_answers_nothing() -> None:
+    assert answers(scores()) == {}
