@@ -27,6 +27,8 @@ class Choice:
     """Worlds: a test runs on those of its own that are named here."""
     regime: Literal["yoked", "own"] = "yoked"
     """yoked: all arms learn from one recording a seed. own: each arm's V shapes what its agent does and learns from."""
+    targets: Literal["monte_carlo", "td_lambda"] = "monte_carlo"
+    """What every V learns from: outcomes, or TD(1/2) returns (yoked only)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,10 @@ def scores(**tests: TestScores) -> Scores:
 
 
 CROSSED = scored(
-    TESTS["CrossedHistory"], {}, zero={"MONO": around(0.25), "MOE": around(0.0)}, contrasts={"MOE - MONO": around(-0.25)}
+    TESTS["CrossedHistory"],
+    {},
+    zero={"MONO": around(0.25), "MOE": around(0.0)},
+    contrasts={"MOE - MONO": around(-0.25)},
 )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from agents.agent import build_agent
+from agents.config import AgentConfig
 from analysis.predictions.ablation import ablation, damage_shares, diagonal_dominance, locality_of
 from analysis.predictions.contest import Subject, gain_of
 from analysis.predictions.crossed_history import crossing
 from analysis.predictions.crossed_states import choice_levels, crossed_rows, cues, object_distances
-from analysis.predictions.locality import interference
+from analysis.predictions.locality import Phase, gradient_cosine, interference, retention
 from analysis.predictions.parts import find_parts, live_units, part_contributions, random_parts
 from analysis.predictions.prediction import Prediction
 from analysis.predictions.predictors import (
@@ -24,6 +27,7 @@ from analysis.predictions.predictors import (
     utility_values,
 )
 from envs.registry import make_world
+from envs.step_buffers import observation_space
 from envs.tabular import enumerate_world, state_index, value_iteration
 
 INF = float("inf")
@@ -257,6 +261,25 @@ class TestInterference:
     def test_one_kind_of_state_is_refused(self) -> None:
         with pytest.raises(ValueError, match="both kinds"):
             interference(np.zeros(2), np.ones(2), np.array([True, True]))
+
+    def test_retention_is_one_where_v_stays_and_zero_where_it_is_lost(self) -> None:
+        before, other = np.array([0.0, 0.0, 1.0, 2.0]), np.array([False, True, True, True])
+        assert retention(before, before + np.array([9.0, 0, 0, 0]), other) == 1.0
+        assert retention(before, np.array([0.0, 1.0, 1.0, 1.0]), other) == pytest.approx(0.0)
+        assert retention(before, -before, other) == 0.0
+
+    @pytest.mark.parametrize(("head", "low", "high"), [("POS", 0.0, 0.0), ("MONO", 0.05, 1.0)])
+    def test_gradients_of_disjoint_parts_are_orthogonal_and_those_of_one_net_are_not(
+        self, head: str, low: float, high: float
+    ) -> None:
+        world = make_world("MultiNeed")
+        config = AgentConfig(encoder_sizes=(16,), hidden_size=32, head=head, num_contexts=4, num_events=4)
+        agent = build_agent(observation_space(world), 4, config, seed=0)
+        rows = enumerate_world(world, [0]).rows
+        inputs, contexts = agent.encode(world.observe(rows)).matrix, torch.from_numpy(world.context_of(rows))
+        phases = [Phase(inputs[contexts == c], contexts[contexts == c], None) for c in range(4)]
+        assert low <= gradient_cosine(agent, phases[0], phases[1:]) <= high
+        assert gradient_cosine(agent, phases[0], phases[:1]) == pytest.approx(1.0)
 
 
 def test_a_prediction_needs_a_margin_and_a_family() -> None:

@@ -40,7 +40,7 @@ def plan_of(choice: Choice, preset: str, *, device: str = "cpu") -> ComparisonPl
     """The plan that a command line asks for."""
     return make_plan(
         preset, arms=choice.arms, tests=choice.tests, worlds=choice.worlds, num_seeds=choice.seeds,
-        first_seed=choice.first_seed, experience=choice.regime, device=device,
+        first_seed=choice.first_seed, experience=choice.regime, targets=choice.targets, device=device,
     )  # fmt: skip
 
 

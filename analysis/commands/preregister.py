@@ -21,5 +21,6 @@ def run(command: Preregister) -> int:
     words += [f"--tests {' '.join(command.tests)}"] if command.tests else []
     words += [f"--worlds {' '.join(command.worlds)}"] if command.worlds else []
     words += [f"--regime {command.regime}"] if command.regime != "yoked" else []
+    words += [f"--targets {command.targets}"] if command.targets != "monte_carlo" else []
     say(f"  {' '.join(words)} --preregistration {command.file}")
     return 0

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from agents.agent import AlphaAgent
 from agents.optimization import FlatAdam
@@ -81,8 +83,7 @@ def turn_round(
     """
     agent = copy.deepcopy(agent)
     head, encoder = agent.value_head, agent.value_encoder.requires_grad_(free)
-    if isinstance(head.credit_rule, FlatCredit):
-        head.credit_rule = dataclasses.replace(head.credit_rule, penalty_weight=0.0)
+    _switch_off_penalty(agent)
     with torch.no_grad():
         features = encoder(phase.inputs)[0]
         targets = -head(features, phase.contexts).value if targets is None else targets
@@ -102,6 +103,64 @@ def turn_round(
         error = _error(agent, phase, features, index=checked, targets=targets, free=free)
     optimizer.release()
     return agent, {"steps": step, "error": error / tolerance * TOLERANCE, "reached": error <= tolerance}
+
+
+def _switch_off_penalty(agent: AlphaAgent) -> None:
+    """NEG-F's penalty compares contexts, and the phase holds one."""
+    head = agent.value_head
+    if isinstance(head.credit_rule, FlatCredit):
+        head.credit_rule = dataclasses.replace(head.credit_rule, penalty_weight=0.0)
+
+
+def gradient_cosine(agent: AlphaAgent, phase: Phase, others: Sequence[Phase]) -> float:
+    """Mean over other contexts B of cos(g_A, g_B), g_c the gradient of the phase's loss in c, on V's head alone.
+
+    It is read before the phase: what its first step on A would do to B. After Bengio et al. (2020, arXiv 2003.06350),
+    who take it between single samples.
+
+    Args:
+        agent: V∘E after training; left as it is.
+        phase: Recorded states of the context that is turned round.
+        others: Recorded states of each other context.
+
+    Returns:
+        A number in [-1, 1]; 0 for disjoint parts.
+    """
+    agent = copy.deepcopy(agent)
+    _switch_off_penalty(agent)
+    own = _gradient(agent, phase)
+    pairs = [functional.cosine_similarity(own, _gradient(agent, other), dim=0, eps=1e-30) for other in others]
+    return float(torch.stack(pairs).mean())
+
+
+def _gradient(agent: AlphaAgent, phase: Phase) -> Tensor:
+    """Gradient of the turned loss on V's head, float64[P]."""
+    with torch.no_grad():
+        features = agent.value_encoder(phase.inputs)[0]
+        targets = -agent.value_head(features, phase.contexts).value
+    everything = torch.arange(len(targets), device=targets.device)
+    loss = _loss(agent, phase, features, batch=everything, targets=targets, free=False)
+    parameters = [parameter for parameter in agent.value_head.parameters() if parameter.requires_grad]
+    grads = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return torch.cat([
+        (torch.zeros_like(p) if grad is None else grad).reshape(-1).double()
+        for p, grad in zip(parameters, grads, strict=True)
+    ])  # fmt: skip
+
+
+def retention(before: Floats, after: Floats, other: NDArray[np.bool_]) -> float:
+    """How much of V is left where nothing was learned: max(0, 1 - MSE(after, before) / Var(before)) over `other`.
+
+    Args:
+        before: V before the phase, float[N].
+        after: V after it, float[N].
+        other: bool[N], states of the contexts that were not trained.
+
+    Returns:
+        1 where V stayed as it was, 0 where it is no better than its mean; 1 as well where V never varied and stayed.
+    """
+    lost = float(((after - before)[other] ** 2).mean())
+    return max(0.0, 1.0 - lost / max(float(before[other].var()), np.finfo(float).tiny))
 
 
 def interference(before: Floats, after: Floats, other: NDArray[np.bool_]) -> tuple[float, float]:

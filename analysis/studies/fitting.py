@@ -40,6 +40,9 @@ from envs.rows import World
 
 __all__ = ["FIT", "fit"]
 
+TRACE = 0.5
+"""λ of TD(λ) targets."""
+
 
 @cell_function(FIT, version=2, seconds=5.0)
 def fit(context: CellContext) -> list[Row]:
@@ -62,8 +65,9 @@ def _learn_from_recording(
 ) -> tuple[AlphaAgent, list[Row]]:
     config, setup, world = context.config, setup_of(context.config), world_of_run(context.config)
     settings = ValueConfig(
-        num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate
-    )
+        num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate,
+        target=setup.targets, trace_lambda=TRACE,
+    )  # fmt: skip
     lesson, curve = lesson_of(context, ARMS[config["arm"]], recording), []  # type: ignore[var-annotated]
     agent, _ = fit_values(
         agent, lesson.episodes, settings, seed=config["seed"], encoded=recording.encoded, withheld=lesson.withheld,

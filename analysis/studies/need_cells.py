@@ -19,7 +19,15 @@ from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.ablation import PREDICTION as ablation_prediction
 from analysis.predictions.ablation import ablation, locality_of
 from analysis.predictions.locality import PREDICTION as credit_prediction
-from analysis.predictions.locality import Phase, indices_of, interference, score_of, turn_round
+from analysis.predictions.locality import (
+    Phase,
+    gradient_cosine,
+    indices_of,
+    interference,
+    retention,
+    score_of,
+    turn_round,
+)
 from analysis.predictions.parts import Floats, Ints
 from analysis.studies.lessons import arm_episodes
 from analysis.studies.line_test import LineTest
@@ -68,24 +76,29 @@ def ablate(context: CellContext) -> list[Row]:
     }]  # fmt: skip
 
 
-@cell_function(FLIP, version=2, seconds=3.0)
+@cell_function(FLIP, version=3, seconds=3.0)
 def flip(context: CellContext) -> list[Row]:
     """T5 of one fitted V: E frozen, E free, and for MONO an untrained network in the same phase."""
     config, world = context.config, world_of_run(context.config)
     agent = load_agent(context.parent(FIT).folder / AGENT)[0].to(device_of(config))
     flipped = config["seed"] % len(world.context_names)
-    phase = phase_of(context, agent, flipped=flipped)
+    phases = [phase_of(context, agent, flipped=name) for name in range(len(world.context_names))]
+    phase = phases.pop(flipped)
     rows = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS)).rows
     other = world.context_of(rows) != flipped
-    readings: Row = {}
+    readings: Row = {"gradient_cosine": gradient_cosine(agent, phase, phases)}
     for reading in ("frozen", "free", *(["untrained"] if config["arm"] == "MONO" else [])):
         subject = restart_value(agent) if reading == "untrained" else agent
         targets = _turned(agent, phase) if reading == "untrained" else None
         after, facts = turn_round(
             subject, phase, free=reading == "free", batch_size=BATCH, seed=config["seed"], targets=targets
         )
-        ratio, centred = interference(value_table(subject, world, rows), value_table(after, world, rows), other)
-        found = {"score": score_of(ratio), "interference": ratio, "interference_centred": centred, **facts}
+        values = value_table(subject, world, rows), value_table(after, world, rows)
+        ratio, centred = interference(*values, other)
+        found = {
+            "score": score_of(ratio), "interference": ratio, "interference_centred": centred,
+            "retention": retention(*values, other), **facts,
+        }  # fmt: skip
         readings |= {f"{reading} {name}": number for name, number in found.items()}
     untrained = {"untrained": readings.pop("untrained score", None)}
     return [{"kind": "score", "score": readings.pop("frozen score"), **readings, **untrained}]
@@ -135,5 +148,8 @@ CREDIT_TEST = LineTest(
     contrasts=True,
     admission=True,
     by_construction=("ROUTE", "MONO-ROUTE"),
-    shown=("frozen interference", "frozen interference_centred", "frozen reached", "free interference"),
+    shown=(
+        "frozen interference", "frozen interference_centred", "frozen retention", "frozen reached", "free interference",
+        "free retention", "gradient_cosine",
+    ),
 )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from agents.stage_config import ValueTarget
 from analysis.arms import ARMS, Line, contrasts_among, find_lines
 from analysis.cells import Cell
 from analysis.studies.bench import Bench
@@ -117,6 +118,7 @@ def make_plan(
     num_seeds: int | None = None,
     first_seed: int = 0,
     experience: str = "yoked",
+    targets: ValueTarget = "monte_carlo",
     device: str = "cpu",
     setups: Mapping[str, Setup] | None = None,
 ) -> ComparisonPlan:
@@ -130,6 +132,7 @@ def make_plan(
         num_seeds: Number of seeds; at least 2, since T0 stacks on other seeds.
         first_seed: The lowest seed; the others follow it.
         experience: "yoked" or "own".
+        targets: What every V learns from, "monte_carlo" or "td_lambda".
         device: "cpu" or "cuda".
         setups: Sizes by world, for trials with small nets.
 
@@ -149,7 +152,9 @@ def make_plan(
         tests=_names("test", chosen.tests if tests is None else tests, TESTS),
         worlds=_names("world", chosen.worlds if worlds is None else worlds, SETUPS),
         seeds=tuple(range(first_seed, first_seed + count)),
-        setups=MappingProxyType({**SETUPS, **(setups or {})}),
+        setups=MappingProxyType({
+            world: dataclasses.replace(setup, targets=targets) for world, setup in {**SETUPS, **(setups or {})}.items()
+        }),
         experience=_known("regime", experience, EXPERIENCES),
         device=device,
     )

@@ -26,6 +26,7 @@ from agents.imitation import imitate
 from agents.learner import reinforce
 from agents.recorder import record_episodes
 from agents.seeding import derive_seed, numpy_generator
+from agents.stage_config import ValueTarget
 from analysis.arms import Arm
 from analysis.cells import CellContext, cell_function
 from envs.demonstrations import demonstrate
@@ -61,6 +62,7 @@ class Setup:
         num_checked_levels: Held-out levels on which V is compared with the exact V^pi.
         own_steps: Environment steps of an arm that learns from its own experience.
         own_learning_rate: Adam's in it, for D and V.
+        targets: What V learns from: "monte_carlo" outcomes, or "td_lambda" returns with λ = 1/2.
     """
 
     num_demonstrations: int = 20_000
@@ -77,6 +79,7 @@ class Setup:
     num_checked_levels: int = 20
     own_steps: int = 196_608
     own_learning_rate: float = 1e-3
+    targets: ValueTarget = "monte_carlo"
 
 
 def setup_of(config: Mapping[str, Any]) -> Setup:
