@@ -41,8 +41,9 @@ CROSSED = scored(
 
 
 def test_each_word_is_said_with_its_lines() -> None:
-    ((question, sentences),) = answers(scores(CrossedHistory=CROSSED)).items()
-    assert question.startswith("Q1. ")
+    (answer,) = answers(scores(CrossedHistory=CROSSED))
+    sentences = answer.sentences
+    assert answer.asked.name == "Q1" and answer.short.startswith("No answer")
     assert any("distinguishable (margin 0.03): MONO +0.2" in s and "MOE" not in s for s in sentences)
     assert any("equivalent (margin 0.03): MOE" in s for s in sentences)
     assert any("distinguishable (margin 0.05): MOE - MONO -0.2" in s for s in sentences)
@@ -50,27 +51,30 @@ def test_each_word_is_said_with_its_lines() -> None:
 
 def test_a_failed_control_silences_the_test() -> None:
     silent = dataclasses.replace(CROSSED, controls="the plants did not come out")
-    ((_, sentences),) = answers(scores(CrossedHistory=silent)).items()
-    assert sentences == ["CrossedHistory is silent, because the plants did not come out."]
+    (answer,) = answers(scores(CrossedHistory=silent))
+    assert list(answer.sentences) == ["CrossedHistory is silent, because the plants did not come out."]
 
 
 def test_few_seeds_give_no_answer() -> None:
     few = dataclasses.replace(scores(CrossedHistory=CROSSED), num_seeds=3)
-    ((_, sentences),) = answers(few).items()
-    assert sentences == ["CrossedHistory gives no verdict on 3 seeds; the rule asks for 20."]
+    (answer,) = answers(few)
+    assert list(answer.sentences) == ["CrossedHistory gives no verdict on 3 seeds; the rule asks for 20."]
 
 
 def test_the_position_of_mono_is_that_between_the_controls() -> None:
     lines = {"MONO": around(0.25, seed=1), "NEG-F": around(0.0, seed=2), "POS": around(1.0, seed=3)}
     test = scored(TESTS["T3"], lines, zero={}, contrasts={})
-    assert answers(scores(T3=test)) == {}, "a metric that is not admitted places nobody"
+    credit = scored(TESTS["T5"], lines, zero={}, contrasts={"MOE - MONO": around(0.0), "ROUTE - MOE": around(0.3)})
+    (answer,) = answers(scores(T3=test, T5=credit))
+    assert answer.asked.name == "Q2" and not any("lies at" in sentence for sentence in answer.sentences)
+    assert "For ROUTE - MOE: learning in one context leaves" in answer.short
+    assert "For MOE - MONO: parts, and routing" in answer.short
     admission = admit_metric(lines["POS"], negative=lines["NEG-F"], untrained=around(0.0, seed=4))
     assert admission.admitted
-    ((question, sentences),) = answers(scores(T3=dataclasses.replace(test, admission=admission))).items()
-    assert question.startswith("Q2. ")
-    (sentence,) = sentences
+    (answer,) = answers(scores(T3=dataclasses.replace(test, admission=admission), T5=credit))
+    sentence = answer.sentences[-1]
     assert "On T3's metric MONO lies at 25" in sentence or "On T3's metric MONO lies at 24" in sentence
 
 
 def test_nothing_run_answers_nothing() -> None:
-    assert answers(scores()) == {}
+    assert answers(scores()) == []

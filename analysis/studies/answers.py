@@ -5,56 +5,138 @@
         the known unsharded and the known sharded network, in percent, on every admitted metric.
     Q3  Is it hard for parts of V to read each other?   T8a.
 
-A test that was not run, or whose controls forbid a verdict, is said to be silent; nothing is read into it.
+How verdicts become a sentence is fixed here, before any run. A test that was not run, or whose controls forbid a
+verdict, is said to be silent; nothing is read into it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from analysis.admission import position_between
 from analysis.studies.comparison_scores import Scores, TestScores
-from analysis.verdicts import MIN_SEEDS, Verdict
-
-QUESTIONS = {
-    "Q1": 'Does "V is a bunch of shards" predict anything that "V is a neural network" does not?',
-    "Q2": "Is sharding a way to describe networks, or a claim about which network V is?",
-    "Q3": "Is it hard for parts of V to read themselves and each other?",
-}
+from analysis.verdicts import MIN_SEEDS, Verdict, Word
 
 
-def answers(scores: Scores) -> dict[str, list[str]]:
-    """Question -> sentences, each with its numbers; questions none of whose tests was run are left out."""
-    found = {
-        "Q1": [*_of(scores, "T0"), *_of(scores, "CrossedHistory")],
-        "Q2": [*_of(scores, "T5"), *_positions(scores)],
-        "Q3": _of(scores, "T8a"),
-    }
-    return {f"{name}. {QUESTIONS[name]}": sentences for name, sentences in found.items() if sentences}
+@dataclass(frozen=True)
+class Asked:
+    """A question and the tests that answer it.
+
+    Attributes:
+        name: "Q1" to "Q3".
+        text: The question.
+        tests: Keys of the tests whose verdicts answer it.
+        yes: What a verdict *distinguishable* above 0 says, after the names of the lines.
+        no: What *equivalent* says.
+        places_mono: Whether MONO's place between the controls belongs to the answer.
+    """
+
+    name: str
+    text: str
+    tests: tuple[str, ...]
+    yes: str
+    no: str
+    places_mono: bool = False
 
 
-def _of(scores: Scores, key: str) -> list[str]:
-    """What one test says, a sentence for each kind of verdict in each world."""
-    sentences = []
-    for name, test in scores.tests.items():
-        if test.test.key != key:
-            continue
-        if test.controls is not None:
-            sentences.append(f"{name} is silent, because {test.controls}.")
-        elif scores.num_seeds < MIN_SEEDS:
-            sentences.append(f"{name} gives no verdict on {scores.num_seeds} seeds; the rule asks for {MIN_SEEDS}.")
-        else:
-            sentences += [*_by_word(f"{name}, against 0", test.against_zero), *_by_word(name, test.contrasts)]
-    return sentences
+ASKED = (
+    Asked(
+        "Q1", 'Does "V is a bunch of shards" predict anything that "V is a neural network" does not?',
+        ("T0", "CrossedHistory"),
+        yes="what was reinforced under which cue predicts V beyond what V*, one utility and a kernel predict",
+        no="the shard law predicts nothing of V, beyond the margin, that V*, one utility and a kernel do not",
+    ),
+    Asked(
+        "Q2", "Is sharding a way to describe networks, or a claim about which network V is?", ("T5",),
+        yes="learning in one context leaves the others more alone: which network V is matters",
+        no="parts, and routing of credit to them, leave V's other contexts no more alone: a way to describe V",
+        places_mono=True,
+    ),
+    Asked(
+        "Q3", "Is it hard for parts of V to read themselves and each other?", ("T8a",),
+        yes="V's own hidden layer foretells its own choice better than a sister network's does",
+        no="V's own hidden layer foretells its own choice no better than a sister network's does",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, its answer in a sentence, and what that rests on.
+
+    Attributes:
+        asked: The question.
+        short: The conclusion, by the rule above.
+        sentences: Verdicts by word with their intervals, and MONO's place.
+        tests: Names of the tests' scores, for figures.
+    """
+
+    asked: Asked
+    short: str
+    sentences: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+def answers(scores: Scores) -> list[Answer]:
+    """The answers; questions none of whose tests was run are left out."""
+    found = []
+    for asked in ASKED:
+        tests = {name: test for name, test in scores.tests.items() if test.test.key in asked.tests}
+        if tests:
+            sentences = [line for name, test in tests.items() for line in _sentences(name, test, scores)]
+            sentences += _positions(scores) if asked.places_mono else []
+            first = {name: test for name, test in tests.items() if test.test.key == asked.tests[0]}
+            found.append(Answer(asked, _short(asked, first, scores), tuple(sentences), tuple(tests)))
+    return found
+
+
+def _short(asked: Asked, tests: Mapping[str, TestScores], scores: Scores) -> str:
+    """The conclusion, from the first test's verdicts in all its worlds."""
+    readable = {name: test for name, test in tests.items() if _silence(name, test, scores) is None}
+    if not readable:
+        return "No answer: the test that was named for it is silent."
+    verdicts = [verdict for test in readable.values() for verdict in (*_verdicts(test).values(),)]
+    yes = [v.contrast for v in verdicts if v.word == "distinguishable" and v.mean > 0]
+    less = [v.contrast for v in verdicts if v.word == "distinguishable" and v.mean < 0]
+    no = [v.contrast for v in verdicts if v.word == "equivalent"]
+    open_ = [v.contrast for v in verdicts if v.word == "inconclusive"]
+    parts = [
+        f"For {', '.join(names)}: {words}."
+        for names, words in ((yes, asked.yes), (less, "the opposite, less than nothing"), (no, asked.no))
+        if names
+    ]
+    return " ".join([*parts, *([f"Undecided: {', '.join(open_)}."] if open_ else [])])
+
+
+def _verdicts(test: TestScores) -> Mapping[str, Verdict]:
+    return test.against_zero or test.contrasts
+
+
+def _silence(name: str, test: TestScores, scores: Scores) -> str | None:
+    """Why a test says nothing, None where it speaks."""
+    if test.controls is not None:
+        return f"{name} is silent, because {test.controls}."
+    if scores.num_seeds < MIN_SEEDS:
+        return f"{name} gives no verdict on {scores.num_seeds} seeds; the rule asks for {MIN_SEEDS}."
+    return None
+
+
+def _sentences(name: str, test: TestScores, scores: Scores) -> list[str]:
+    """What one test says, a sentence for each word of its verdicts."""
+    silence = _silence(name, test, scores)
+    if silence is not None:
+        return [silence]
+    return [*_by_word(f"{name}, against 0", test.against_zero), *_by_word(name, test.contrasts)]
 
 
 def _by_word(name: str, verdicts: Mapping[str, Verdict]) -> Iterable[str]:
-    for word in dict.fromkeys(verdict.word for verdict in verdicts.values()):
-        shown = "; ".join(
-            f"{line} {verdict.interval.text(sign='+')}" for line, verdict in verdicts.items() if verdict.word == word
-        )  # fmt: skip
+    words: dict[Word, list[str]] = {}
+    for line, verdict in verdicts.items():
+        words.setdefault(verdict.word, []).append(f"{line} {verdict.interval.text(sign='+')}")
+    for word, lines in words.items():
         margin = next(iter(verdicts.values())).margin
-        yield f"{name}: {word} (margin {margin:g}): {shown}."
+        yield f"{name}: {word} (margin {margin:g}): {'; '.join(lines)}."
 
 
 def _positions(scores: Scores) -> list[str]:

@@ -60,9 +60,11 @@ def summary(scores: Scores, study: StudyResult, *, deviations: tuple[str, ...], 
 
 
 def _answer_lines(scores: Scores) -> list[str]:
-    found = answers(scores)
-    lines = [line for question, sentences in found.items() for line in (question, *(f"  {s}" for s in sentences), "")]
-    return ["THE QUESTIONS", "", *lines[:-1], f"  {SCOPE}", ""] if found else []
+    lines: list[str] = []
+    for answer in answers(scores):
+        lines += [f"{answer.asked.name}. {answer.asked.text}", f"  {answer.short}"]
+        lines += [f"  - {sentence}" for sentence in answer.sentences]
+    return ["THE QUESTIONS", "", *lines, f"  {SCOPE}", ""] if lines else []
 
 
 def _test_lines(name: str, test: TestScores, scores: Scores) -> list[str]:
