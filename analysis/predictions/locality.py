@@ -30,7 +30,7 @@ from agents.optimization import FlatAdam
 from agents.seeding import torch_generator
 from analysis.predictions.parts import Floats, Ints
 from analysis.predictions.prediction import Prediction
-from shards.credit import FlatCredit
+from shards.controls import FlatCredit
 from shards.value_head import ValueTargets
 
 PREDICTION = Prediction(
