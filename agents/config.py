@@ -55,6 +55,7 @@ class AgentConfig:
         num_active: parts that may decide at once under ``top-k``.
         reflection: parts also read what the other parts say (`shards.ensemble`); heads of several networks alone.
         gate_leak: ε in [0, 1] of POS, whose gate is (1 − ε)·one-hot + ε/K.
+        bootstrap_share: share of the episodes that each part of NEG-2 learns from, drawn for each part.
         value_encoder: V's E: ``scratch`` (own, started as D's), ``imitated`` (D's, a frozen copy) or ``shared`` (D's).
     """
 
@@ -75,6 +76,7 @@ class AgentConfig:
     num_active: int = 2
     reflection: bool = False
     gate_leak: float = 0.0
+    bootstrap_share: float = 0.5
     value_encoder: ValueEncoder = "scratch"
 
     def __post_init__(self) -> None:
@@ -83,6 +85,7 @@ class AgentConfig:
             "memory_size": (1, 4096), "hidden_size": (1, 65536), "head_layers": (1, 64), "num_parts": (1, 1024),
             "encoder_sizes": (1, 65536), "conv_channels": (1, 4096), "num_contexts": (0, 4096),
             "num_events": (0, 4096), "component_weights": (-1e9, 1e9), "num_active": (1, 1024), "gate_leak": (0.0, 1.0),
+            "bootstrap_share": (1e-9, 1.0),
         }  # fmt: skip
         check_fields(self, bounds)
         if not self.encoder_sizes:
