@@ -77,7 +77,7 @@ class StackedParts(nn.Module):
         """Return part_values, float[B, K], and hidden_L, float[B, K, H], for features float[B, D]."""
         reached = functional.linear(features, self.input_weight.flatten(0, 1), self.input_bias.flatten())
         if self.reflects:
-            reached = reached + self._reflection(reached.detach())
+            reached = reached + self._reflection(reached)
         return self._read(reached.relu_())
 
     def without_weights(self, features: Tensor) -> tuple[Tensor, Tensor]:
