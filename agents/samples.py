@@ -96,7 +96,9 @@ def prepare(
     )  # fmt: skip
     targets = _targets(agent, rollout, gains + values[:-1], decay=discount * trace)
     if config.share_value and "components" in head_entry(agent.config.head).needs:
-        by_part = _component_returns(agent, rollout, features, final_features, discount=discount, trace=trace)
+        by_part = _component_returns(
+            agent, rollout, features, finals=final_features, discount=discount, trace=trace
+        )
         targets = dataclasses.replace(targets, components=by_part)
     samples = Samples(
         inputs=inputs[:-1], starts=starts[:-1], memory=rollout.memory, value_memory=value_memory,
@@ -189,7 +191,7 @@ def _targets(agent: AlphaAgent, rollout: Rollout, returns: Floats, *, decay: flo
 
 
 def _component_returns(
-    agent: AlphaAgent, rollout: Rollout, features: Tensor, finals: Tensor, *, discount: float, trace: float
+    agent: AlphaAgent, rollout: Rollout, features: Tensor, *, finals: Tensor, discount: float, trace: float
 ) -> Tensor:
     """λ-returns float32[T·N, C] of the reward components, each bootstrapping from the part that learns it."""
     components = None if rollout.components is None else rollout.components * rollout.valid[..., None]

@@ -79,7 +79,10 @@ class RoutedCredit:
         encoder: what reaches the features: "routed", this gradient; "global", the gradient of global credit, so that
             only the parts are routed; "stopped", none, and an encoder before this head learns nothing from it.
             "routed" is not the gradient of any loss in the encoder, and on a task whose features all parts share it can
-            fail to fit.
+            fail to fit. Where no gate lets one part speak, it can diverge: nothing holds a part in place on the samples
+            of the others, so that parts drift apart while their sum still fits, and the encoder follows one of them.
+            MONO-ROUTE on CrossedHistory, 2,000 steps of Adam, seeds 0 and 1: R² of V below −200 routed, .17 and .40
+            stopped, .997 and .991 global (MONO .996 and .993).
     """
 
     gate_routed: bool = False
