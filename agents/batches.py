@@ -23,7 +23,7 @@ from agents.input_table import InputTable
 from agents.networks import Encoder
 from agents.seeding import numpy_generator
 from agents.streams import Indices
-from shards.value_head import ValueHead
+from shards.value_head import ValueEstimate, ValueHead
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,7 @@ def frozen_features(encoder: Encoder, data: EncodedEpisodes) -> EncodedEpisodes:
 
 @torch.no_grad()
 def all_values(
-    head: ValueHead, data: EncodedEpisodes, *, encoder: Encoder | None
+    head: ValueHead, data: EncodedEpisodes, *, encoder: Encoder | None, by_part: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """V at every step float64[n], and after the last step of every episode float64[E].
 
@@ -176,19 +176,29 @@ def all_values(
         head: V.
         data: the episodes.
         encoder: E, or None where the data hold features.
+        by_part: part values instead, float64[n, K] and float64[E, K].
     """
     features = data if encoder is None else frozen_features(encoder, data)
-    parts = [head(features.inputs.rows(index), features.contexts[index]).value for index in features.inputs.chunks()]
-    values = torch.cat(parts).double()
+    parts = [
+        _said(head(features.inputs.rows(index), features.contexts[index]), by_part)
+        for index in features.inputs.chunks()
+    ]
+    values = torch.cat(parts)
     return values[features.step_input].cpu().numpy(), values[features.final_input].cpu().numpy()
 
 
 @torch.no_grad()
-def values_of(head: ValueHead, data: EncodedEpisodes, index: Tensor, *, encoder: Encoder | None) -> NDArray[np.float64]:
-    """V float64[B] of some inputs int64[B], for an encoder without memory or, at None, data that hold features."""
+def values_of(
+    head: ValueHead, data: EncodedEpisodes, index: Tensor, *, encoder: Encoder | None, by_part: bool = False
+) -> NDArray[np.float64]:
+    """V float64[B] of some inputs int64[B], or [B, K] by part; for an encoder without memory or data with features."""
     features = data.inputs.rows(index) if encoder is None else data.inputs.features(encoder, index)
-    values: NDArray[np.float64] = head(features, data.contexts[index]).value.double().cpu().numpy()
+    values: NDArray[np.float64] = _said(head(features, data.contexts[index]), by_part).cpu().numpy()
     return values
+
+
+def _said(estimate: ValueEstimate, by_part: bool) -> Tensor:
+    return (estimate.part_values if by_part else estimate.value).double()
 
 
 def _permuted(num: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:

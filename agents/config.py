@@ -16,6 +16,7 @@ __all__ = [
     "AgentConfig",
     "ImitationConfig",
     "ImproveConfig",
+    "MixerName",
     "ReinforceConfig",
     "RouteEncoder",
     "Stage",
@@ -26,6 +27,7 @@ __all__ = [
 
 ValueEncoder = Literal["scratch", "imitated", "shared"]
 RouteEncoder = Literal["routed", "global", "stopped"]
+MixerName = Literal["softmax", "sum", "max", "sigmoid", "top-k", "auction"]
 Stage = Literal["imitate", "reinforce", "value", "search"]
 
 
@@ -44,8 +46,16 @@ class AgentConfig:
         num_parts: K, for heads that leave it open; None takes the number of events, else of contexts, else 4.
         num_contexts: contexts that oracle heads are told (0: none).
         num_events: kinds of reinforcement events that routed heads are told (0: none).
+        component_weights: weights of the reward components that HRA has a part for each of, the world's own
+            (`World.reward_weights`); components of weight 0 are no reward and get no part.
         route_gate: routed heads also route the gate's gradient.
         route_encoder: what reaches E from routed heads: ``routed``, ``global`` or ``stopped`` (`shards.credit`).
+        mixer: how MOE and ROUTE make weights of gate and part values: ``softmax``, ``sum``, ``max``, ``sigmoid``,
+            ``top-k`` or ``auction`` (`shards.mixers`).
+        num_active: parts that may decide at once under ``top-k``.
+        reflection: parts also read what the other parts say (`shards.ensemble`); heads of several networks alone.
+        gate_leak: ε in [0, 1] of POS, whose gate is (1 − ε)·one-hot + ε/K.
+        bootstrap_share: share of the episodes that each part of NEG-2 learns from, drawn for each part.
         value_encoder: V's E: ``scratch`` (own, started as D's), ``imitated`` (D's, a frozen copy) or ``shared`` (D's).
     """
 
@@ -59,8 +69,14 @@ class AgentConfig:
     num_parts: int | None = None
     num_contexts: int = 0
     num_events: int = 0
+    component_weights: tuple[float, ...] = ()
     route_gate: bool = False
     route_encoder: RouteEncoder = "routed"
+    mixer: MixerName = "softmax"
+    num_active: int = 2
+    reflection: bool = False
+    gate_leak: float = 0.0
+    bootstrap_share: float = 0.5
     value_encoder: ValueEncoder = "scratch"
 
     def __post_init__(self) -> None:
@@ -68,7 +84,8 @@ class AgentConfig:
         bounds = {
             "memory_size": (1, 4096), "hidden_size": (1, 65536), "head_layers": (1, 64), "num_parts": (1, 1024),
             "encoder_sizes": (1, 65536), "conv_channels": (1, 4096), "num_contexts": (0, 4096),
-            "num_events": (0, 4096),
+            "num_events": (0, 4096), "component_weights": (-1e9, 1e9), "num_active": (1, 1024), "gate_leak": (0.0, 1.0),
+            "bootstrap_share": (1e-9, 1.0),
         }  # fmt: skip
         check_fields(self, bounds)
         if not self.encoder_sizes:

@@ -47,12 +47,15 @@ def require_trainable(run: RunSettings, world: World | None) -> ObservationSpec:
 
 
 def _settings(run: RunSettings, world: World | None) -> AgentConfig:
-    """The agent's settings, with the world's numbers of contexts and events."""
+    """The agent's settings, with the world's numbers of contexts and events, and its reward components."""
     settings = run.config.agent
     if world is None:
         return settings
     num_contexts, num_events = len(world.context_names), len(world.event_names)
-    return dataclasses.replace(settings, num_contexts=num_contexts, num_events=num_events)
+    weights = tuple(float(weight) for weight in world.reward_weights)
+    return dataclasses.replace(
+        settings, num_contexts=num_contexts, num_events=num_events, component_weights=weights
+    )
 
 
 def _random_play(run: RunSettings, spec: ObservationSpec) -> dict[str, Any]:

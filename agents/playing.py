@@ -106,7 +106,8 @@ def play(
         actions, _ = actor.act(stream, stream.valid & playing)
         step = stream.step(actions, with_rows=keep_rows)
         key = recorded * episodes_per_env + counts[recorded]
-        log.steps.append({"key": key, "actions": actions[recorded]} | before | _after(step, recorded))
+        if len(recorded):  # A step that resets all envs may lack what a transition brings.
+            log.steps.append({"key": key, "actions": actions[recorded]} | before | _after(step, recorded))
         counts = _note_ends(log, step, counts=counts, episodes_per_env=episodes_per_env, levels=levels)
     return _arranged(log)
 

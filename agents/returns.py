@@ -179,12 +179,18 @@ def event_shares(
     labels = np.where(hidden, num_events, event_t)
     size = np.abs(reward_t)[:, None] * (labels[:, None] == np.arange(num_events + 1))
     chain = decay * continuation_t
-    sums = _decayed_sums(np.ascontiguousarray(size, np.float64), np.ascontiguousarray(chain, np.float64))
+    sums = decayed_sums(size, chain)
     total = sums[:, :num_events].sum(axis=1, keepdims=True)
     shares: Floats = np.full((len(event_t), num_events), 1.0 / num_events)
     np.divide(sums[:, :num_events], total, out=shares, where=total > 0)
     shares[sums[:, num_events] > 0] = np.nan
     return shares
+
+
+def decayed_sums(size: Floats, chain_t: Floats) -> Floats:
+    """S_t = size_t + chain_t·S_{t+1}, float64[T, E], for sizes float[T, E] and chain_t float[T], 0 at ends."""
+    sums: Floats = _decayed_sums(np.ascontiguousarray(size, np.float64), np.ascontiguousarray(chain_t, np.float64))
+    return sums
 
 
 def _columns(part: Any, shape: tuple[int, ...]) -> Floats:

@@ -53,6 +53,7 @@ class Rollout:
         final_step: int64[M], t of the truncated row.
         final_env: int64[M], k of the truncated row.
         memory: what the actor remembered before the first step, float32[N, H], or None.
+        components: float64[T, N, C], or None where the env has no reward components.
     """
 
     observations: Observations
@@ -70,6 +71,7 @@ class Rollout:
     final_step: Indices
     final_env: Indices
     memory: Any = None
+    components: Floats | None = None
 
     @property
     def continuation(self) -> Floats:
@@ -119,8 +121,17 @@ def collect(stream: EnvStream, actor: Actor, *, num_steps: int) -> Rollout:
         terminated=np.stack([step.terminated for step in steps]),
         truncated=np.stack([step.truncated for step in steps]),
         valid=np.stack([step.valid for step in steps]), events=np.stack([step.events for step in steps]),
-        memory=memory, **_truncations(steps),
+        memory=memory, components=_components(steps), **_truncations(steps),
     )
+
+
+def _components(steps: list[Transitions]) -> Floats | None:
+    moved = [step.components for step in steps if step.valid.any()]
+    if not moved or moved[0] is None or any(each is None for each in moved):
+        return None
+    # A step that resets all envs brings none.
+    nothing = np.zeros_like(moved[0])
+    return np.stack([nothing if step.components is None else step.components for step in steps])
 
 
 def stack(observations: list[Observations]) -> Observations:

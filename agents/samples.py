@@ -5,6 +5,7 @@ Shape key: T steps, N envs, M truncations, I input width, D features, b rows in 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ from agents.active_inputs import Inputs
 from agents.agent import AlphaAgent
 from agents.config import ReinforceConfig
 from agents.networks import Encoder
-from agents.returns import Floats, advantages, discounts, event_shares
+from agents.outcomes import bootstrap_mask, paid_components
+from agents.returns import Floats, advantages, discounts, event_shares, lambda_returns
 from agents.rollout import Rollout
 from shards.registry import head_entry
 from shards.value_head import ValueTargets
@@ -92,11 +94,17 @@ def prepare(
         rollout.rewards, values[:-1], next_values, discount_t=discounts(rollout.terminated, discount),
         continuation_t=rollout.continuation, trace=trace,
     )  # fmt: skip
+    targets = _targets(agent, rollout, gains + values[:-1], decay=discount * trace)
+    if config.share_value and "components" in head_entry(agent.config.head).needs:
+        by_part = _component_returns(
+            agent, rollout, features, finals=final_features, discount=discount, trace=trace
+        )
+        targets = dataclasses.replace(targets, components=by_part)
     samples = Samples(
         inputs=inputs[:-1], starts=starts[:-1], memory=rollout.memory, value_memory=value_memory,
         actions=_rows(rollout.actions, device), old_log_probs=_rows(rollout.log_probs, device),
         advantages=_rows(gains.astype(np.float32), device), valid=torch.from_numpy(rollout.valid).to(device),
-        targets=_targets(agent, rollout, gains + values[:-1], decay=discount * trace),
+        targets=targets,
     )  # fmt: skip
     return samples, features[-2] if value_memory is not None else None
 
@@ -138,10 +146,7 @@ def value_loss(agent: AlphaAgent, samples: Samples, chosen: Tensor, *, features:
     rows = chosen if agent.policy_encoder.memory_size == 0 else samples.columns(chosen)[0]
     if features is None:
         features, rows = sample_features(agent.value_encoder, samples, chosen, memory=samples.value_memory)
-    whole = samples.targets
-    assert whole.context is not None
-    shares = None if whole.event_share is None else whole.event_share[rows]
-    targets = ValueTargets(total=whole.total[rows], context=whole.context[rows], event_share=shares)
+    targets = samples.targets.rows(rows)
     return agent.value_head.credit(agent.value_head(features, targets.context), targets)
 
 
@@ -167,9 +172,9 @@ def _baseline(agent: AlphaAgent, features: Tensor, contexts: np.ndarray, *, conf
 
 
 def _targets(agent: AlphaAgent, rollout: Rollout, returns: Floats, *, decay: float) -> ValueTargets:
-    """What the baseline should say of each row; event shares only for a head that needs them."""
-    device, shares = agent.device, None
-    if "event_share" in head_entry(agent.config.head).needs:
+    """What the baseline should say of each row, and what a head asks beside, but for components."""
+    device, needs, shares, mask = agent.device, head_entry(agent.config.head).needs, None, None
+    if "event_share" in needs:
         # Columns are independent chains: in order of env, then time, each ends where the next begins.
         flat = event_shares(
             rollout.rewards.T.ravel(), rollout.events.T.ravel(), continuation_t=rollout.continuation.T.ravel(),
@@ -177,8 +182,31 @@ def _targets(agent: AlphaAgent, rollout: Rollout, returns: Floats, *, decay: flo
         )  # fmt: skip
         by_time = flat.reshape(*rollout.rewards.T.shape, -1).swapaxes(0, 1).reshape(rollout.rewards.size, -1)
         shares = torch.from_numpy(by_time).to(device, torch.float32)
+    if "bootstrap_mask" in needs:
+        # An episode may go on in the next rollout: all episodes of one env go to the same parts.
+        of_env = torch.from_numpy(bootstrap_mask(agent, rollout.rewards.shape[1], seed=agent.seed)).to(device)
+        mask = of_env.repeat(len(rollout.rewards), 1)
     total, context = _rows(returns.astype(np.float32), device), _rows(rollout.contexts[:-1], device)
-    return ValueTargets(total=total, context=context, event_share=shares)
+    return ValueTargets(total=total, context=context, event_share=shares, bootstrap_mask=mask)
+
+
+def _component_returns(
+    agent: AlphaAgent, rollout: Rollout, features: Tensor, *, finals: Tensor, discount: float, trace: float
+) -> Tensor:
+    """λ-returns float32[T·N, C] of the reward components, each bootstrapping from the part that learns it."""
+    components = None if rollout.components is None else rollout.components * rollout.valid[..., None]
+    paid = paid_components(agent.config, components, rollout.rewards * rollout.valid)
+    contexts = [torch.from_numpy(each).to(agent.device) for each in (rollout.contexts.ravel(), rollout.final_contexts)]
+    said, finally_said = (
+        agent.value_head(read, context).part_values.double().cpu().numpy()
+        for read, context in zip((features.flatten(0, 1), finals), contexts, strict=True)
+    )
+    successors = rollout.next_values(said.reshape(*rollout.contexts.shape, -1), finally_said)
+    returns = lambda_returns(
+        paid, successors, discount_t=discounts(rollout.terminated, discount)[..., None],
+        continuation_t=rollout.continuation[..., None], trace=trace,
+    )  # fmt: skip
+    return torch.from_numpy(returns.reshape(-1, paid.shape[-1])).to(agent.device, torch.float32)
 
 
 def _rows(array: np.ndarray, device: torch.device) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agents.config import AgentConfig
 from agents.seeding import torch_generator
 from envs.errors import UserError
 from shards.credit import RoutedCredit
-from shards.matching import match_hidden_size
+from shards.head_spec import HeadSpec
+from shards.matching import match_parameters
 from shards.registry import build_head, head_entry
 from shards.value_head import ValueHead
 
@@ -15,35 +18,32 @@ def build_value_head(config: AgentConfig, *, num_features: int, seed: int) -> Va
     """Build the head that ``config.head`` names, as large, within 2 %, as a MONO of ``config.hidden_size``.
 
     Args:
-        config: head, hidden_size, head_layers, num_parts, num_contexts and num_events are read.
+        config: its fields from head to head_layers, num_parts to gate_leak are read.
         num_features: D of the encoder under it.
         seed: its weights come from the stream "value head" of this seed.
 
     Raises:
-        UserError: an unknown head, no contexts or events where it needs them, or no width that matches.
+        UserError: an unknown head, no contexts, events or components where it needs them, an option that it does not
+            have, or no width that matches.
     """
     try:
-        num_parts = _num_parts(config)
-        width = match_hidden_size(
-            config.head,
+        spec = HeadSpec(
             num_features=num_features,
             hidden_size=config.hidden_size,
-            num_parts=num_parts,
+            num_parts=_num_parts(config),
             num_contexts=config.num_contexts,
             num_events=config.num_events,
             num_layers=config.head_layers,
-        )
-        return build_head(
-            config.head,
-            num_features=num_features,
-            hidden_size=width,
-            num_parts=num_parts,
-            num_contexts=config.num_contexts,
-            num_events=config.num_events,
-            num_layers=config.head_layers,
+            component_weights=tuple(weight for weight in config.component_weights if weight != 0.0),
             routing=_routing(config),
-            generator=torch_generator(seed, "value head"),
+            mixer=config.mixer,
+            num_active=config.num_active,
+            reflection=config.reflection,
+            gate_leak=config.gate_leak,
         )
+        width = match_parameters(config.head, spec).hidden_size
+        generator = torch_generator(seed, "value head")
+        return build_head(config.head, replace(spec, hidden_size=width), generator=generator)
     except ValueError as error:
         raise UserError(str(error)) from error
 

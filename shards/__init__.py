@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from shards.credit import FlatCredit, GlobalCredit, RoutedCredit
-from shards.matching import ParameterMatch, match_hidden_size, match_parameters, multiply_adds, num_parameters
-from shards.registry import HEADS, HeadEntry, HeadSpec, build_head, head_entry
+from shards.controls import BootstrapCredit, FlatCredit
+from shards.credit import ComponentCredit, GlobalCredit, RoutedCredit
+from shards.head_spec import HeadSpec
+from shards.matching import ParameterMatch, match_parameters, multiply_adds, num_parameters
+from shards.mixers import MIXERS
+from shards.registry import HEADS, HeadEntry, build_head, head_entry
 from shards.value_head import ValueEstimate, ValueHead, ValueTargets
 
 __all__ = [
     "HEADS",
+    "MIXERS",
+    "BootstrapCredit",
+    "ComponentCredit",
     "FlatCredit",
     "GlobalCredit",
     "HeadEntry",
@@ -20,7 +26,6 @@ __all__ = [
     "ValueTargets",
     "build_head",
     "head_entry",
-    "match_hidden_size",
     "match_parameters",
     "multiply_adds",
     "num_parameters",

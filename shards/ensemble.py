@@ -24,36 +24,79 @@ class StackedParts(nn.Module):
     all of them; deeper layers are one batched product. The output weights stand in a block-diagonal matrix [U, K], so
     that the last step, too, is one product: its zeros cost less than a batched product of thin matrices. There is no
     output bias: the head's one bias stands outside.
+
+    With reflection, a second pass lets part k also read what the other parts said in the first:
+
+        hidden_1 = relu(W_1 features + b_1 + Σ_{l≠k} R_kl sg(q_l)),   q_l the value of part l without the last term.
+
+    What is read sends no gradient back (sg): to read another part is not to train it, so part k's error still teaches
+    part k alone, and routed credit stays routed. R starts at zero. One part has no other to read: there, reflection
+    adds neither weights nor a pass.
     """
 
     block: Tensor
+    others: Tensor
 
-    def __init__(self, num_features: int, *, num_parts: int, hidden_size: int, num_layers: int) -> None:
-        """Make the weights of every part, NaN until they are given."""
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        num_parts: int,
+        hidden_size: int,
+        num_layers: int,
+        reflection: bool = False,
+        num_added: int = 1,
+    ) -> None:
+        """Make the weights of every part, NaN until they are given.
+
+        Args:
+            num_features: D.
+            num_parts: K.
+            hidden_size: H.
+            num_layers: hidden layers.
+            reflection: whether parts read what the others say.
+            num_added: how many parts the value is a plain sum of; output weights start smaller by its square root, so
+                that the sum starts with the spread of one part.
+        """
         super().__init__()
-        self.input_weight = nn.Parameter(torch.full((num_parts, hidden_size, num_features), torch.nan))
-        self.input_bias = nn.Parameter(torch.full((num_parts, hidden_size), torch.nan))
-        square = (num_parts, hidden_size, hidden_size)
+        self.input_weight = _unset(num_parts, hidden_size, num_features)
+        self.input_bias = _unset(num_parts, hidden_size)
         deeper = range(num_layers - 1)
-        self.deeper_weight = nn.ParameterList([nn.Parameter(torch.full(square, torch.nan)) for _ in deeper])
-        self.deeper_bias = nn.ParameterList([nn.Parameter(torch.full(square[:2], torch.nan)) for _ in deeper])
-        self.output_weight = nn.Parameter(torch.full((num_parts, hidden_size), torch.nan))
-        unit_part = torch.arange(num_parts).repeat_interleave(hidden_size)
-        self.register_buffer("block", functional.one_hot(unit_part, num_parts).float(), persistent=False)
+        self.deeper_weight = nn.ParameterList([_unset(num_parts, hidden_size, hidden_size) for _ in deeper])
+        self.deeper_bias = nn.ParameterList([_unset(num_parts, hidden_size) for _ in deeper])
+        self.output_weight = _unset(num_parts, hidden_size)
+        self.register_buffer("block", block_of_units(num_parts, hidden_size), persistent=False)
+        self.output_std = (num_added * hidden_size) ** -0.5
+        self.reflects = reflection and num_parts > 1
+        if self.reflects:
+            self.others_weight = _unset(num_parts, hidden_size, num_parts - 1)
+            others = [[other for other in range(num_parts) if other != part] for part in range(num_parts)]
+            self.register_buffer("others", torch.tensor(others), persistent=False)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return part_values, float[B, K], and hidden_L, float[B, K, H], for features float[B, D]."""
-        flat = functional.linear(features, self.input_weight.flatten(0, 1), self.input_bias.flatten()).relu_()
-        hidden = flat.view(features.shape[0], *self.output_weight.shape)
+        reached = functional.linear(features, self.input_weight.flatten(0, 1), self.input_bias.flatten())
+        if self.reflects:
+            reached = reached + self._reflection(reached)
+        return self._read(reached.relu_())
+
+    def without_weights(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the same as `forward`, with a gradient to the features and none to the weights."""
+        fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        read: tuple[Tensor, Tensor] = functional_call(self, fixed, (features,))
+        return read
+
+    def _reflection(self, reached: Tensor) -> Tensor:
+        """What the first layer [B, U] gets from the other parts, which have a first pass for it."""
+        with torch.no_grad():
+            said = self._read(reached.relu())[0]
+        return torch.einsum("bkl,khl->bkh", said[:, self.others], self.others_weight).flatten(1)
+
+    def _read(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = flat.view(flat.shape[0], *self.output_weight.shape)
         if self.deeper_weight:
             hidden = self._deeper(hidden)
         return hidden.flatten(1) @ (self.output_weight.reshape(-1, 1) * self.block), hidden
-
-    def values_without_weights(self, features: Tensor) -> Tensor:
-        """Return part_values, float[B, K], with a gradient to the features and none to the weights."""
-        fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
-        values: Tensor = functional_call(self, fixed, (features,))[0]
-        return values
 
     def _deeper(self, hidden: Tensor) -> Tensor:
         by_part = hidden.transpose(0, 1)
@@ -62,15 +105,24 @@ class StackedParts(nn.Module):
         return by_part.transpose(0, 1)
 
     def reset_parameters(self, generator: torch.Generator) -> None:
-        """Draw hidden weights from N(0, 2/fan_in), output weights from N(0, 1/H); biases 0 (He et al. 2015).
+        """Draw hidden weights from N(0, 2/fan_in), output weights from N(0, 1/H); all others are 0 (He et al. 2015).
 
         The spread depends on the fan-in alone, so that a unit starts alike in a wide monolith and in a narrow part.
         """
         for weight in (self.input_weight, *self.deeper_weight):
             draw_normal(weight, (2.0 / weight.shape[2]) ** 0.5, generator)
-        draw_normal(self.output_weight, self.output_weight.shape[1] ** -0.5, generator)
-        for bias in (self.input_bias, *self.deeper_bias):
-            nn.init.zeros_(bias)
+        draw_normal(self.output_weight, self.output_std, generator)
+        for start in (self.input_bias, *self.deeper_bias, *([self.others_weight] if self.reflects else [])):
+            nn.init.zeros_(start)
+
+
+def block_of_units(num_parts: int, hidden_size: int) -> Tensor:
+    """float[U, K], 1 where a unit belongs to a part: the first `hidden_size` units to the first part, and so on."""
+    return torch.eye(num_parts).repeat_interleave(hidden_size, dim=0)
+
+
+def _unset(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.full(shape, torch.nan))
 
 
 class Ensemble(ValueHead):
@@ -95,11 +147,11 @@ class Ensemble(ValueHead):
         part_values, hidden = self.parts(features.detach() if splits else features)
         weights = self.mixer(self.gate(features, context), part_values)
         value = mix(part_values, weights, self.bias)
-        feature_values = self.parts.values_without_weights(features) if splits else None
+        feature_values = self.parts.without_weights(features)[0] if splits else None
         return ValueEstimate(value, part_values, weights, hidden, self.parts.output_weight, feature_values)
 
     def reset_parameters(self, generator: torch.Generator) -> None:
-        """Draw the parts' weights anew; the gate prefers no part; the bias is 0."""
+        """Draw the parts' weights anew, then the gate's where it starts uneven; the bias is 0."""
         self.parts.reset_parameters(generator)
-        self.gate.reset_parameters()
+        self.gate.reset_parameters(generator)
         nn.init.zeros_(self.bias)

@@ -7,9 +7,13 @@ Shape key: B batch, D features, K parts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from shards.value_head import draw_normal
 
 
 class Gate(nn.Module):
@@ -25,19 +29,22 @@ class Gate(nn.Module):
         """Return scores, float[B, K], for features float[B, D] and context int64[B]."""
         raise NotImplementedError
 
-    def reset_parameters(self) -> None:
-        """Set the gate to prefer no part."""
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Set what is learned to its start; the generator is on the CPU."""
 
 
 class LinearGate(Gate):
     """scores = G·features + g, learned.
 
-    The gate starts at zero, so that no part is preferred before training; the parts' own random weights break the tie.
+    An even gate starts at zero, so that no part is preferred before training; the parts' own random weights break the
+    tie. An uneven one starts with G drawn from N(0, 1/D), so that every part is preferred in some states: mixers under
+    which few parts decide teach no other.
     """
 
-    def __init__(self, num_features: int, num_parts: int) -> None:
+    def __init__(self, num_features: int, num_parts: int, *, uneven: bool = False) -> None:
         """Make G[K, D] and g[K], NaN until the weights are given."""
         super().__init__()
+        self.uneven = uneven
         self.weight = nn.Parameter(torch.full((num_parts, num_features), torch.nan))
         self.bias = nn.Parameter(torch.full((num_parts,), torch.nan))
 
@@ -45,31 +52,55 @@ class LinearGate(Gate):
         """Return scores, float[B, K]; the context is not read."""
         return functional.linear(features, self.weight, self.bias)
 
-    def reset_parameters(self) -> None:
-        """Set G and g to zero."""
-        nn.init.zeros_(self.weight)
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Set g to zero, and G to zero or, where uneven, to N(0, 1/D)."""
         nn.init.zeros_(self.bias)
+        if self.uneven:
+            draw_normal(self.weight, self.weight.shape[1] ** -0.5, generator)
+        else:
+            nn.init.zeros_(self.weight)
+
+
+class ConstantGate(Gate):
+    """scores_k = w_k in every state, fixed: 1 for a plain sum, 1/K for a mean, the rewards' weights for components."""
+
+    scores: Tensor
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        """One score for each part."""
+        super().__init__()
+        self.register_buffer("scores", torch.tensor(scores, dtype=torch.float32), persistent=False)
+
+    def forward(self, features: Tensor, context: Tensor | None) -> Tensor:
+        """Return scores, float[B, K]; neither features nor context are read."""
+        return self.scores.expand(features.shape[0], -1)
 
 
 class OracleGate(Gate):
-    """scores = one-hot of the true context: part k is called for in context k and nowhere else. Nothing is learned."""
+    """scores = (1 − ε)·one-hot of the true context + ε/K. Nothing is learned.
+
+    With a leak ε of 0, part k is called for in context k and nowhere else; with 1, all parts are everywhere. Between
+    them lies the dose of a known sharded head.
+    """
 
     needs_context = True
     parts: Tensor
 
-    def __init__(self, num_parts: int) -> None:
-        """One part for each context."""
+    def __init__(self, num_parts: int, *, leak: float = 0.0) -> None:
+        """One part for each context; leak is ε in [0, 1]."""
         super().__init__()
+        self.leak = leak
         self.register_buffer("parts", torch.arange(num_parts), persistent=False)
 
     def forward(self, features: Tensor, context: Tensor | None) -> Tensor:
-        """Return one-hot scores, float[B, K].
+        """Return scores, float[B, K].
 
         Raises:
             ValueError: the context is missing, of another shape or type, or outside [0, K).
         """
         checked = self._check(context, features.shape[0])
-        return (checked.unsqueeze(1) == self.parts).to(features.dtype)
+        one_hot = (checked.unsqueeze(1) == self.parts).to(features.dtype)
+        return one_hot if self.leak == 0.0 else (1.0 - self.leak) * one_hot + self.leak / len(self.parts)
 
     def _check(self, context: Tensor | None, batch_size: int) -> Tensor:
         if context is None:

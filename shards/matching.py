@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shards.registry import HeadSpec, head_entry
+from shards.head_spec import HeadSpec
+from shards.registry import head_entry
 from shards.value_head import ValueHead
 
 TOLERANCE = 0.02
@@ -44,35 +45,11 @@ def multiply_adds(head: ValueHead) -> int:
     """Return the multiply-adds of one state's value: every weight once, and the weighted sum over parts.
 
     All parts are run for every state, also under one-hot weights. Bias additions and the softmax are not counted.
+    Reflection runs all layers but the first one twice.
     """
-    weights = sum(parameter.numel() for name, parameter in head.named_parameters() if "weight" in name)
-    return weights + head.num_parts
-
-
-def match_hidden_size(
-    name: str,
-    *,
-    like: str = "MONO",
-    num_features: int,
-    hidden_size: int,
-    num_parts: int | None = None,
-    num_contexts: int = 0,
-    num_events: int = 0,
-    num_layers: int = 1,
-) -> int:
-    """Return the width at which a head has as many parameters, within 2 %, as another of width `hidden_size`.
-
-    Args and errors as in `match_parameters`, whose `hidden_size` this is.
-    """
-    spec = HeadSpec(
-        num_features=num_features,
-        hidden_size=hidden_size,
-        num_parts=num_parts,
-        num_contexts=num_contexts,
-        num_events=num_events,
-        num_layers=num_layers,
-    )
-    return match_parameters(name, spec, like=like).hidden_size
+    sizes = {name: parameter.numel() for name, parameter in head.named_parameters() if "weight" in name}
+    again = ("parts.deeper_weight", "parts.output_weight") if "parts.others_weight" in sizes else ()
+    return sum(size * (1 + name.startswith(again)) for name, size in sizes.items()) + head.num_parts
 
 
 def match_parameters(name: str, spec: HeadSpec, *, like: str = "MONO") -> ParameterMatch:
@@ -82,11 +59,11 @@ def match_parameters(name: str, spec: HeadSpec, *, like: str = "MONO") -> Parame
 
     Args:
         name: the head to be sized.
-        spec: `hidden_size` is the width of the head `like`; `num_parts` serves heads that do not imply their own.
-        like: the head to be matched.
+        spec: of the head, but `hidden_size` is the width of the head `like`.
+        like: the head to be matched, with the spec's sizes and those of its options that it has.
 
     Raises:
-        ValueError: no width comes within 2 %; the message names widths of `like` that can be matched.
+        ValueError: no width comes within 2 %; the message names widths of `like` that can be matched. As `build_head`.
     """
     match = _nearest(name, spec, like)
     if abs(match.relative_difference) > TOLERANCE:
@@ -100,7 +77,7 @@ def match_parameters(name: str, spec: HeadSpec, *, like: str = "MONO") -> Parame
 
 
 def _nearest(name: str, spec: HeadSpec, like: str) -> ParameterMatch:
-    goal = _size(like, spec)
+    goal = _size(like, head_entry(like).trim(spec))
     low, high = 1, 2
     while _size(name, replace(spec, hidden_size=high)) < goal:
         low, high = high, 2 * high
@@ -121,7 +98,5 @@ def _matchable(hidden_size: int, nearest: Callable[[int], ParameterMatch]) -> st
 
 
 def _size(name: str, spec: HeadSpec) -> int:
-    # Heads that imply their number of parts take it from contexts or events, not from the one given for the others.
     entry = head_entry(name)
-    own = spec if entry.parts_from == "num_parts" else replace(spec, num_parts=None)
-    return num_parameters(entry.build(entry.resolve(name, own)))
+    return num_parameters(entry.build(entry.resolve(name, spec)))

@@ -1,6 +1,6 @@
 """The monolith: one part, no gate. The answer "V is a neural network".
 
-Shape key: B batch, D features, H hidden units.
+Shape key: B batch, D features, K groups, H hidden units of a group, U = K·H.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from shards.ensemble import StackedParts
+from shards.ensemble import StackedParts, block_of_units
 from shards.value_head import CreditRule, ValueEstimate, ValueHead
 
 
@@ -41,3 +41,44 @@ class Monolith(ValueHead):
         """Draw the weights anew; the bias is 0."""
         self.parts.reset_parameters(generator)
         nn.init.zeros_(self.bias)
+
+
+class GroupedMonolith(Monolith):
+    """A monolith whose last hidden units are told apart in K groups of H, so that credit can reach them separately.
+
+        part_value_k = Σ_{j in group k} w_j hidden_j,  weights_k = 1,
+
+    and the value is the monolith's own sum over all units, bitwise, not the sum over groups, which rounds differently.
+    Layers below the last hidden one belong to all groups.
+    """
+
+    block: Tensor
+
+    def __init__(self, parts: StackedParts, credit_rule: CreditRule, *, num_groups: int) -> None:
+        """Take a stack of one part whose units are a multiple of the groups; else ValueError."""
+        super().__init__(parts, credit_rule)
+        hidden_size, rest = divmod(len(self.unit_part), num_groups)
+        if rest:
+            raise ValueError(f"{len(self.unit_part)} units make no {num_groups} equal groups; take a multiple")
+        self.num_parts = num_groups
+        self.unit_part = torch.arange(num_groups).repeat_interleave(hidden_size)
+        self.register_buffer("block", block_of_units(num_groups, hidden_size), persistent=False)
+
+    def forward(self, features: Tensor, context: Tensor | None = None) -> ValueEstimate:
+        """Estimate values (see `ValueHead.forward`); the context is not read."""
+        features = self.enter(features)
+        splits = self.credit_rule.splits_features and features.requires_grad
+        whole, hidden = self.parts(features.detach() if splits else features)
+        output_weight = self.parts.output_weight.view(self.num_parts, -1)
+        part_values = self._by_group(hidden, output_weight)
+        feature_values = None
+        if splits:
+            feature_values = self._by_group(self.parts.without_weights(features)[1], output_weight.detach())
+        hidden = hidden.view(len(hidden), *output_weight.shape)
+        weights = torch.ones_like(part_values)
+        return ValueEstimate(
+            whole.squeeze(1) + self.bias, part_values, weights, hidden, output_weight, feature_values
+        )
+
+    def _by_group(self, hidden: Tensor, output_weight: Tensor) -> Tensor:
+        return hidden.flatten(1) @ (output_weight.reshape(-1, 1) * self.block)

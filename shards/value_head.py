@@ -11,7 +11,7 @@ Shape key: B batch, D features, K parts, H units of a part's last hidden layer, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import torch
@@ -73,6 +73,11 @@ class ValueTargets:
     bootstrap_mask: Tensor | None = None
     context: Tensor | None = None
     valid: Tensor | None = None
+
+    def rows(self, index: Tensor) -> ValueTargets:
+        """Return the targets of some samples, int64[b]."""
+        whole = {field.name: getattr(self, field.name) for field in fields(self)}
+        return ValueTargets(**{name: part.index_select(0, index) for name, part in whole.items() if part is not None})
 
 
 class CreditRule(Protocol):

@@ -22,7 +22,7 @@ from envs.errors import UserError
 from shards.registry import HEADS
 
 SPACE = spaces.Dict(planes=spaces.Box(0, 1, (6, 9, 9), np.uint8), vector=spaces.Box(0, 1, (4,), np.float32))
-KNOWN = {"num_contexts": 4, "num_events": 4}
+KNOWN = {"num_contexts": 4, "num_events": 4, "component_weights": (1.0, 0.0, -0.5, 1.0, 1.0)}
 
 
 def make(seed: int = 0, **settings: object) -> AlphaAgent:

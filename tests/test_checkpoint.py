@@ -30,7 +30,8 @@ from envs.errors import NonFiniteError, UserError
 from shards.registry import HEADS
 
 SPACE = spaces.Dict(image=spaces.Box(0, 255, (3, 3, 3), np.uint8), direction=spaces.Discrete(4), text=spaces.Text(4))
-SMALL = {"encoder_sizes": (8,), "hidden_size": 32, "num_contexts": 2, "num_events": 2, "memory_size": 8}
+SMALL = {"encoder_sizes": (8,), "hidden_size": 32, "num_contexts": 2, "num_events": 2, "memory_size": 8,
+         "component_weights": (1.0, -1.0)}  # fmt: skip
 FILES = (WEIGHTS, "agent.json", MANIFEST)
 
 

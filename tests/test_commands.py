@@ -170,6 +170,19 @@ class TestTrain:
             expected[name] = {**expected[name], **value} if isinstance(value, dict) else value
         assert settings_to_dict(config_of(command)) == expected
 
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            (["--value-head", "ROUTE"], "routed"),
+            (["--value-head", "MONO-ROUTE"], "global"),
+            (["--value-head", "MONO-ROUTE", "--route-encoder", "routed"], "routed"),
+        ],
+    )
+    def test_credit_is_not_routed_into_e_where_that_diverges(self, words: list[str], expected: str) -> None:
+        command = parse(["train", "ValueLab/CrossedHistory-v0", *words])
+        assert isinstance(command, Train)
+        assert config_of(command).agent.route_encoder == expected
+
     def test_it_says_what_matters_and_what_to_do_next(self, ran: Ran) -> None:
         assert ran("train", *WORLD, *TINY, "--seed", 3) == 0
         folder = Path("runs/ValueLab-MultiNeed-v0-MONO-seed3")

@@ -268,12 +268,17 @@ class TestInterference:
         assert retention(before, np.array([0.0, 1.0, 1.0, 1.0]), other) == pytest.approx(0.0)
         assert retention(before, -before, other) == 0.0
 
-    @pytest.mark.parametrize(("head", "low", "high"), [("POS", 0.0, 0.0), ("MONO", 0.05, 1.0)])
+    @pytest.mark.parametrize(
+        ("head", "low", "high"), [("POS", 0.0, 0.0), ("MONO", 0.05, 1.0), ("HRA", 0.05, 1.0), ("NEG-2", 0.05, 1.0)]
+    )
     def test_gradients_of_disjoint_parts_are_orthogonal_and_those_of_one_net_are_not(
         self, head: str, low: float, high: float
     ) -> None:
         world = make_world("MultiNeed")
-        config = AgentConfig(encoder_sizes=(16,), hidden_size=32, head=head, num_contexts=4, num_events=4)
+        config = AgentConfig(
+            encoder_sizes=(16,), hidden_size=32, head=head, num_contexts=4, num_events=4,
+            component_weights=tuple(world.reward_weights.tolist()),
+        )  # fmt: skip
         agent = build_agent(observation_space(world), 4, config, seed=0)
         rows = enumerate_world(world, [0]).rows
         inputs, contexts = agent.encode(world.observe(rows)).matrix, torch.from_numpy(world.context_of(rows))

@@ -129,7 +129,9 @@ def test_inputs_are_centred_on_a_sample_and_stay_so_in_a_zip(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"head": "ROUTE", "num_events": 4}, "'ROUTE' has routed credit and needs event_share.*use one of MONO, MOE"),
+        ({"head": "ROUTE", "num_events": 4}, "'ROUTE' has routed credit and needs event_share.*one of MONO, ADD, MOE"),
+        ({"head": "HRA", "component_weights": (1.0,)}, "'HRA' has component credit and needs components"),
+        ({"head": "NEG-2"}, "'NEG-2' has bootstrap credit and needs bootstrap_mask"),
         ({"head": "POS", "num_contexts": 4}, "'POS' has local credit and needs context"),
         ({"head": "NEG-F", "num_contexts": 4}, "'NEG-F' has flat credit"),
         ({"encoder": "gru"}, "'gru' needs memory"),

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from shards.credit import FlatCredit, GlobalCredit, RoutedCredit, context_penalty, squared_error, target_variance
+from shards.controls import FlatCredit, context_penalty, target_variance
+from shards.credit import GlobalCredit, RoutedCredit, squared_error
+from shards.head_spec import HeadSpec
 from shards.registry import build_head
 from shards.value_head import ValueEstimate, ValueHead, ValueTargets
 
@@ -24,15 +26,10 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def mixture(name: str, *, routing: RoutedCredit | None = None) -> ValueHead:
     """MOE or ROUTE in float64, with the same weights and an uneven gate."""
-    head = build_head(
-        name,
-        num_features=NUM_FEATURES,
-        hidden_size=4,
-        num_parts=NUM_EVENTS,
-        num_events=NUM_EVENTS,
-        routing=routing,
-        generator=generator(),
+    spec = HeadSpec(
+        num_features=NUM_FEATURES, hidden_size=4, num_parts=NUM_EVENTS, num_events=NUM_EVENTS, routing=routing
     )
+    head = build_head(name, spec, generator=generator())
     nn.init.normal_(head.gate.weight, generator=generator(1))
     nn.init.constant_(head.bias, 0.3)
     return head.double()
@@ -259,7 +256,8 @@ class TestFlat:
         assert on(estimate_from(rows), given_targets, bias).item() == pytest.approx(2 / 2 + 0.5 * 0.125)
 
     def test_switched_off_needs_no_context(self) -> None:
-        head = build_head("NEG-F", num_features=NUM_FEATURES, hidden_size=4, num_contexts=2, generator=generator())
+        spec = HeadSpec(num_features=NUM_FEATURES, hidden_size=4, num_contexts=2)
+        head = build_head("NEG-F", spec, generator=generator())
         given_targets = ValueTargets(torch.randn(BATCH, generator=generator(3)))
         with pytest.raises(ValueError, match="targets.context is None"):
             head.credit(head(features().float()), given_targets)
@@ -283,7 +281,7 @@ class TestFlat:
 def train(name: str, inputs: Tensor, given_targets: ValueTargets, *, num_steps: int) -> tuple[float, float]:
     """Train a head on a two-layer encoder; return its context penalty and its error relative to the variance."""
     encoder = nn.Sequential(nn.Linear(5, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
-    head = build_head(name, num_features=64, hidden_size=32, num_contexts=2, generator=generator(9))
+    head = build_head(name, HeadSpec(num_features=64, hidden_size=32, num_contexts=2), generator=generator(9))
     for parameter in encoder.parameters():
         nn.init.normal_(parameter, std=0.2, generator=generator(10))
     optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=0.003)

@@ -62,13 +62,15 @@ class TwoStates(gym.Env[Any, int]):
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.clock += 1
         info = {"context": self.state, "event": self.state if self.state else -1}
+        info["components"] = np.array([0.0, self.state]) if self.state else np.zeros(2)
         return np.eye(2, dtype=np.float32)[self.state], float(self.state), False, self.clock == 10, info
 
 
 def make_agent(head: str = "MONO", encoder: str = "mlp") -> AlphaAgent:
     sizes = AgentConfig(
-        encoder=encoder, encoder_sizes=(32,), memory_size=8, head=head, hidden_size=64, num_contexts=2, num_events=2
-    )
+        encoder=encoder, encoder_sizes=(32,), memory_size=8, head=head, hidden_size=64, num_contexts=2, num_events=2,
+        component_weights=(0.5, 1.0),
+    )  # fmt: skip
     return build_agent(TwoStates.observation_space, 2, sizes, seed=0)
 
 

@@ -22,7 +22,8 @@ from agents.losses import relative_error
 from agents.outcomes import outcomes_of
 from agents.recorder import record_episodes
 from agents.returns import event_shares
-from agents.values import _Trainer, fit_values
+from agents.value_trainer import ValueTrainer
+from agents.values import fit_values
 from envs.episodes import Episodes
 from envs.errors import NonFiniteError
 from envs.registry import make_world
@@ -119,8 +120,8 @@ def test_outcomes_bootstrap_where_a_limit_cut_the_episode_and_nowhere_else(episo
     agent = make_agent(encoder=encoder)
     cut = dataclasses.replace(episodes, terminated=episodes.terminated.copy(), truncated=episodes.truncated.copy())
     cut.terminated[::3], cut.truncated[::3] = False, True
-    trainer = _Trainer(agent, encode_episodes(agent, cut), outcomes_of(agent, cut, SHORT), config=SHORT)
-    targets = trainer._totals()
+    trainer = ValueTrainer(agent, encode_episodes(agent, cut), outcomes_of(agent, cut, SHORT), config=SHORT)
+    targets = trainer._targets().total.numpy()
     np.testing.assert_allclose(targets, trainer.outcomes.totals(*trainer.values()), atol=1e-6)
     blind = trainer.outcomes.totals(np.zeros(cut.num_steps), np.zeros(len(cut.terminated)))
     assert (targets != blind)[cut.offsets[1:] - 1].tolist() == (~cut.terminated).tolist()

@@ -103,7 +103,8 @@ def _agent_of(command: Train, best: AgentConfig) -> AgentConfig:
         best, encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
     )
     if command.route_encoder is None:
-        return agent
+        # Routed into E, a sum without a gate does not fit where ROUTE does (`RoutedCredit`).
+        return agent if agent.head != "MONO-ROUTE" else dataclasses.replace(agent, route_encoder="global")
     if command.value_head in HEADS and HEADS[command.value_head].credit != "routed":
         routed = ", ".join(name for name, entry in HEADS.items() if entry.credit == "routed")
         raise UserError(

@@ -30,7 +30,7 @@ from agents.optimization import FlatAdam
 from agents.seeding import torch_generator
 from analysis.predictions.parts import Floats, Ints
 from analysis.predictions.prediction import Prediction
-from shards.credit import FlatCredit
+from shards.controls import FlatCredit
 from shards.value_head import ValueTargets
 
 PREDICTION = Prediction(
@@ -86,21 +86,22 @@ def turn_round(
     _switch_off_penalty(agent)
     with torch.no_grad():
         features = encoder(phase.inputs)[0]
-        targets = -head(features, phase.contexts).value if targets is None else targets
-    tolerance = TOLERANCE * float(targets.std(unbiased=False))
+        told = _turned_round(agent, phase, features)
+        told = told if targets is None else dataclasses.replace(told, total=targets)
+    tolerance = TOLERANCE * float(told.total.std(unbiased=False))
     modules = [*head.parameters(), *(encoder.parameters() if free else ())]
     optimizer = FlatAdam(modules, max_grad_norm=1.0)
     generator = torch_generator(seed, "comparison", "flip")
-    checked = torch.randperm(len(targets), generator=generator)[:2048].to(targets.device)
+    checked = torch.randperm(len(told.total), generator=generator)[:2048].to(told.total.device)
     error, step = float("inf"), 0
     limit = MAX_FREE_STEPS if free else MAX_STEPS
     while step < limit and error > tolerance:
         for _ in range(CHECK_EVERY):
-            batch = torch.randint(len(targets), (batch_size,), generator=generator).to(targets.device)
-            loss = _loss(agent, phase, features, batch=batch, targets=targets, free=free)
+            batch = torch.randint(len(told.total), (batch_size,), generator=generator).to(told.total.device)
+            loss = _loss(agent, phase, features, batch=batch, told=told, free=free)
             optimizer.step(loss, learning_rate=LEARNING_RATE / (1 + step / HALVING), site="T5")
             step += 1
-        error = _error(agent, phase, features, index=checked, targets=targets, free=free)
+        error = _error(agent, phase, features, index=checked, targets=told.total, free=free)
     optimizer.release()
     return agent, {"steps": step, "error": error / tolerance * TOLERANCE, "reached": error <= tolerance}
 
@@ -137,9 +138,9 @@ def _gradient(agent: AlphaAgent, phase: Phase) -> Tensor:
     """Gradient of the turned loss on V's head, float64[P]."""
     with torch.no_grad():
         features = agent.value_encoder(phase.inputs)[0]
-        targets = -agent.value_head(features, phase.contexts).value
-    everything = torch.arange(len(targets), device=targets.device)
-    loss = _loss(agent, phase, features, batch=everything, targets=targets, free=False)
+        told = _turned_round(agent, phase, features)
+    everything = torch.arange(len(told.total), device=told.total.device)
+    loss = _loss(agent, phase, features, batch=everything, told=told, free=False)
     parameters = [parameter for parameter in agent.value_head.parameters() if parameter.requires_grad]
     grads = torch.autograd.grad(loss, parameters, allow_unused=True)
     return torch.cat([
@@ -199,12 +200,21 @@ def _features(agent: AlphaAgent, phase: Phase, features: Tensor, *, index: Tenso
     return trained
 
 
-def _loss(agent: AlphaAgent, phase: Phase, features: Tensor, *, batch: Tensor, targets: Tensor, free: bool) -> Tensor:
-    contexts = phase.contexts.index_select(0, batch)
-    estimate = agent.value_head(_features(agent, phase, features, index=batch, free=free), contexts)
-    shares = None if phase.shares is None else phase.shares.index_select(0, batch)
-    told = ValueTargets(total=targets.index_select(0, batch), context=contexts, event_share=shares)
-    return agent.value_head.credit(estimate, told)
+def _turned_round(agent: AlphaAgent, phase: Phase, features: Tensor) -> ValueTargets:
+    """V x -1, and what heads ask beside: each part's value x -1 for its component, and every sample for every part."""
+    estimate = agent.value_head(features, phase.contexts)
+    return ValueTargets(
+        total=-estimate.value, components=-estimate.part_values, event_share=phase.shares, context=phase.contexts,
+        bootstrap_mask=torch.ones_like(estimate.part_values, dtype=torch.bool),
+    )  # fmt: skip
+
+
+def _loss(
+    agent: AlphaAgent, phase: Phase, features: Tensor, *, batch: Tensor, told: ValueTargets, free: bool
+) -> Tensor:
+    given = told.rows(batch)
+    estimate = agent.value_head(_features(agent, phase, features, index=batch, free=free), given.context)
+    return agent.value_head.credit(estimate, given)
 
 
 @torch.no_grad()

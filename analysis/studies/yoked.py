@@ -116,6 +116,7 @@ def agent_config(world: World, setup: Setup, *, head: str, regime: str) -> Agent
     return AgentConfig(
         encoder="mlp", encoder_sizes=setup.encoder_sizes, head=head, hidden_size=setup.hidden_size,
         num_parts=len(world.event_names), num_contexts=len(world.context_names), num_events=len(world.event_names),
+        component_weights=tuple(world.reward_weights.tolist()),
         route_encoder=setup.route_encoder,  # type: ignore[arg-type]
         value_encoder=regime,  # type: ignore[arg-type]
     )  # fmt: skip
