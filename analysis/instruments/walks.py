@@ -159,6 +159,19 @@ def path_probability(walks: Walks, policy_probs: Floats) -> Floats:
     return normalised
 
 
+def path_to_cells(walks: Walks, policy_probs: Floats, cells: Ints) -> Floats:
+    """Normalised path probability of each cell under its own policy: float64[T] of float64[T, N, A] or [N, A]."""
+    batch = np.broadcast_to(policy_probs, (len(cells), *policy_probs.shape[-2:]))
+    return np.asarray(path_probability(walks, batch)[np.arange(len(cells)), cells])
+
+
+def on_grid(walks: Walks, numbers: Floats, cells: Ints) -> Floats:
+    """Numbers float64[T] of cells int64[T] at their places, NaN elsewhere: float64[H, W]."""
+    found = np.full(walks.walls.size, np.nan)
+    found[cells] = numbers
+    return found.reshape(walks.grid)
+
+
 def field_of(walks: Walks, policy_probs: Floats) -> Floats:
     """The policy float64[N, A] at each cell, by its nearest node that is no end: float64[H, W, A], NaN elsewhere."""
     field = np.full((walks.walls.size, policy_probs.shape[1]), np.nan)

@@ -76,7 +76,7 @@ def vector_fields(
     edited_name: str = "edited",
     walls: Bools | None = None,
     objects: Cells | None = None,
-    subtitle: str = "arrow: mean move, longest where the choice is certain; difference: edited minus original",
+    subtitle: str = "arrow: mean move, longest where the choice is certain; difference: at half that scale",
 ) -> Figure:
     """Draws the net vectors of two policies side by side, and the difference of the vectors.
 
@@ -96,7 +96,8 @@ def vector_fields(
     if original.shape != edited.shape:
         raise UserError(f"the fields have shapes {original.shape} and {edited.shape}; give both on one grid")
     first, second = net_moves(original, directions), net_moves(edited, directions)
-    panels = {"original": (first, INK), edited_name: (second, INK), "difference": (second - first, RED)}
+    # A difference may be twice as long as an arrow of either, and would reach into the next cell.
+    panels = {"original": (first, INK), edited_name: (second, INK), "difference": ((second - first) / 2, RED)}
     figure, grid = _panels(len(panels), first.shape[:2])
     for axes, (name, (moves, color)) in zip(grid, panels.items(), strict=True):
         axes.set_title(name, fontsize=10, color=INK, loc="left")
@@ -152,7 +153,7 @@ def net_moves(policy_probs: Floats, directions: Sequence[tuple[int, int]]) -> Fl
 def _panels(count: int, shape: tuple[int, ...]) -> tuple[Figure, list[Axes]]:
     """Room for `count` grids [H, W] side by side."""
     height, width = shape[:2]
-    figure = new_figure(0.9 + count * 0.34 * width, 1.5 + 0.34 * height)
+    figure = new_figure(0.9 + count * 0.34 * width, 1.3 + 0.34 * height)
     return figure, list(np.atleast_1d(figure.subplots(1, count)))
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.instruments.walks import Floats, Ints, Walks, lookahead_probs, path_probability
+from analysis.instruments.walks import Floats, Ints, Walks, lookahead_probs, path_to_cells
 from analysis.predictions.prediction import Prediction
 
 TEMPERATURE = 0.01
@@ -67,9 +67,7 @@ def path_to_targets(walks: Walks, values: Floats, cells: Ints) -> Floats:
         values: V of every node for each target, float64[T, N], or float64[N] for one V.
         cells: int64[T], cells that can be reached.
     """
-    values = np.broadcast_to(values, (len(cells), len(walks.rows)))
-    probability = path_probability(walks, lookahead_probs(walks, values, temperature=TEMPERATURE))
-    return np.asarray(probability[np.arange(len(cells)), cells])
+    return path_to_cells(walks, lookahead_probs(walks, values, temperature=TEMPERATURE), cells)
 
 
 def target_cells(walks: Walks, taken: Ints) -> Ints:
