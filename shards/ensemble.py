@@ -38,17 +38,19 @@ class StackedParts(nn.Module):
         self.deeper_weight = nn.ParameterList([nn.Parameter(torch.full(square, torch.nan)) for _ in deeper])
         self.deeper_bias = nn.ParameterList([nn.Parameter(torch.full(square[:2], torch.nan)) for _ in deeper])
         self.output_weight = nn.Parameter(torch.full((num_parts, hidden_size), torch.nan))
-        # They do nothing but mark where a hidden layer can be read and changed (`analysis.instruments.activations`).
-        self.hidden_sites = nn.ModuleList(nn.Identity() for _ in range(num_layers))
+        # They do nothing but mark where hidden layers can be read and changed (`analysis.instruments.activations`).
+        self.earlier_sites = nn.ModuleList(nn.Identity() for _ in deeper)
+        self.last_site = nn.Identity()
         unit_part = torch.arange(num_parts).repeat_interleave(hidden_size)
         self.register_buffer("block", functional.one_hot(unit_part, num_parts).float(), persistent=False)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return part_values, float[B, K], and hidden_L, float[B, K, H], for features float[B, D]."""
         flat = functional.linear(features, self.input_weight.flatten(0, 1), self.input_bias.flatten()).relu_()
-        hidden = self.hidden_sites[0](flat.view(features.shape[0], *self.output_weight.shape))
+        hidden = flat.view(features.shape[0], *self.output_weight.shape)
         if self.deeper_weight:
             hidden = self._deeper(hidden)
+        hidden = self.last_site(hidden)
         return hidden.flatten(1) @ (self.output_weight.reshape(-1, 1) * self.block), hidden
 
     def values_without_weights(self, features: Tensor) -> Tensor:
@@ -58,10 +60,9 @@ class StackedParts(nn.Module):
         return values
 
     def _deeper(self, hidden: Tensor) -> Tensor:
-        _, *sites = self.hidden_sites
-        for weight, bias, site in zip(self.deeper_weight, self.deeper_bias, sites, strict=True):
-            by_part = torch.baddbmm(bias.unsqueeze(1), hidden.transpose(0, 1), weight.transpose(1, 2)).relu_()
-            hidden = site(by_part.transpose(0, 1))
+        for weight, bias, site in zip(self.deeper_weight, self.deeper_bias, self.earlier_sites, strict=True):
+            by_part = site(hidden).transpose(0, 1)
+            hidden = torch.baddbmm(bias.unsqueeze(1), by_part, weight.transpose(1, 2)).relu_().transpose(0, 1)
         return hidden
 
     def reset_parameters(self, generator: torch.Generator) -> None:

@@ -283,7 +283,7 @@ class TestHooks:
             search(WORLD, ROWS[:2], evaluator, config=SearchConfig(num_simulations=2))
 
     def test_sites_are_no_part_of_a_checkpoint(self) -> None:
-        assert not [name for name in make("MOE").state_dict() if "sites" in name]
+        assert not [name for name in make("MOE").state_dict() if "site" in name]
 
 
 class TestForeignNetworks:

@@ -136,8 +136,8 @@ def _head_sites(path: str, head: ValueHead) -> Iterator[Site]:
     yield Site(f"{path}.features", head, enters=True)
     stacks = [child for child in head.children() if isinstance(child, StackedParts)]
     for stack in stacks:
-        *before, last = stack.hidden_sites
-        for index, module in enumerate(before):
+        last = stack.last_site
+        for index, module in enumerate(stack.earlier_sites):
             yield Site(f"{path}.hidden_{index}", module)
         yield Site(f"{path}.hidden", last)
         for part in range(head.num_parts):
