@@ -40,7 +40,7 @@ def draw(rows: Mapping[str, Sequence[Row]]) -> dict[str, Figure]:
         return {}
     figure = dose_response(
         [_by_strength(line, rows[line]) for line in lines],
-        title="T7: where V is told to go by one vector",
+        title="T7: how far one vector in V sends the agent",
         subtitle="V's features plus strength x the target's object vector; dotted: random vectors of equal norm",
         x_label="strength of the edit (1: the change that moving the object makes on average)",
         y_label="normalised path probability to the target",
