@@ -87,6 +87,9 @@ class ConvEncoder(Encoder):
     """3×3 convolutions over the planes, the first one of stride 1 and the others of 2, then dense layers.
 
     The flat inputs join after the convolutions. Images larger than 32×32 are averaged in squares first.
+
+    Attributes:
+        map_shape: (C, H, W) after the last convolution.
     """
 
     gains_by_active_inputs = False
@@ -106,6 +109,7 @@ class ConvEncoder(Encoder):
             stride = 1 if index == 0 else 2
             self.convolutions.append(nn.Conv2d(channels, size, kernel_size=3, stride=stride, padding=1))
             channels, height, width = size, (height - 1) // stride + 1, (width - 1) // stride + 1
+        self.map_shape = channels, height, width
         self.dense = Dense(channels * height * width + spec.num_flat, config.encoder_sizes)
         self.num_features = config.encoder_sizes[-1]
 

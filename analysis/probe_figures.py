@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from agents.agent import AlphaAgent
 from agents.exact import policy_table, value_table
+from analysis.instruments.walks import DIRECTIONS, agent_cells
 from analysis.plots import ProbeBar, policy_field, probe_bars, value_scatter
 from analysis.probe_report import LayerProbe
 from envs.enumeration import enumerate_world
 from envs.rows import World
 
 Floats = NDArray[np.float64]
-DIRECTIONS = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
 
 
 def layer_figure(probes: Sequence[LayerProbe]) -> Figure | None:
@@ -87,9 +87,8 @@ def policy_figures(agent: AlphaAgent, world: World, *, level: int, num_contexts:
 
 def _policy_figure(agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, name: str) -> Figure:
     """The first row at each agent cell stands for the cell."""
-    planes = world.observe(rows)["planes"].astype(bool)
-    cells = planes[:, world.plane_names.index("agent")].reshape(len(rows), -1).argmax(axis=1)
-    cells, first = np.unique(cells, return_index=True)
+    planes = world.observe(rows[:1])["planes"].astype(bool)
+    cells, first = np.unique(agent_cells(world, rows), return_index=True)
     field, values = (
         np.full((world.grid[0] * world.grid[1], len(DIRECTIONS)), np.nan),
         np.full(np.prod(world.grid), np.nan),

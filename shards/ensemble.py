@@ -66,6 +66,9 @@ class StackedParts(nn.Module):
         self.deeper_bias = nn.ParameterList([_unset(num_parts, hidden_size) for _ in deeper])
         self.output_weight = _unset(num_parts, hidden_size)
         self.register_buffer("block", block_of_units(num_parts, hidden_size), persistent=False)
+        # They do nothing but mark where hidden layers can be read and changed (`analysis.instruments.activations`).
+        self.earlier_sites = nn.ModuleList(nn.Identity() for _ in deeper)
+        self.last_site = nn.Identity()
         self.output_std = (num_added * hidden_size) ** -0.5
         self.reflects = reflection and num_parts > 1
         if self.reflects:
@@ -96,13 +99,14 @@ class StackedParts(nn.Module):
         hidden = flat.view(flat.shape[0], *self.output_weight.shape)
         if self.deeper_weight:
             hidden = self._deeper(hidden)
+        hidden = self.last_site(hidden)
         return hidden.flatten(1) @ (self.output_weight.reshape(-1, 1) * self.block), hidden
 
     def _deeper(self, hidden: Tensor) -> Tensor:
-        by_part = hidden.transpose(0, 1)
-        for weight, bias in zip(self.deeper_weight, self.deeper_bias, strict=True):
-            by_part = torch.baddbmm(bias.unsqueeze(1), by_part, weight.transpose(1, 2)).relu_()
-        return by_part.transpose(0, 1)
+        for weight, bias, site in zip(self.deeper_weight, self.deeper_bias, self.earlier_sites, strict=True):
+            by_part = site(hidden).transpose(0, 1)
+            hidden = torch.baddbmm(bias.unsqueeze(1), by_part, weight.transpose(1, 2)).relu_().transpose(0, 1)
+        return hidden
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw hidden weights from N(0, 2/fan_in), output weights from N(0, 1/H); all others are 0 (He et al. 2015).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import runpy
 import subprocess
 import sys
@@ -89,6 +90,17 @@ def test_search_with_stable_baselines3() -> None:
 def test_explain_a_search(tmp_path: Path) -> None:
     text = main_of("explain_a_search")(tmp_path)
     assert "24 simulations, chooses right" in text and (tmp_path / "search_tree.png").stat().st_size > 10_000
+
+
+def test_retarget_a_maze(tmp_path: Path) -> None:
+    config = dataclasses.replace(
+        SMALL_RUN, agent=AgentConfig(encoder="conv", conv_channels=(2,), encoder_sizes=(8,), hidden_size=8),
+        stages=("imitate", "value"),
+    )  # fmt: skip
+    means = main_of("retarget_a_maze")(tmp_path, config)
+    assert len(means) == 10 and all(0.0 <= mean <= 1.0 for mean in means.values())
+    drawn = {f"{figure}_{actor}.png" for figure in ("retargeting", "vector_field") for actor in ("D", "V1")}
+    assert drawn == {path.name for path in tmp_path.glob("*.png")}
 
 
 def test_an_example_does_not_hide_a_package_that_it_imports() -> None:

@@ -17,12 +17,14 @@ from analysis.plots import (
     ProbeBar,
     SeedScores,
     arms_dots,
+    heat_maps,
     learning_curves,
     policy_field,
     predictor_bars,
     probe_bars,
     save_figure,
     value_scatter,
+    vector_fields,
 )
 from envs.errors import UserError
 
@@ -57,6 +59,22 @@ def field() -> Figure:
     )
 
 
+def fields() -> Figure:
+    return vector_fields(always(2), always(1), MOVES, title="Patched", edited_name="patch of t", objects={"t": (1, 1)})
+
+
+def always(action: int) -> np.ndarray:
+    """A policy that takes one action in every cell of a 3 x 3 grid."""
+    return np.eye(4)[np.full((3, 3), action)]
+
+
+def maps() -> Figure:
+    reached = np.linspace(0.0, 1.0, 9).reshape(3, 3)
+    reached[0, 0] = np.nan
+    panels = {"unedited": reached, "shown": np.ones((3, 3))}
+    return heat_maps(panels, title="Retargeting", label="path probability", objects={"A": (0, 0)})
+
+
 def arms() -> Figure:
     lines = [scores("MONO", 0.1, "inconclusive"), scores("POS", 0.8)]
     bands = {"NEG-F": (0.0, 0.1), "POS": (0.7, 0.9)}
@@ -74,7 +92,7 @@ def predictors() -> Figure:
     return predictor_bars([scores("(a) V*", 1.0), scores("(c) shard law", 1.2)], title="T0", ceiling=("(e)", 1.9))
 
 
-FIGURES = {build.__name__: build for build in (curves, scatter, field, arms, probes, predictors)}
+FIGURES = {build.__name__: build for build in (curves, scatter, field, fields, maps, arms, probes, predictors)}
 
 
 def words(figure: Figure) -> str:
@@ -96,6 +114,8 @@ def test_equal_data_give_equal_bytes(name: str, tmp_path: Path) -> None:
         (curves, ["Return while learning", "environment steps", "return per episode", "exact optimum", "4 seeds"]),
         (scatter, ["V against V*", "slope 1.00", "slope 0.50", "V* (discounted reward)"]),
         (field, ["D", "arrow", "V (discounted reward)"]),
+        (fields, ["Patched", "original", "patch of t", "difference", "arrow", "half that scale"]),
+        (maps, ["Retargeting", "unedited\nmean 0.56", "shown\nmean 1.00", "path probability"]),
         (arms, ["T3", "locality (0..1)", "NEG-F band", "POS band", "inconclusive", "margin ±0.1", "one seed"]),
         (probes, ["Context", "control task", "chance (0.50)", "control 0.60"]),
         (predictors, ["T0", "nats per state", "(e)", "(c) shard law"]),
@@ -133,6 +153,21 @@ def test_walls_objects_and_unknown_cells_have_no_arrow() -> None:
     assert not walls[1:].any()
 
 
+def test_a_difference_of_fields_is_that_of_their_vectors_at_half_scale() -> None:
+    original, edited, difference = (axes.findobj(matplotlib.quiver.Quiver)[0] for axes in fields().axes)
+    assert original.N == edited.N == difference.N == 8, "the object's cell has no arrow"
+    assert set(zip(original.U, original.V, strict=True)) == {(0.0, -1.0)}
+    assert set(zip(edited.U, edited.V, strict=True)) == {(1.0, 0.0)}
+    assert set(zip(difference.U, difference.V, strict=True)) == {(0.5, 0.5)}
+
+
+def test_heat_maps_share_one_scale_and_leave_unknown_cells_white() -> None:
+    first, second, bar = maps().axes
+    images = [axes.images[0] for axes in (first, second)]
+    assert [image.get_clim() for image in images] == [(0.0, 1.0)] * 2 and bar.get_ylabel() == "path probability"
+    assert np.ma.getmaskarray(images[0].get_array()).sum() == 1
+
+
 def test_slope_is_undefined_where_v_star_does_not_vary() -> None:
     assert "slope undefined" in words(value_scatter({"": {"a": (np.ones(4), np.arange(4.0))}}, title="t"))
 
@@ -146,6 +181,12 @@ def test_global_state_of_matplotlib_is_left_alone() -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give both on one grid"):
+        vector_fields(always(0), always(0)[:2], MOVES, title="t")
+    with pytest.raises(UserError, match="4 actions, but 2 directions"):
+        policy_field(always(0), MOVES[:2], title="t")
+    with pytest.raises(UserError, match="heat_maps was given nothing"):
+        heat_maps({}, title="t", label="p")
     with pytest.raises(UserError, match=r"written as \.png, but the file is named 'a\.svg'"):
         save_figure(arms(), tmp_path / "a.svg")
     with pytest.raises(UserError, match="nothing to draw"):

@@ -2,14 +2,16 @@
 
 from analysis.plots.arms import ProbeBar, arms_dots, predictor_bars, probe_bars
 from analysis.plots.curves import LearningCurve, learning_curves
+from analysis.plots.fields import heat_maps, policy_field, vector_fields
 from analysis.plots.style import SeedScores, save_figure, seed_scores
-from analysis.plots.values import policy_field, value_scatter
+from analysis.plots.values import value_scatter
 
 __all__ = [
     "LearningCurve",
     "ProbeBar",
     "SeedScores",
     "arms_dots",
+    "heat_maps",
     "learning_curves",
     "policy_field",
     "predictor_bars",
@@ -17,4 +19,5 @@ __all__ = [
     "save_figure",
     "seed_scores",
     "value_scatter",
+    "vector_fields",
 ]

@@ -1,37 +1,22 @@
-"""Values against exact values, and policies drawn on their grid.
+"""Values against exact values.
 
-Shapes: n states, H rows, W columns, A actions.
+Shapes: n states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from analysis.plots.style import (
-    FAINT,
-    INK,
-    MARKERS,
-    MUTED,
-    ORANGE,
-    SERIES,
-    new_figure,
-    require_lines,
-    set_title,
-    style_axes,
-)
+from analysis.plots.style import INK, MARKERS, SERIES, new_figure, require_lines, set_title, style_axes
 from envs.errors import UserError
 
 MAX_LEVELS = 40
-VALUE_COLOURS = ("#fdf6dc", "#f4da8a", ORANGE)
 Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 
 def value_scatter(
@@ -101,84 +86,3 @@ def _common_range(panels: Mapping[str, Mapping[str, tuple[Floats, Floats]]]) -> 
     every = np.concatenate([np.concatenate(pair) for series in panels.values() for pair in series.values()])
     pad = 0.04 * max(float(np.ptp(every)), 1e-9)
     return float(every.min()) - pad, float(every.max()) + pad
-
-
-def policy_field(
-    policy_probs: Floats,
-    directions: Sequence[tuple[int, int]],
-    *,
-    title: str,
-    walls: Bools | None = None,
-    objects: Mapping[str, tuple[int, int]] | None = None,
-    values: Floats | None = None,
-    value_label: str = "V (discounted reward)",
-    subtitle: str = "arrow: mean move under the policy, longest where it is certain",
-) -> Figure:
-    """Draws the mean move sum_a pi(a | cell) direction_a of a policy at every cell where the agent may stand.
-
-    Args:
-        policy_probs: float64[H, W, A], rows of probabilities; NaN at cells that are not drawn.
-        directions: A pairs (row step, column step), rows counted downwards.
-        title: What is shown, with the context.
-        walls: bool[H, W], drawn dark.
-        objects: Name -> (row, column), written in its cell.
-        values: float64[H, W], the cell's colour; NaN leaves a cell white.
-        value_label: Quantity and unit of the colour.
-        subtitle: How to read it.
-
-    Returns:
-        The figure.
-
-    Raises:
-        UserError: Shapes that do not fit each other.
-    """
-    height, width, num_actions = policy_probs.shape
-    if num_actions != len(directions):
-        raise UserError(f"the policy has {num_actions} actions, but {len(directions)} directions were given")
-    figure = new_figure(0.9 + 0.52 * width + (0.9 if values is not None else 0.0), 1.2 + 0.52 * height)
-    axes = figure.subplots()
-    if values is not None:
-        _draw_values(figure, axes, values, label=value_label)
-    move = policy_probs @ np.asarray(directions, dtype=np.float64)
-    walls = np.zeros((height, width), dtype=np.bool_) if walls is None else walls
-    inside: Bools = np.asarray(np.isfinite(move).all(axis=2) & ~walls)
-    for cell in (objects or {}).values():
-        inside[cell] = False
-    _draw_cells(axes, walls)
-    rows, columns = np.nonzero(inside)
-    down, right = move[rows, columns].T
-    axes.quiver(
-        columns, rows, right, -down, pivot="mid", color=INK, units="xy", angles="uv", scale=1.25, width=0.055, zorder=3
-    )
-    _draw_objects(axes, objects or {})
-    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    set_title(figure, title, subtitle)
-    return figure
-
-
-def _draw_values(figure: Figure, axes: Axes, values: Floats, *, label: str) -> None:
-    """Colours the cells by value, with a scale that stays light enough for dark arrows."""
-    image = axes.imshow(values, cmap=LinearSegmentedColormap.from_list("value", VALUE_COLOURS), zorder=0)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.03)
-    bar.set_label(label, fontsize=10, color=INK)
-    bar.ax.tick_params(labelsize=9, colors=MUTED, labelcolor=INK)
-    bar.outline.set_visible(False)
-
-
-def _draw_cells(axes: Axes, walls: Bools) -> None:
-    """Thin grid lines, and walls as dark cells."""
-    for row, column in np.ndindex(*walls.shape):
-        face = MUTED if walls[row, column] else "none"
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=face, edgecolor=FAINT, lw=0.8, zorder=1))
-
-
-def _draw_objects(axes: Axes, objects: Mapping[str, tuple[int, int]]) -> None:
-    """Each object as a coloured mark with its name's first letter or number."""
-    for index, (name, (row, column)) in enumerate(objects.items()):
-        color = SERIES[index % len(SERIES)]
-        axes.plot(column, row, marker="o", ms=21, mfc=color, mec=INK, mew=1.0, zorder=4)
-        axes.annotate(
-            name, (column, row), ha="center", va="center", fontsize=9, fontweight="bold", color="white", zorder=5
-        )
