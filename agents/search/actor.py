@@ -18,7 +18,7 @@ from agents.search.rollouts import RolloutEvaluator, RolloutPolicy
 from agents.search_config import SearchConfig
 from agents.seeding import stream as named_stream
 from agents.streams import EnvStream, Flags, Indices
-from envs.errors import UserError
+from envs.errors import NonFiniteError, UserError
 from envs.rows import World
 
 
@@ -61,7 +61,12 @@ class SearchActor:
         self._rollouts = RolloutPolicy.uniform(world)
 
     def act(self, stream: EnvStream, needed: Flags) -> tuple[Indices, NDArray[np.float32]]:
-        """Choose (see `agents.rollout.Actor`); log-probabilities are 0. Raises NonFiniteError as `search`."""
+        """Choose (see `agents.rollout.Actor`); log-probabilities are 0.
+
+        Raises:
+            UserError: the envs have no kernel.
+            NonFiniteError: as `search`; env and step are named.
+        """
         envs, rows = np.flatnonzero(needed), stream.rows()
         if rows is None:
             raise UserError("Search looks ahead with a world's kernel, which this env has not; use actor D.")
@@ -77,7 +82,11 @@ class SearchActor:
                 network, self.world, self._rollouts, config=self.config, discount=self.discount,
                 keys=keys[self.first_env :][envs],
             )  # fmt: skip
-        found = search(self.world, rows[envs], evaluator, config=self.config, discount=self.discount, noise=noise)
+        try:
+            found = search(self.world, rows[envs], evaluator, config=self.config, discount=self.discount, noise=noise)
+        except NonFiniteError as error:
+            env = None if error.env is None else int(envs[error.env])
+            raise NonFiniteError(error.site, env=env, step=stream.num_steps) from error
         self.last, self.last_envs = found, envs
         self._remember(network, envs)
         actions[envs] = found.actions
