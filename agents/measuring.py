@@ -54,7 +54,7 @@ def measure(
         agent: read only.
         env_id: Gymnasium id.
         options: of the world, or of `gymnasium.make`.
-        actors: of `agents.actors.ACTORS`.
+        actors: by name (`agents.actors.make_actor`).
         num_episodes: for each actor and split.
         seed: of the episodes; equal arguments give equal numbers.
         progress: called with the share that is done, and a line.
@@ -63,7 +63,7 @@ def measure(
         Splits in order, and the actors of each.
 
     Raises:
-        UserError: an unknown environment, or actor V1 where there is no kernel.
+        UserError: an unknown environment, or an actor that looks ahead where there is no kernel.
     """
     tell, world = progress or (lambda share, line: None), world_of(env_id, options)
     splits = ("test",) if world is None else ("train", "test")

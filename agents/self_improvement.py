@@ -113,7 +113,7 @@ class _Recording(SearchActor):
     """A search that samples its actions and remembers what it made of the policy."""
 
     def __init__(self, agent: AlphaAgent, world: World, config: ImproveConfig, *, seed: int) -> None:
-        super().__init__(agent, world, config.search, seed=seed, greedy=False)
+        super().__init__(agent, world, config, seed=seed, greedy=False)
         self._policies: list[NDArray[np.float64]] = []
 
     @property

@@ -23,12 +23,12 @@ from typing import Annotated, Any, get_args
 import tyro
 
 from agents.config import RouteEncoder, Stage, ValueEncoder
-from agents.search_config import ImproveConfig
+from agents.search_config import ImproveConfig, SearchRules
 from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 from analysis.arguments import one_line, problem_with
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
-from analysis.cli_words import Device, EnvId, Import, Options, Run
+from analysis.cli_words import Device, EnvId, Import, Options, Run, SomeRules
 from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
@@ -126,7 +126,7 @@ class Evaluate:
     """A folder written by `valuelab train`."""
     actor: str = "both"
     """D: the policy head's best action; V1: argmax_a E[r + discount * V(s')] with the world's own kernel; search-N: the
-    best action after N simulations, such as search-16; both: D and V1."""
+    best action after N simulations, such as search-16, by the rules that --search.* give; both: D and V1."""
     episodes: int = 256
     """Episodes per actor and split."""
     seed: int = 1000
@@ -135,6 +135,12 @@ class Evaluate:
     """Where the networks run."""
     imports: Import = ()
     """A package to import first; may be given several times."""
+    search: SomeRules = dataclasses.field(default_factory=dict)
+    """How an actor search-N looks ahead; what is left out is by Gumbel's rules, with the world's rewards."""
+
+    def __post_init__(self) -> None:
+        """Refuse wrong values of settings."""
+        SearchRules(**self.search)
 
 
 @dataclasses.dataclass(frozen=True)
