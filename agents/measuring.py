@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from agents.actors import actors_of
 from agents.agent import AlphaAgent
 from agents.config import TrainConfig
@@ -32,6 +34,28 @@ class Measured:
     played: Evaluation
     optimum: Optimum
     remembers: bool
+
+    @property
+    def reachable(self) -> float | None:
+        """The best that can be had by what D's encoder sees and remembers; None where unknown, and for other actors.
+
+        Those look ahead with the kernel, which knows what observations hide.
+        """
+        best = self.optimum.observed
+        if best is None or self.played.actor != "D":
+            return None
+        return best.with_memory if self.remembers else best.without_memory
+
+    @property
+    def share(self) -> float | None:
+        """Mean return over the optimum's: discounted where that one is exact, else undiscounted.
+
+        None without an optimum, and where one of them is below 0, since a return's zero then means nothing.
+        """
+        best, mean = self.optimum.discounted, float(np.mean(self.played.discounted_returns))
+        if self.optimum.undiscounted is not None:
+            best, mean = self.optimum.undiscounted, float(np.mean(self.played.returns))
+        return mean / best if best is not None and best > 0 and mean >= 0 else None
 
     def summary(self) -> dict[str, Any]:
         """Means over episodes and the optimum, JSON-ready."""

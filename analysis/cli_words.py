@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
 from agents.search_config import SearchRules
 from analysis.some_settings import some_of
 
+Value = TypeVar("Value")
+# What may be left out; its own help says what holds then.
+Some = Annotated[Value | None, tyro.conf.arg(help_behavior_hint="")]
 Device = Literal["auto", "cpu", "cuda"]
 Preset = Literal["quick", "first"]
 Split = Literal["train", "test"]

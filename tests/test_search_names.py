@@ -111,8 +111,9 @@ def test_wrong_rules_are_refused_before_anything_runs(command, capsys):
 
 def test_training_takes_all_settings_of_its_search(tmp_path, capsys):
     words = (
-        "train", "ValueLab/CornerMaze-v0", *("--option", "size=3", "--option", "corner_size=3", "--option", "num_levels=8"),
-        "--stages", "search", "--search.rule", "puct", "--search.rollout-share", "0.25", "--search.rollout-limit", "9",
+        "train", "ValueLab/CornerMaze-v0", "--option", "size=3", "--option", "corner_size=3",
+        "--option", "num_levels=8", "--stages", "search", "--search.rule", "puct", "--search.rollout-share", "0.25",
+        "--search.rollout-limit", "9",
         "--search.num-simulations", "3", "--search.num-steps", "128", "--search.num-envs", "4", "--search.c-init", "2",
         "--search.rollout-length", "16", "--episodes", "4",
     )  # fmt: skip

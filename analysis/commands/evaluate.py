@@ -6,11 +6,12 @@ from agents.actors import actors_of
 from agents.device import resolve_device
 from agents.environments import world_of
 from agents.exact import ValueAccuracy, accuracy_on_training_levels
+from agents.measuring import measure
 from analysis.cli import Evaluate
 from analysis.commands.actors import with_settings
 from analysis.commands.environments import import_packages
 from analysis.commands.printing import say
-from analysis.commands.returns import measure, show, show_accuracy
+from analysis.commands.returns import show, show_accuracy
 from analysis.progress import showing
 from analysis.runs import Run, open_run
 from envs.errors import require_integer
