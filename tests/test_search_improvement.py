@@ -39,7 +39,7 @@ def test_what_is_equal_up_to_rounding_is_no_loss():
 
 @pytest.mark.parametrize("name", ["CrossedHistory", "MultiNeed", "TwoDoors"])
 def test_trying_every_action_once_with_exact_leaves_is_a_step_of_policy_improvement(name):
-    """With n = A no search looks further than one step, so that Q is the prior's own wherever a step has one outcome."""
+    """With n = A no search looks further than one step, so that Q is the prior's own where a step has one outcome."""
     options = SMALL[name] | ({"drift": 0.0} if name == "MultiNeed" else {})
     mdp = enumerate_world(make_world(name, **options), [0, 1])
     rng = np.random.default_rng(0)

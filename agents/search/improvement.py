@@ -1,7 +1,8 @@
 """By how much a search improves a policy: V of what it makes of the policy, less V of the policy, state by state.
 
-Where Q is exact, π' = softmax(logits + σ(Q)) is nowhere worse than the prior (Danihelka et al. 2022, section 4). A search
-knows a few Q-values roughly and fills in the others, so that nothing is guaranteed; here both are evaluated exactly.
+Where Q is exact, π' = softmax(logits + σ(Q)) is nowhere worse than the prior (Danihelka et al. 2022, section 4). A
+search knows a few Q-values roughly and fills in the others, so that nothing is guaranteed. Here both are evaluated
+exactly.
 
 Shape key: X states, A actions.
 """
