@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 class RolloutPolicy:
     """How leaves are played on: a table of probabilities, or uniformly where there is none or it lacks the state.
 
+    What is legal is a matter of the table, which gives other actions no probability; uniform play takes every action.
+
     Attributes:
         cumulative: float64[X, A], cumulated over actions.
         index: numbers the states.
