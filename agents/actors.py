@@ -7,7 +7,6 @@ Shape key: N envs, A actions, O outcomes, S row size, M memory.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,7 @@ from envs.errors import UserError, nearest
 from envs.rows import MAX_OUTCOMES, World
 
 ACTORS = ("D", "V1")
-SEARCH = re.compile(r"search-([1-9][0-9]{0,5})")
-ALLOWED = "D, V1, and search-n with n simulations, such as search-16"
+ALLOWED = "D, V1, and search-n with n simulations, such as search-16 or search-16,rule=puct"
 
 
 class PolicyActor:
@@ -181,8 +179,8 @@ def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: boo
     """Return the actor called `name` for a vector env.
 
     Args:
-        name: "D", "V1" or "search-n", n being the number of simulations, by Gumbel's rules; other settings of a search
-            are those of `agents.search.actor.SearchActor`.
+        name: "D", "V1" or that of a search (`SearchConfig.actor_name`): "search-16" takes 16 simulations by Gumbel's
+            rules, "search-16,rule=puct,rollout_share=0.5" by others.
         agent: the agent.
         env: the vector env that the actor will play in.
         seed: of sampled actions.
@@ -190,25 +188,27 @@ def make_actor(name: str, agent: AlphaAgent, env: Any, *, seed: int, greedy: boo
         first_env: index of the env's first env among all that share the seed.
 
     Raises:
-        UserError: another name; V1 or a search where the env has no kernel, or one action has too many outcomes.
+        UserError: another name, or a wrong setting in it; V1 or a search where the env has no kernel, or one action
+            has too many outcomes.
     """
-    require_actor(name)
+    config = searching(name)
     if name == "D":
         return PolicyActor(agent, seed=seed, greedy=greedy, first_env=first_env)
     world = getattr(env, "world", None)
     if not isinstance(world, World):
         raise UserError(f"Actor {name!r} needs a world with a kernel, which {_id_of(env)} has not; use actor 'D'.")
     world.require_expandable()
-    if name == "V1":
+    if config is None:
         return ValueActor(agent, world)
-    config = SearchConfig(num_simulations=int(name.removeprefix("search-")))
     return SearchActor(agent, world, config, seed=seed, greedy=greedy, first_env=first_env)
 
 
-def require_actor(name: str) -> None:
-    """Raise UserError where no actor is called `name`."""
-    if name not in ACTORS and SEARCH.fullmatch(name) is None:
+def searching(name: str) -> SearchConfig | None:
+    """How the actor called `name` searches, None for D and V1; UserError where there is no such actor."""
+    config = SearchConfig.named(name)
+    if config is None and name not in ACTORS:
         raise UserError(f"Actor {name!r} is unknown; allowed: {ALLOWED}.{nearest(name, (*ACTORS, 'search-16'))}")
+    return config
 
 
 def mixed_probs(logits: Floats, *, uniform_share: float = 0.0, greedy: bool = False) -> Floats:

@@ -26,7 +26,7 @@ class Evaluation:
     """Episodes of one actor. Rewards after a time limit are not in any return.
 
     Attributes:
-        actor: "D" or "V1".
+        actor: its name (`agents.actors.make_actor`).
         greedy: whether D took its most probable action.
         split: "train" or "test" levels (our worlds), or "seeds" (foreign envs, which have fresh seeds for levels).
         discount: γ of the discounted returns.
@@ -86,8 +86,9 @@ def evaluate(
     Args:
         agent: read only.
         env_id: Gymnasium id.
-        actor: "D", or "V1" = argmax_a E[r + γ·V(s')] with the world's kernel.
-        greedy: D takes its most probable action; False samples. V1 is always greedy.
+        actor: "D", "V1" = argmax_a E[r + γ·V(s')] with the world's kernel, or that of a search, such as "search-16" or
+            "search-16,rule=puct" (`agents.actors.make_actor`).
+        greedy: D takes its most probable action, and a search adds no noise; False samples. V1 is always greedy.
         num_episodes: E ≥ 1.
         seed: of episodes and of sampled actions; its streams are none of those that train an agent.
         split: "test" levels, which no training stage plays, or "train" (our worlds only).
@@ -98,7 +99,7 @@ def evaluate(
         The episodes, in an order that does not depend on their lengths.
 
     Raises:
-        UserError: an unknown id, option, split or actor; V1 where the env has no kernel.
+        UserError: an unknown id, option, split or actor; V1 or a search where the env has no kernel.
         NonFiniteError: a reward, an observation, logits or values are NaN or infinite.
     """
     world = world_of(env_id, options)

@@ -19,7 +19,7 @@ from agents.config import ReinforceConfig
 from agents.losses import standardise
 from agents.optimization import FlatAdam, annealed
 from agents.policy_terms import policy_terms
-from agents.reinforce_state import ReturnTracker, carried, go_on, mean_row
+from agents.reinforce_state import ReturnTracker, carried, go_on, mean_row, progress_words
 from agents.rollout import collect
 from agents.samples import Samples, minibatch_rows, prepare, sample_features, value_loss
 from agents.seeding import torch_generator
@@ -106,7 +106,7 @@ def reinforce(
         row |= tracker.add(rollout) | mean_row(parts)
         record.append(row)
         if progress is not None:
-            progress((update + 1) / num_updates, f"reinforce: return {row['mean_return']}")
+            progress((update + 1) / num_updates, progress_words("reinforce", row))
         if on_update is not None and on_update(agent, row):
             break
         state_now = functools.partial(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from agents.actors import actors_of
 from agents.agent import AlphaAgent
 from agents.config import TrainConfig
@@ -33,6 +35,28 @@ class Measured:
     optimum: Optimum
     remembers: bool
 
+    @property
+    def reachable(self) -> float | None:
+        """The best that can be had by what D's encoder sees and remembers; None where unknown, and for other actors.
+
+        Those look ahead with the kernel, which knows what observations hide.
+        """
+        best = self.optimum.observed
+        if best is None or self.played.actor != "D":
+            return None
+        return best.with_memory if self.remembers else best.without_memory
+
+    @property
+    def share(self) -> float | None:
+        """Mean return over the optimum's: discounted where that one is exact, else undiscounted.
+
+        None without an optimum, and where one of them is below 0, since a return's zero then means nothing.
+        """
+        best, mean = self.optimum.discounted, float(np.mean(self.played.discounted_returns))
+        if self.optimum.undiscounted is not None:
+            best, mean = self.optimum.undiscounted, float(np.mean(self.played.returns))
+        return mean / best if best is not None and best > 0 and mean >= 0 else None
+
     def summary(self) -> dict[str, Any]:
         """Means over episodes and the optimum, JSON-ready."""
         return self.played.summary() | {"optimum": dataclasses.asdict(self.optimum)}
@@ -54,7 +78,7 @@ def measure(
         agent: read only.
         env_id: Gymnasium id.
         options: of the world, or of `gymnasium.make`.
-        actors: of `agents.actors.ACTORS`.
+        actors: by name (`agents.actors.make_actor`).
         num_episodes: for each actor and split.
         seed: of the episodes; equal arguments give equal numbers.
         progress: called with the share that is done, and a line.
@@ -63,7 +87,7 @@ def measure(
         Splits in order, and the actors of each.
 
     Raises:
-        UserError: an unknown environment, or actor V1 where there is no kernel.
+        UserError: an unknown environment, or an actor that looks ahead where there is no kernel.
     """
     tell, world = progress or (lambda share, line: None), world_of(env_id, options)
     splits = ("test",) if world is None else ("train", "test")

@@ -6,6 +6,7 @@ Shape key: N envs, M memory.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,6 +60,12 @@ def go_on(
 def mean_row(parts: list[dict[str, float]]) -> dict[str, float]:
     """The means over an update's minibatches, by name."""
     return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}
+
+
+def progress_words(stage: str, row: Mapping[str, Any]) -> str:
+    """What a stage says of its last update."""
+    mean = row["mean_return"]
+    return f"{stage}: no episode has ended" if mean is None else f"{stage}: return {mean:.3f}"
 
 
 class ReturnTracker:

@@ -15,7 +15,7 @@ follows from the settings.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,23 +95,22 @@ def read_settings(folder: str | Path) -> RunSettings:
         raise UserError(f"'{path}' does not describe a training run ({error!r}); choose another folder.") from error
 
 
-def require_same(folder: str | Path, wanted: RunSettings, *, unasked: RunSettings | None = None) -> None:
+def require_same(folder: str | Path, wanted: RunSettings, *, asked: Collection[str] | None = None) -> None:
     """Refuse to go on with other settings than those of the run in a folder.
 
     Args:
         folder: of the run.
         wanted: what is asked for.
-        unasked: where `wanted` is equal to these, nothing is asked for; None: everything is.
+        asked: names of the settings that are, such as "settings.seed" or "options.size"; None: all.
 
     Raises:
         UserError: names the first setting that differs.
     """
-    own, asked = (flat_settings(one.to_dict()) for one in (read_settings(folder), wanted))
-    free = {} if unasked is None else flat_settings(unasked.to_dict())
-    for name in sorted(own.keys() | asked.keys()):
-        is_free = unasked is not None and asked.get(name) == free.get(name)
-        if not is_free and own.get(name) != asked.get(name):
-            seen, asked_for = own.get(name), asked.get(name)
+    own, other = (flat_settings(one.to_dict()) for one in (read_settings(folder), wanted))
+    for name in sorted(own.keys() | other.keys()):
+        is_asked = asked is None or any(f"{name}.".startswith(f"{one}.") for one in asked)
+        if is_asked and own.get(name) != other.get(name):
+            seen, asked_for = own.get(name), other.get(name)
             raise UserError(
                 f"The run in '{folder}' has {name.removeprefix('settings.')} = {seen!r}, not {asked_for!r}; it "
                 "can only go on with what it began with: leave that out, or choose another folder."

@@ -25,6 +25,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents.search.batched import search
 from agents.search.evaluators import Estimates, NewNodes
+from agents.search.noise import draw_actions, root_noise
 from agents.search_config import SearchConfig
 from agents.seeding import numpy_generator
 from envs.errors import UserError
@@ -52,7 +53,7 @@ class SearchPolicy:
             env: of one of our worlds, the same that `predict`'s observations come from; None for the model's own.
             observe: rows int16[M, S] -> a batch of observations as the model was trained on them, where wrappers
                 changed them; None for the world's own, flattened where the model's space is flat.
-            seed: of the Gumbel noise when not deterministic.
+            seed: of the noise, and under PUCT of the actions drawn, when not deterministic.
 
         Raises:
             UserError: another kind of model or env, rollouts asked for, observations that do not fit.
@@ -72,6 +73,7 @@ class SearchPolicy:
         self.model, self.env, self.config = model, env, config
         self.world = _world_of(env)
         self.observe = observe if observe is not None else _observe_as(self.world, model.observation_space)
+        self._compares = observe is None
         self.num_searches = 0
         self._rng = numpy_generator(seed, "sb3", "search")
         self._refuse_misfit()
@@ -82,23 +84,27 @@ class SearchPolicy:
         """Search from the states that the envs are in.
 
         Args:
-            observation: what the envs show, [B, ...]; it is compared with nothing and read only for B.
+            observation: what the envs show, [B, ...]; the network reads it from the states, so that it must be theirs.
             state: of recurrent policies; passed through.
             episode_start: of recurrent policies; not read.
-            deterministic: no noise at the root.
+            deterministic: no noise at the root, and the action that the search finds best. Otherwise actions are
+                samples: by Gumbel noise, or under PUCT from the shares of visits after Dirichlet noise.
 
         Returns:
             actions int64[B], and `state`.
+
+        Raises:
+            UserError: the envs are in other states than those that the observations show, or wrappers changed these.
+            NonFiniteError: as `search`.
         """
         rows = self.rows()
-        size = len(next(iter(observation.values())) if isinstance(observation, dict) else observation)
-        if size != len(rows):
-            raise UserError(f"{size} observations were given, but the env has {len(rows)} states; give env= its env.")
-        noise = None if deterministic else self._rng.gumbel(size=(len(rows), self.world.num_actions))
-        if self.config.rule == "puct":
-            noise = None
+        self._refuse_other(observation, rows)
+        shape = (len(rows), self.world.num_actions)
+        noise = None if deterministic else root_noise(self.config, self._rng, shape)
         found = search(self.world, rows, self.evaluate, config=self.config, discount=self.discount, noise=noise)
         self.num_searches += 1
+        if self.config.rule == "puct" and not deterministic:
+            return draw_actions(found.policy, self._rng.random(len(rows))), state
         return found.actions, state
 
     @property
@@ -115,18 +121,40 @@ class SearchPolicy:
         """The model's logits float64[M, A] and values float64[M]."""
         policy = self.model.policy
         assert isinstance(policy, ActorCriticPolicy)
+        # As SB3's own `predict` does: learning leaves dropout and the like switched on.
+        policy.set_training_mode(False)
         tensors, _ = policy.obs_to_tensor(self.observe(new.rows))
         distribution = policy.get_distribution(tensors)
         assert isinstance(distribution, CategoricalDistribution)
         values = policy.predict_values(tensors).flatten()
         return distribution.distribution.logits.double().cpu().numpy(), values.double().cpu().numpy()
 
+    def _refuse_other(self, observation: Any, rows: NDArray[np.int16]) -> None:
+        """Compare what the envs show with what their states would show, where no wrapper is to be reckoned with."""
+        shown = observation if isinstance(observation, dict) else {"observation": observation}
+        size = len(next(iter(shown.values())))
+        if size != len(rows):
+            raise UserError(f"{size} observations were given, but the env has {len(rows)} states; give env= its env.")
+        if not self._compares:
+            return
+        expected = self.observe(rows)
+        expected = expected if isinstance(expected, dict) else {"observation": expected}
+        for name, array in expected.items():
+            if not np.array_equal(shown[name], array):
+                raise UserError(
+                    f"The part {name!r} that was given is not what {self.world.name} shows of the states that the env "
+                    "is in; give env= the env that shows it, or observe= where a wrapper such as VecNormalize changes "
+                    "observations."
+                )
+
     def _refuse_misfit(self) -> None:
-        """Compare what the world shows with what the model takes."""
-        shown = self.observe(self.world.begin([0], [0]))
+        """Compare the shapes of what the world shows with those that the model takes."""
+        # Not the ranges: VecNormalize leaves those of the space as they are, and goes beyond them.
         space = self.model.observation_space
-        single = {name: array[0] for name, array in shown.items()} if isinstance(shown, dict) else shown[0]
-        if not space.contains(single):
+        taken = {name: one.shape for name, one in space.items()} if isinstance(space, spaces.Dict) else space.shape
+        shown = self.observe(self.world.begin([0], [0]))
+        given = {n: part.shape[1:] for n, part in shown.items()} if isinstance(shown, dict) else shown.shape[1:]
+        if given != taken:
             raise UserError(
                 f"The model was trained on {space}, which is not what {self.world.name} shows; give observe=, a "
                 "function from rows to observations as the model's wrappers make them."

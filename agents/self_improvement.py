@@ -19,7 +19,7 @@ from agents.agent import AlphaAgent
 from agents.config import ReinforceConfig
 from agents.learner import Progress, Record
 from agents.optimization import FlatAdam, annealed
-from agents.reinforce_state import ReturnTracker, carried, go_on, mean_row
+from agents.reinforce_state import ReturnTracker, carried, go_on, mean_row, progress_words
 from agents.rollout import collect
 from agents.samples import Samples, minibatch_rows, prepare, sample_features, value_loss
 from agents.search.actor import SearchActor
@@ -97,7 +97,7 @@ def improve(
         row |= tracker.add(rollout) | mean_row(parts)
         record.append(row)
         if progress is not None:
-            progress((update + 1) / num_updates, f"search: return {row['mean_return']}")
+            progress((update + 1) / num_updates, progress_words("search", row))
         if on_update is not None and on_update(agent, row):
             break
         state_now = functools.partial(
@@ -113,7 +113,7 @@ class _Recording(SearchActor):
     """A search that samples its actions and remembers what it made of the policy."""
 
     def __init__(self, agent: AlphaAgent, world: World, config: ImproveConfig, *, seed: int) -> None:
-        super().__init__(agent, world, config.search, seed=seed, greedy=False)
+        super().__init__(agent, world, config, seed=seed, greedy=False)
         self._policies: list[NDArray[np.float64]] = []
 
     @property

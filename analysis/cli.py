@@ -23,12 +23,12 @@ from typing import Annotated, Any, get_args
 import tyro
 
 from agents.config import RouteEncoder, Stage, ValueEncoder
-from agents.search_config import ImproveConfig
+from agents.search_config import ImproveConfig, SearchRules
 from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 from analysis.arguments import one_line, problem_with
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
-from analysis.cli_words import Device, EnvId, Import, Options, Run
+from analysis.cli_words import Device, EnvId, Import, Options, Run, Some, SomeRules
 from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
@@ -59,37 +59,37 @@ class Train:
 
     env_id: EnvId
     """A registered Gymnasium id, such as ValueLab/MultiNeed-v0 or MiniGrid-Empty-8x8-v0."""
-    value_head: str = "MONO"
-    """How V is built: MONO, MOE, ROUTE, POS or NEG-F."""
-    value_encoder: ValueEncoder = "scratch"
-    """V's encoder: its own (scratch), a frozen copy of D's (imitated), or D's itself (shared)."""
-    route_encoder: RouteEncoder | None = None
+    value_head: Some[str] = None
+    """How V is built: MONO, MOE, ROUTE, POS or NEG-F (default: MONO)."""
+    value_encoder: Some[ValueEncoder] = None
+    """V's encoder: its own (scratch, the default), a frozen copy of D's (imitated), or D's itself (shared)."""
+    route_encoder: Some[RouteEncoder] = None
     """What reaches V's encoder from ROUTE: each part's own events (routed), all errors (global), or nothing (stopped);
     left out, global, but routed on CrossedHistory."""
-    encoder: str = "mlp"
-    """How E is built: mlp, conv or gru."""
-    stages: tuple[Stage, ...] = ("imitate", "reinforce", "value")
-    """The stages to run, each once and in this order."""
-    demonstrations: Path | None = None
+    encoder: Some[str] = None
+    """How E is built: mlp, conv or gru (default: mlp)."""
+    stages: Some[tuple[Stage, ...]] = None
+    """The stages to run, each once and in this order (default: imitate reinforce value)."""
+    demonstrations: Some[Path] = None
     """A file of recorded episodes to imitate; without it an exact or a search expert is used where one can be had, and
     the word `expert` or `search` insists on one."""
-    num_demonstrations: int | None = None
+    num_demonstrations: Some[int] = None
     """Episodes of the expert (default: 40000 of an exact expert, which cost little, 200 found by search)."""
-    demonstration_noise: float | None = None
+    demonstration_noise: Some[float] = None
     """Share of random actions in an exact expert's, which shows D states off its path (default: 0.6)."""
-    demonstration_temperature: float | None = None
+    demonstration_temperature: Some[float] = None
     """Softness of the exact expert in units of return: action a with probability as exp(Q*(s, a)/T) (default: 0)."""
-    demonstration_shares: tuple[float, ...] | None = None
+    demonstration_shares: Some[tuple[float, ...]] = None
     """Shares of the episodes by an exact, a noisy and a soft expert, such as 0.5 0.3 0.2 (default: one expert)."""
-    episodes: int = 256
-    """Episodes per reported return."""
-    seed: int = 0
-    """Run seed; the same seed gives the same weights."""
-    out: Path | None = None
+    episodes: Some[int] = None
+    """Episodes per reported return (default: 256)."""
+    seed: Some[int] = None
+    """Run seed; the same seed gives the same weights (default: 0)."""
+    out: Some[Path] = None
     """Run folder (default: runs/ENV-HEAD-seedN)."""
-    device: Device = "auto"
-    """Where the networks run."""
-    checkpoint_every: int | None = None
+    device: Some[Device] = None
+    """Where the networks run (default: auto)."""
+    checkpoint_every: Some[int] = None
     """Gradient steps of a stage between two checkpoints that --resume can go on from (default: 2000)."""
     resume: bool = False
     """Go on with the run in --out, exactly as if it had not been interrupted; begin it where there is none. Settings
@@ -106,7 +106,6 @@ class Train:
     """Settings of the stage reinforce; what is left out suits the environment."""
     value: SomeValue = dataclasses.field(default_factory=dict)
     """Settings of the stage value; what is left out suits the environment."""
-
     search: SomeSearch = dataclasses.field(default_factory=dict)
     """Settings of the stage search; what is left out suits the environment."""
 
@@ -126,7 +125,7 @@ class Evaluate:
     """A folder written by `valuelab train`."""
     actor: str = "both"
     """D: the policy head's best action; V1: argmax_a E[r + discount * V(s')] with the world's own kernel; search-N: the
-    best action after N simulations, such as search-16; both: D and V1."""
+    best action after N simulations, such as search-16, by the rules that --search.* give; both: D and V1."""
     episodes: int = 256
     """Episodes per actor and split."""
     seed: int = 1000
@@ -135,6 +134,12 @@ class Evaluate:
     """Where the networks run."""
     imports: Import = ()
     """A package to import first; may be given several times."""
+    search: SomeRules = dataclasses.field(default_factory=dict)
+    """How an actor search-N looks ahead; what is left out is by Gumbel's rules, with the world's rewards."""
+
+    def __post_init__(self) -> None:
+        """Refuse wrong values of settings."""
+        SearchRules(**self.search)
 
 
 @dataclasses.dataclass(frozen=True)

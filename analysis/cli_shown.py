@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from analysis.cli_words import EnvId, Import, Options, Run, Split
+from agents.search_config import SearchRules
+from analysis.cli_words import EnvId, Import, Options, Run, SomeRules, Split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Watch:
     """A folder written by `valuelab train`, or a checkpoint."""
     actor: str = "D"
     """D: the policy head's best action; V1: argmax_a E[r + discount * V(s')] with the world's own kernel; search-N: the
-    best action after N simulations, such as search-16."""
+    best action after N simulations, such as search-16, by the rules that --search.* give."""
     split: Split | None = None
     """Levels of a world of ours: train or test (default: test)."""
     episodes: int = 3
@@ -49,6 +50,12 @@ class Watch:
     """Write an animation instead: a file that ends in .gif, .png or .apng."""
     imports: Import = ()
     """A package to import first; may be given several times."""
+    search: SomeRules = dataclasses.field(default_factory=dict)
+    """How an actor search-N looks ahead; what is left out is by Gumbel's rules, with the world's rewards."""
+
+    def __post_init__(self) -> None:
+        """Refuse wrong values of settings."""
+        SearchRules(**self.search)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,12 +64,12 @@ def watch(agent: AlphaAgent, show: Show, *, actor: str, num_episodes: int, seed:
     Args:
         agent: D∘E and V∘E are read.
         show: The environment.
-        actor: "D" (its most probable action) or "V1".
+        actor: By name (`agents.actors.make_actor`); D takes its most probable action.
         num_episodes: At least 1.
         seed: Of levels, starts and chance.
 
     Raises:
-        UserError: Actor V1 in a foreign environment, or observations that the agent cannot take.
+        UserError: An actor that looks ahead in a foreign environment, or observations that the agent cannot take.
     """
     foreign_seeds = spawn_seeds(seed, num_episodes, "evaluate", "envs", bits=31)
     for episode in range(num_episodes):

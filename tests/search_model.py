@@ -1,6 +1,7 @@
 """A search in plain Python, one tree of dictionaries and recursion, written from the papers: the rules' second witness.
 
-It knows a finite world by `outcomes[s][a] = [(p, reward, next state or None), ...]` and shares no code with ours.
+It knows a finite world by `outcomes[s][a] = [(p, reward, next state or None), ...]` and shares no code with ours. A
+next state of None is an end that is worth nothing; one in `ended` is an end that is worth its value.
 """
 
 from __future__ import annotations
@@ -43,13 +44,18 @@ def halving(num_actions, num_simulations):
 
 
 class Search:
-    def __init__(self, outcomes, logits, values, *, rule, discount, c_visit=50.0, c_scale=0.1, considered=16):
+    def __init__(
+        self, outcomes, logits, values, *, rule, discount, c_visit=50.0, c_scale=0.1, considered=16, c_init=1.25,
+        c_base=19652.0, ended=(), use_rewards=True,
+    ):  # fmt: skip
         self.outcomes, self.logits, self.values = outcomes, logits, values
         self.rule, self.discount = rule, discount
         self.c_visit, self.c_scale, self.considered = c_visit, c_scale, considered
+        self.c_init, self.c_base = c_init, c_base
+        self.ended, self.use_rewards = ended, use_rewards
 
-    def run(self, state, num_simulations, gumbel):
-        root = Node(state, self.logits[state], self.values[state])
+    def run(self, state, num_simulations, gumbel, *, root_logits=None):
+        root = Node(state, self.logits[state] if root_logits is None else root_logits, self.values[state])
         asked = halving(min(self.considered, len(root.legal())), num_simulations)
         for simulation in range(num_simulations):
             self.simulate(root, first=lambda node, i=simulation: self.root_action(node, gumbel, asked[i]))
@@ -67,7 +73,7 @@ class Search:
         if due not in node.children[action]:
             child = None if state is None else Node(state, self.logits[state], self.values[state])
             node.children[action][due] = child
-        elif state is not None:
+        elif state is not None and state not in self.ended:
             self.simulate(node.children[action][due])
         seen[due] = seen.get(due, 0) + 1
         node.count[action] += 1
@@ -77,13 +83,14 @@ class Search:
 
     def worth(self, node, action, o):
         child = node.children[action][o]
-        return self.outcomes[node.state][action][o][1] + self.discount * (0.0 if child is None else child.value)
+        reward = self.outcomes[node.state][action][o][1] if self.use_rewards else 0.0
+        return reward + self.discount * (0.0 if child is None else child.value)
 
     def action(self, node):
         if self.rule == "puct":
             known = [node.value] + [q for n, q in zip(node.count, node.q, strict=True) if n]
             low, spread = min(known), max(max(known) - min(known), 1e-8)
-            rate = 1.25 + math.log((node.total + 1 + 19652 + 1) / 19652)
+            rate = self.c_init + math.log((node.total + 1 + self.c_base + 1) / self.c_base)
             scores = {
                 a: ((node.q[a] - low) / spread if node.count[a] else 0.0)
                 + rate * node.prior[a] * math.sqrt(node.total + 1) / (node.count[a] + 1)

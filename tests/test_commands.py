@@ -7,6 +7,7 @@ import functools
 import json
 import math
 import re
+import signal
 import socket
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from interrupted_runs import at_update
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
@@ -25,6 +27,7 @@ from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainCo
 from agents.evaluation import Evaluation, evaluate
 from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
+from agents.measuring import Measured, measure
 from agents.optimum import NUM_SEARCHED, Optimum, exact_optimum, search_optimum
 from agents.presets import recommended
 from agents.sb3 import ValueLabPolicy, agent_from_sb3, sample_observations
@@ -33,7 +36,6 @@ from analysis import progress
 from analysis.cli import Train, main, parse
 from analysis.commands import demo, probe
 from analysis.commands.environments import parse_options
-from analysis.commands.returns import Line, measure
 from analysis.commands.train import config_of
 from analysis.instruments.probes import ProbeSettings
 from analysis.predictions.crossed_history import crossing
@@ -289,9 +291,9 @@ class TestEvaluate:
             discounted_returns=np.zeros(2), lengths=np.ones(2, np.int64), levels=np.zeros(2, np.int64),
             performance=np.zeros(2), terminated=np.ones(2, np.bool_),
         )  # fmt: skip
-        assert Line(played, found, remembers=False).share is None
+        assert Measured(played, found, remembers=False).share is None
         better = dataclasses.replace(played, returns=np.array([2.0, 4.0]))
-        assert Line(better, found, remembers=False).share == pytest.approx(0.4)
+        assert Measured(better, found, remembers=False).share == pytest.approx(0.4)
 
     def test_a_checkpoint_without_its_run_is_enough(self, ran: Ran, run: Path) -> None:
         assert ran("evaluate", run / "checkpoint", "--episodes", 8, "--actor", "D") == 0
@@ -479,9 +481,13 @@ class TestDemo:
     @pytest.mark.usefixtures("small")
     def test_it_ends_in_words_and_trains_nothing_twice(self, ran: Ran, tmp_path: Path) -> None:
         interrupted = tmp_path / "runs" / "demo" / "minigrid"
-        interrupted.mkdir(parents=True)
-        (interrupted / "config.json").write_text("{}")
+        with at_update("value", 7, lambda keeper: signal.raise_signal(signal.SIGTERM)):
+            assert ran("demo", "--workers", 0) == 143
+        assert "the same command goes on from there" in ran.err and not (interrupted / "metrics.json").exists()
+        assert ran("demo", "--workers", 0, "--seed", 1) == 2
+        assert "other settings" in ran.err
         assert ran("demo", "--workers", 0) == 0
+        assert "Going on in stage value after" in ran.err
         assert (interrupted / "metrics.json").exists()
         for part in ("WHAT WAS FOUND", "WHAT WAS NOT SHOWN", "of the optimum", "too few for a verdict", "Null: ",
                      "T0: ", "CrossedHistory: ", "Figure: runs/demo", "rows.parquet", "probe.md"):  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import runpy
 import subprocess
 import sys
@@ -85,6 +86,18 @@ def test_with_stable_baselines3(tmp_path: Path) -> None:
 def test_search_with_stable_baselines3() -> None:
     found = main_of("search_with_stable_baselines3")(num_steps=8 * 128, num_episodes=16)
     assert found[32] > found[0] + 0.1, "a hardly trained prior is far better with the world's own rewards in a tree"
+
+
+def test_how_much_a_search_improves_is_what_the_page_says() -> None:
+    """Numbers may differ in their last digit, since exp differs between machines."""
+    page = (EXAMPLES.parent / "docs" / "search.md").read_text()
+    lines = main_of("how_much_a_search_improves")().splitlines()
+    assert len(lines) == 18 and all(line in page for line in lines[:2])
+    for line in lines[2:]:
+        start = line[: line.index("%")].rsplit("|", 1)[0]
+        (shown,) = (one for one in page.splitlines() if one.startswith(start))
+        numbers = [[float(number) for number in re.findall(r"[+-]?\d+\.\d+", text)] for text in (line, shown)]
+        assert len(numbers[0]) >= 12 and numbers[0] == pytest.approx(numbers[1], abs=0.02, rel=0.003)
 
 
 def test_explain_a_search(tmp_path: Path) -> None:

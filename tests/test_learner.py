@@ -18,6 +18,7 @@ from agents.environments import make_vector, open_stream
 from agents.exact import policy_table
 from agents.learner import reinforce
 from agents.losses import log_probability, reinforce_loss
+from agents.reinforce_state import progress_words
 from agents.returns import event_shares
 from agents.rollout import Rollout, collect
 from agents.samples import minibatch_rows, prepare
@@ -259,3 +260,9 @@ def test_broken_weights_stop_before_anything_changes(part: str, site: str) -> No
     torch.nn.init.constant_(getattr(agent, part).bias, float("nan"))
     with pytest.raises(NonFiniteError, match=site):
         reinforce(agent, stream, SMALL, discount=0.95, seed=0)
+
+
+def test_progress_is_in_words():
+    """An update in which no episode ended, and a mean of many digits."""
+    assert progress_words("search", {"mean_return": None}) == "search: no episode has ended"
+    assert progress_words("reinforce", {"mean_return": 2 / 3}) == "reinforce: return 0.667"

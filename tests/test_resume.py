@@ -26,7 +26,7 @@ from torch import Tensor
 from agents import run_keeper, run_stages
 from agents.agent import AlphaAgent, build_agent
 from agents.checkpoint import agent_tensors, load_agent, load_with_state
-from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
+from agents.config import AgentConfig, ImitationConfig, ImproveConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.curve import Curve
 from agents.environments import make_vector, open_stream
 from agents.imitation import imitate
@@ -55,6 +55,11 @@ SMALL = TrainConfig(
 )  # fmt: skip
 GRU = dataclasses.replace(SMALL, agent=dataclasses.replace(SMALL.agent, encoder="gru"))
 PLAYED = dataclasses.replace(SMALL, stages=("reinforce", "value"))
+SEARCHED = dataclasses.replace(
+    GRU, stages=("imitate", "search"), search=ImproveConfig(
+        num_simulations=4, rollout_share=0.2, num_steps=768, num_envs=8, rollout_length=16, num_epochs=2, batch_size=64
+    ),
+)  # fmt: skip
 
 
 class Drifting(gym.Env[Any, int]):
@@ -119,6 +124,9 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, TrainCo
 
 
 CASES = [(ENV_ID, GRU), ("MiniGrid-Empty-5x5-v0", PLAYED), ("FrozenLake-v1", SMALL)]
+
+
+KILLED = [*CASES, (ENV_ID, SEARCHED)]
 
 
 @pytest.mark.parametrize(("env_id", "config"), CASES, ids=["gru", "minigrid", "frozenlake"])
@@ -553,14 +561,16 @@ def assert_only_finite(folder: Path, *, last: str) -> None:
 
 
 SERVER = """
-import dataclasses, os, sys
+import contextlib, os, sys
 sys.path.insert(0, sys.argv[1])
 import test_resume
+from analysis.commands.stopping import stopped_by_signals
 for line in sys.stdin:
     case, folder = line.split()
     pid = os.fork()
     if pid == 0:
-        test_resume.run(test_resume.Path(folder), *test_resume.CASES[int(case)], resume=True)
+        with contextlib.suppress(test_resume.Interrupted), stopped_by_signals() as stop:
+            test_resume.run(test_resume.Path(folder), *test_resume.KILLED[int(case)], resume=True, stop=stop)
         os._exit(0)
     print(pid, flush=True)
     print(os.waitpid(pid, 0)[1], flush=True)
@@ -574,21 +584,24 @@ class Server:
         words = [sys.executable, "-c", SERVER, str(Path(__file__).parent)]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def run(self, case: int, folder: Path, *, kill_after: float | None = None) -> tuple[int, float]:
-        """Run, or kill after some seconds; returns the wait status and the seconds that it took."""
+    def run(
+        self, case: int, folder: Path, *, kill_after: float | None = None, number: signal.Signals = signal.SIGKILL
+    ) -> tuple[int, float]:
+        """Run, or send a signal after some seconds; returns the wait status and the seconds that it took."""
         assert self.process.stdin is not None and self.process.stdout is not None
         print(case, folder, file=self.process.stdin, flush=True)
         pid, start = int(self.process.stdout.readline()), time.monotonic()
         if kill_after is not None:
             time.sleep(kill_after)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
         return int(self.process.stdout.readline()), time.monotonic() - start
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "num_points"), [(0, 40), (1, 12)], ids=["gru", "minigrid"])
+@pytest.mark.parametrize(("case", "num_points"), [(0, 40), (1, 12), (3, 40)], ids=["gru", "minigrid", "search"])
 def test_killed_at_random_points_it_ends_with_the_same_bytes(case: int, num_points: int, tmp_path: Path) -> None:
+    """By SIGKILL, and every third time by SIGTERM, which it answers by saving."""
     server, rng = Server(), random.Random(0)
     status, seconds = server.run(case, tmp_path / "straight")
     assert status == 0
@@ -598,7 +611,8 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(case: int, num_poin
         for _ in range(1 + point % 2):
             # What came to its end before it was killed has nothing left to resume.
             if not (folder / "metrics.json").exists():
-                server.run(case, folder, kill_after=rng.uniform(0.0, seconds))
+                number = signal.SIGTERM if point % 3 == 2 else signal.SIGKILL
+                server.run(case, folder, kill_after=rng.uniform(0.0, seconds), number=number)
         left.append(sorted(path.name for path in folder.iterdir()) if folder.exists() else [])
         if not (folder / "metrics.json").exists():
             assert server.run(case, folder)[0] == 0

@@ -94,6 +94,10 @@ def test_other_settings_are_refused_by_name_and_equal_ones_are_not(
     bare = ["train", "ValueLab/MultiNeed-v0", "--out", "run", "--resume"]
     for words, part in (
         (["--seed", "4"], "has seed = 3, not 4"),
+        # What a command would do without the option is asked for as much as anything else.
+        (["--seed", "0"], "has seed = 3, not 0"),
+        (["--episodes", "256"], "has num_evaluation_episodes = 4, not 256"),
+        (["--value.num-updates", "30000"], "has value.num_updates = 20, not 30000"),
         (["--value.num-updates", "21"], "has value.num_updates = 20, not 21"),
         (["--option", "size=5"], "has options.size = 4, not 5"),
         (["--encoder", "gru"], "has agent.encoder = 'mlp', not 'gru'"),

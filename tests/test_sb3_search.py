@@ -15,13 +15,15 @@ from safetensors.torch import load_file
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import VecNormalize
 
 import envs  # noqa: F401 (registers its ids)
 from agents.checkpoint import load_agent
 from agents.config import AgentConfig
 from agents.sb3 import ValueLabPolicy, agent_from_sb3
 from agents.sb3_search import SearchPolicy
-from agents.search import NetworkEvaluator, SearchConfig, search
+from agents.search import NetworkEvaluator, NewNodes, SearchConfig, search
 from envs.errors import UserError
 
 ENV_ID = "ValueLab/CrossedHistory-5x5-v0"
@@ -81,6 +83,65 @@ def test_noise_makes_actions_samples():
     assert len(np.unique(drawn[:, 0])) > 1 and (fixed[0] == fixed[1]).all()
 
 
+def test_under_puct_actions_are_drawn_from_visits_after_noise_at_the_root():
+    """64 copies of one state: the actions' shares are those of the visits of searches with such noise, made apart."""
+    env = make_vec_env(ENV_ID, n_envs=1, seed=3)
+    config = SearchConfig(num_simulations=10, rule="puct", noise_share=0.5, noise_alpha=0.3)
+    model = untrained(env)
+    observation = env.reset()
+    policy = SearchPolicy(model, config, seed=5)
+    actions = np.concatenate([policy.predict(observation)[0] for _ in range(800)])
+    noise = np.random.default_rng(0).dirichlet(np.full(4, 0.3), size=800)
+    rows = np.repeat(policy.rows(), 800, axis=0)
+    expected = search(policy.world, rows, policy.evaluate, config=config, discount=model.gamma, noise=noise).policy
+    # Five standard errors of a share of two samples of 800.
+    assert np.abs(np.bincount(actions, minlength=4) / 800 - expected.mean(axis=0)).max() < 5 * 0.5 * (2 / 800) ** 0.5
+    assert expected.std(axis=0).max() > 0.05
+    calm = [policy.predict(observation, deterministic=True)[0] for _ in range(2)]
+    assert (calm[0] == calm[1]).all()
+    again = SearchPolicy(model, config, seed=5)
+    assert (np.concatenate([again.predict(observation)[0] for _ in range(30)]) == actions[:30]).all()
+
+
+class Doubting(BaseFeaturesExtractor):
+    """Dropout, which must be off when nobody learns."""
+
+    def __init__(self, space):
+        super().__init__(space, int(np.prod(space.shape)))
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, observations):
+        return self.dropout(observations)
+
+
+def test_what_is_random_only_while_learning_is_off():
+    env = make_vec_env(ENV_ID, n_envs=2, seed=3, wrapper_class=gym.wrappers.FlattenObservation)
+    model = untrained(env, policy="MlpPolicy", policy_kwargs={"features_extractor_class": Doubting})
+    model.policy.set_training_mode(True)
+    policy = SearchPolicy(model, SearchConfig(num_simulations=4))
+    env.reset()
+    new = NewNodes(policy.rows(), np.arange(2), np.zeros(2, np.int32), np.full(2, -1, np.int32), num_nodes=2)
+    first, second = policy.evaluate(new), policy.evaluate(new)
+    assert (first[0] == second[0]).all() and (first[1] == second[1]).all()
+
+
+def test_observations_that_a_wrapper_changed_are_refused_until_observe_is_given():
+    """VecNormalize leaves the space as it is, so that nothing but the numbers tells."""
+    env = VecNormalize(make_vec_env(ENV_ID, n_envs=3, seed=3, wrapper_class=gym.wrappers.FlattenObservation))
+    model, config = untrained(env, policy="MlpPolicy"), SearchConfig(num_simulations=4)
+    env.reset()
+    env.training = False
+    shown, policy = env.reset(), SearchPolicy(model, config)
+    with pytest.raises(UserError, match="VecNormalize"):
+        policy.predict(shown)
+    own = policy.observe
+    policy = SearchPolicy(model, config, observe=lambda rows: env.normalize_obs(own(rows)))
+    policy.predict(shown)
+    root = NewNodes(policy.rows(), np.arange(3), np.zeros(3, np.int32), np.full(3, -1, np.int32), num_nodes=2)
+    values = model.policy.predict_values(model.policy.obs_to_tensor(shown)[0]).flatten()
+    np.testing.assert_allclose(policy.evaluate(root)[1], values.detach().numpy(), rtol=1e-6)
+
+
 def test_what_does_not_fit_is_refused():
     env, config = make_vec_env(ENV_ID, n_envs=2), SearchConfig(num_simulations=2)
     with pytest.raises(UserError, match="no actor-critic policy"):
@@ -95,6 +156,8 @@ def test_what_does_not_fit_is_refused():
     env.reset()
     with pytest.raises(UserError, match="give env= its env"):
         SearchPolicy(untrained(env), config).predict(make_vec_env(ENV_ID, n_envs=3).reset())
+    with pytest.raises(UserError, match="give env= the env that shows it"):
+        SearchPolicy(untrained(env), config).predict(make_vec_env(ENV_ID, n_envs=2, seed=9).reset())
 
 
 @pytest.mark.parametrize("ours", [True, pytest.param(False, marks=pytest.mark.slow)])

@@ -91,7 +91,7 @@ def test_memory_at_a_node_is_that_of_the_path_to_it(value_encoder):
 
 
 def rollout_outcomes(world, mdp, policy, *, num):
-    config = SearchConfig(rollout_share=1.0, rollout_length=200)
+    config = SearchConfig(rollout_share=1.0, rollout_limit=200)
     evaluator = RolloutEvaluator(
         TableEvaluator(mdp), world, policy, config=config, discount=world.discount, keys=np.arange(num)
     )  # fmt: skip

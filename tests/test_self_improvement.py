@@ -18,7 +18,7 @@ from agents.optimum import exact_optimum
 from agents.search_config import ImproveConfig
 from agents.self_improvement import improve
 from agents.train import train
-from envs.errors import UserError
+from envs.errors import NonFiniteError, UserError
 from envs.registry import make_world
 from envs.step_buffers import observation_space
 
@@ -109,12 +109,27 @@ def test_what_may_change_changes_and_nothing_else(settings):
         assert moved == expected
 
 
-@pytest.mark.parametrize("encoder", ["mlp", "gru"])
-@pytest.mark.parametrize("num_steps", [3, 11])
-def test_a_killed_run_goes_on_bit_by_bit(encoder, num_steps, tmp_path):
+def test_a_leaf_that_is_no_number_stops_it_before_anything_is_learned():
+    start, kept = new_agent(), []
+    with torch.no_grad():
+        next(start.value_head.parameters()).fill_(np.nan)
+    with pytest.raises(NonFiniteError, match="search root is not finite, env 0, step 0"):
+        improved(start, TINY, on_update=lambda agent, row: kept.append(row))
+    assert not kept
+
+
+@pytest.mark.parametrize(
+    ("encoder", "num_steps", "settings"),
+    [
+        ("mlp", 3, {}), ("mlp", 11, {}), ("gru", 3, {}), ("gru", 11, {}),
+        ("mlp", 11, {"rule": "puct", "rollout_share": 0.3}), ("mlp", 11, {"use_rewards": False}),
+    ],
+)  # fmt: skip
+def test_a_killed_run_goes_on_bit_by_bit(encoder, num_steps, settings, tmp_path):
     config = TrainConfig(
-        agent=AgentConfig(encoder=encoder, encoder_sizes=(16,), hidden_size=16, memory_size=8), search=TINY,
-        stages=("search",), num_evaluation_episodes=4, checkpoint_every=4, device="cpu",
+        agent=AgentConfig(encoder=encoder, encoder_sizes=(16,), hidden_size=16, memory_size=8),
+        search=dataclasses.replace(TINY, **settings), stages=("search",), num_evaluation_episodes=4,
+        checkpoint_every=4, device="cpu",
     )  # fmt: skip
     train(ENV_ID, config, tmp_path / "straight", options=OPTIONS)
     with pytest.raises(Killed), at_update("search", num_steps, kill):

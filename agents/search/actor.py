@@ -12,13 +12,14 @@ from torch import Tensor
 
 from agents.agent import AlphaAgent
 from agents.memory import zeroed
-from agents.search.batched import Floats, SearchResult, search
+from agents.search.batched import SearchResult, search
 from agents.search.evaluators import Evaluator, NetworkEvaluator
+from agents.search.noise import draw_actions, root_noise
 from agents.search.rollouts import RolloutEvaluator, RolloutPolicy
 from agents.search_config import SearchConfig
 from agents.seeding import stream as named_stream
 from agents.streams import EnvStream, Flags, Indices
-from envs.errors import UserError
+from envs.errors import NonFiniteError, UserError
 from envs.rows import World
 
 
@@ -61,7 +62,12 @@ class SearchActor:
         self._rollouts = RolloutPolicy.uniform(world)
 
     def act(self, stream: EnvStream, needed: Flags) -> tuple[Indices, NDArray[np.float32]]:
-        """Choose (see `agents.rollout.Actor`); log-probabilities are 0. Raises NonFiniteError as `search`."""
+        """Choose (see `agents.rollout.Actor`); log-probabilities are 0.
+
+        Raises:
+            UserError: the envs have no kernel.
+            NonFiniteError: as `search`; env and step are named.
+        """
         envs, rows = np.flatnonzero(needed), stream.rows()
         if rows is None:
             raise UserError("Search looks ahead with a world's kernel, which this env has not; use actor D.")
@@ -69,7 +75,10 @@ class SearchActor:
         if len(envs) == 0:
             return actions, log_probs
         network = self._network(stream, envs)
-        noise = None if self.greedy else self._noise(stream)[envs]
+        noise = None
+        if not self.greedy:
+            shape = (self.first_env + stream.num_envs, self.world.num_actions)
+            noise = root_noise(self.config, self._generator(stream, 0), shape)[self.first_env :][envs]
         evaluator: Evaluator = network
         if self.config.rollout_share > 0.0:
             keys = self._generator(stream, 1).integers(0, 2**63 - 1, size=self.first_env + stream.num_envs)
@@ -77,12 +86,17 @@ class SearchActor:
                 network, self.world, self._rollouts, config=self.config, discount=self.discount,
                 keys=keys[self.first_env :][envs],
             )  # fmt: skip
-        found = search(self.world, rows[envs], evaluator, config=self.config, discount=self.discount, noise=noise)
+        try:
+            found = search(self.world, rows[envs], evaluator, config=self.config, discount=self.discount, noise=noise)
+        except NonFiniteError as error:
+            env = None if error.env is None else int(envs[error.env])
+            raise NonFiniteError(error.site, env=env, step=stream.num_steps) from error
         self.last, self.last_envs = found, envs
         self._remember(network, envs)
         actions[envs] = found.actions
         if not self.greedy and self.config.rule == "puct":
-            actions[envs] = self._sampled(stream, found.policy, envs)
+            uniform = self._generator(stream, 2).random(self.first_env + stream.num_envs)
+            actions[envs] = draw_actions(found.policy, uniform[self.first_env :][envs])
         return actions, log_probs
 
     def _network(self, stream: EnvStream, envs: Indices) -> NetworkEvaluator:
@@ -99,22 +113,6 @@ class SearchActor:
         for mine, seen in zip((self.policy_memory, self.value_memory), network.root_memories(), strict=True):
             if mine is not None and seen is not None:
                 mine[index] = seen
-
-    def _noise(self, stream: EnvStream) -> Floats:
-        """Noise at the roots, float64[N, A]."""
-        generator, shape = self._generator(stream, 0), (self.first_env + stream.num_envs, self.world.num_actions)
-        if self.config.rule == "gumbel":
-            uniform = generator.random(shape)[self.first_env :]
-            return -np.log(-np.log(np.clip(uniform, 1e-300, 1.0 - 1e-16)))
-        drawn = generator.standard_gamma(self.config.noise_alpha, shape)[self.first_env :] + 1e-300
-        dirichlet: Floats = drawn / drawn.sum(axis=1, keepdims=True)
-        return dirichlet
-
-    def _sampled(self, stream: EnvStream, policy: Floats, envs: Indices) -> Indices:
-        uniform = self._generator(stream, 2).random(self.first_env + stream.num_envs)[self.first_env :][envs]
-        cumulative = policy.cumsum(axis=1)
-        chosen: Indices = (cumulative[:, :-1] <= uniform[:, None] * cumulative[:, -1:]).sum(axis=1)
-        return chosen
 
     def _generator(self, stream: EnvStream, purpose: int) -> np.random.Generator:
         """The counter-based stream of this step."""

@@ -24,7 +24,7 @@ from agents.search.walks import Leaves
 from agents.search_config import SearchConfig
 from envs import row_kernels
 from envs.compilation import compile_templates
-from envs.errors import NonFiniteError
+from envs.errors import NonFiniteError, UserError
 from envs.rows import MAX_CUTS, World
 
 Floats = NDArray[np.float64]
@@ -74,8 +74,8 @@ def search(
             action a sample. PUCT: a distribution, of which `config.noise_share` is mixed into the prior.
 
     Raises:
-        UserError: an action may have more outcomes than can be listed.
-        NonFiniteError: the evaluator gives a value or a logit that is NaN or +inf.
+        UserError: an action may have more outcomes than can be listed; estimates or noise of another shape.
+        NonFiniteError: the evaluator gives a value or a logit that is NaN or +inf, or the world such a reward.
     """
     world.require_expandable()
     rows = world.checked(rows)
@@ -83,9 +83,9 @@ def search(
     grown = Tree.empty(batch, num_nodes, num_actions=world.num_actions, num_outcomes=world.max_outcomes)
     numbers = rules_of(config, world.discount if discount is None else discount)
     turn, grow = tree_loops()["turn_all"], _Growth(world, rows, num_nodes=num_nodes, numbers=numbers)
-    estimates = evaluator(grow.roots())
+    estimates = _checked(evaluator(grow.roots()), (batch, world.num_actions))
     noise = start_roots(grown, estimates, config, noise=noise)
-    leaves, schedule = Leaves.empty(batch), considered_visits(config.max_considered, config.num_simulations)
+    leaves, schedule = Leaves.empty(batch), schedule_of(config, world.num_actions)
     new, scores = grow.nothing(), np.zeros(world.num_actions)
     for simulation in range(config.num_simulations + 1):
         root = (noise, schedule, simulation) if simulation < config.num_simulations else None
@@ -95,8 +95,19 @@ def search(
         if root is not None:
             new = grow(grown, leaves)
             if len(new.trees):
-                estimates = evaluator(new)
+                estimates = _checked(evaluator(new), (len(new.trees), world.num_actions))
     return result_of(grown, numbers, noise=noise, rows=grow.states)
+
+
+def _checked(estimates: tuple[Floats, Floats], shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Refuse estimates of another shape: compiled loops would read past their end."""
+    logits, values = estimates
+    if logits.shape != shape or values.shape != shape[:1]:
+        raise UserError(
+            f"The evaluator gave logits of shape {logits.shape} and values of shape {values.shape}; they must be "
+            f"{shape} and {shape[:1]}, one row for each new node."
+        )
+    return estimates
 
 
 class _Growth:
@@ -147,9 +158,16 @@ def rules_of(config: SearchConfig, discount: float) -> Rules:
     )  # fmt: skip
 
 
+def schedule_of(config: SearchConfig, num_actions: int) -> NDArray[np.int32]:
+    """The table of `considered_visits`, no wider than there are actions."""
+    return considered_visits(min(config.max_considered, num_actions), config.num_simulations)
+
+
 def start_roots(grown: Tree, estimates: tuple[Floats, Floats], config: SearchConfig, *, noise: Floats | None) -> Floats:
     """Write the roots' evaluation, with noise in PUCT's prior; returns the noise float64[B, A] of Gumbel's rule."""
     logits, values = estimates
+    if noise is not None and (noise.shape != logits.shape or not np.isfinite(noise).all()):
+        raise UserError(f"Noise has shape {noise.shape}; it must be {logits.shape}, finite, a number for each action.")
     if config.rule == "puct" and noise is not None:
         prior = np.exp(logits - logits.max(axis=1, keepdims=True))
         prior /= prior.sum(axis=1, keepdims=True)
@@ -165,7 +183,11 @@ def start_roots(grown: Tree, estimates: tuple[Floats, Floats], config: SearchCon
 
 
 def result_of(grown: Tree, numbers: Rules, *, noise: Floats, rows: NDArray[np.int16]) -> SearchResult:
-    """Read the decision off grown trees."""
+    """Read the decision off grown trees; NonFiniteError where a reward in them was not finite."""
+    # Whatever is backed up anywhere in a tree reaches its root.
+    failed = np.flatnonzero(~np.isfinite(grown.value[:, 0]))
+    if len(failed):
+        raise NonFiniteError("search reward or value", env=int(failed[0]))
     actions, policy = np.zeros(len(noise), np.int64), np.zeros(noise.shape)
     tree_loops()["decide_all"](grown, numbers, noise, np.zeros(noise.shape[1]), (actions, policy))
     return SearchResult(actions, policy, grown.value[:, 0].copy(), grown, rows)

@@ -50,31 +50,44 @@ class Edge:
     terminated: bool
 
 
-def edges_of(found: SearchResult, index: int = 0, *, node: int = 0, depth: int = 0) -> Iterator[Edge]:
+def edges_of(
+    found: SearchResult, index: int = 0, *, node: int = 0, max_depth: int | None = None
+) -> Iterator[Edge]:
     """The visited edges of tree `index`, depth first from a node, the most visited action first.
 
     Args:
         found: a search.
         index: which tree, in [0, B).
-        node: where to begin.
-        depth: that is said of the first edges.
+        node: where to begin; depths are counted from it.
+        max_depth: how many actions deep; None for all.
     """
-    tree = found.tree
-    visits = tree.visits[index, node]
+    # A list in place of recursion: a tree can be as deep as it has simulations.
+    waiting = _edges_at(found, (index, node), depth=0)
+    while waiting:
+        edge = waiting.pop()
+        yield edge
+        if max_depth is None or edge.depth + 1 < max_depth:
+            waiting += _edges_at(found, (index, edge.child), depth=edge.depth + 1)
+
+
+def _edges_at(found: SearchResult, place: tuple[int, int], *, depth: int) -> list[Edge]:
+    """The visited edges of one node (tree, node), the first one last."""
+    tree, edges = found.tree, []
+    visits = tree.visits[place]
     for action in sorted((a for a in range(len(visits)) if visits[a]), key=lambda a: (-visits[a], a)):
-        edge = (index, node, action)
+        edge = (*place, action)
         for outcome in range(int(tree.num_outcomes[edge])):
             child = int(tree.child[(*edge, outcome)])
             if child == 0:
                 continue
-            yield Edge(
-                depth, node, child, action, outcome, int(tree.num_outcomes[edge]), float(tree.prior_probs[edge]),
+            edges.append(Edge(
+                depth, place[1], child, action, outcome, int(tree.num_outcomes[edge]), float(tree.prior_probs[edge]),
                 int(visits[action]), float(tree.q[edge]), int(tree.outcome_visits[(*edge, outcome)]),
                 float(tree.probability[(*edge, outcome)]), float(tree.reward[(*edge, outcome)]),
-                float(tree.value[index, child]), float(tree.raw_value[index, child]),
-                bool(tree.terminated[index, child]),
-            )  # fmt: skip
-            yield from edges_of(found, index, node=child, depth=depth + 1)
+                float(tree.value[place[0], child]), float(tree.raw_value[place[0], child]),
+                bool(tree.terminated[place[0], child]),
+            ))  # fmt: skip
+    return edges[::-1]
 
 
 def tree_text(
@@ -93,9 +106,8 @@ def tree_text(
         f"root: value {tree.value[index, 0]:+.3f} (evaluated {tree.raw_value[index, 0]:+.3f}), "
         f"{int(tree.visits[index, 0].sum())} simulations, chooses {action_names[int(found.actions[index])]}"
     ]
-    for edge in edges_of(found, index):
-        if max_depth is None or edge.depth < max_depth:
-            lines.append("  " * (edge.depth + 1) + _words(edge, action_names))
+    for edge in edges_of(found, index, max_depth=max_depth):
+        lines.append("  " * (edge.depth + 1) + _words(edge, action_names))
     return "\n".join(lines)
 
 

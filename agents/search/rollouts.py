@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 class RolloutPolicy:
     """How leaves are played on: a table of probabilities, or uniformly where there is none or it lacks the state.
 
+    What is legal is a matter of the table, which gives other actions no probability; uniform play takes every action.
+
     Attributes:
         cumulative: float64[X, A], cumulated over actions.
         index: numbers the states.
@@ -58,7 +60,7 @@ class RolloutEvaluator:
             evaluator: gives prior logits, and values v.
             world: is played.
             policy: by which it is played.
-            config: `rollout_share` λ, and `rollout_length` steps at most, after which nothing counts.
+            config: `rollout_share` λ, and `rollout_limit` steps at most, after which nothing counts.
             discount: γ.
             keys: int64[B] ≥ 0, one per tree, of the rollouts' chance and actions; none of the world's own draws.
         """
@@ -74,7 +76,7 @@ class RolloutEvaluator:
     def outcomes(self, new: NewNodes) -> Floats:
         """Discounted outcomes float64[M] of one rollout from each new node."""
         world, played = self.world, np.zeros(len(new.rows))
-        length = self.config.rollout_length
+        length = self.config.rollout_limit
         kernel = (world.kernel_config, world.reward_weights, self.discount, world.num_actions, length)
         scratch = (np.zeros(max(world.num_channels, 1)), np.zeros(len(world.component_names)))
         policy = (self.policy.cumulative, *self.policy.index.arrays)

@@ -22,7 +22,7 @@ class TableArrays(NamedTuple):
 
     Attributes:
         next_state: int32[X, A, O]; −1 where the episode ends.
-        probability: float64[X, A, O]; outcomes of probability 0 come last.
+        probability: float64[X, A, O]; an outcome of probability 0 is never visited.
         reward: float64[X, A, O].
         logits: float64[X, A], the prior's.
         probs: float64[X, A], their softmax.
@@ -59,7 +59,8 @@ def _expand(tree, rules, b, model, states, leaves):
         total = 0
         for o in range(model.probability.shape[2]):
             tree.outcomes[b, node, action, o].probability = model.probability[state, action, o]
-            total += model.probability[state, action, o] > 0.0
+            if model.probability[state, action, o] > 0.0:
+                total = o + 1
         tree.edges[b, node, action].num_outcomes = total
         outcome = due_outcome(tree, b, node, action)
     successor = model.next_state[state, action, outcome]

@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.search.batched import SearchResult, result_of, rules_of, start_roots, tree_loops
-from agents.search.rules import considered_visits
+from agents.search.batched import SearchResult, result_of, rules_of, schedule_of, start_roots, tree_loops
 from agents.search.table_kernels import TableArrays
 from agents.search.tree import Tree
 from agents.search.walks import Leaves
@@ -35,15 +34,35 @@ class SearchTable:
             mdp: an enumerated world.
             logits: float64[X, A] of the prior, −inf for illegal actions; None for a uniform one.
             values: float64[X] of leaves; None for 0.
+
+        Raises:
+            UserError: tables of another shape, a value or a logit that is NaN or +inf, a state without a legal action.
         """
-        self.mdp = mdp
-        logits = np.zeros((mdp.num_states, mdp.num_actions)) if logits is None else logits
+        self.mdp, shape = mdp, (mdp.num_states, mdp.num_actions)
+        logits = np.zeros(shape) if logits is None else logits
+        values = np.zeros(shape[0]) if values is None else values
+        _refuse_unfit(logits, values, shape=shape)
         probs = np.exp(logits - logits.max(axis=1, keepdims=True))
         self.arrays = TableArrays(
             mdp.next_state, mdp.probability, mdp.components @ mdp.reward_weights,
             logits=np.ascontiguousarray(logits, np.float64), probs=probs / probs.sum(axis=1, keepdims=True),
-            values=np.zeros(mdp.num_states) if values is None else np.ascontiguousarray(values, np.float64),
+            values=np.ascontiguousarray(values, np.float64),
         )  # fmt: skip
+
+
+def _refuse_unfit(logits: Floats, values: Floats, *, shape: tuple[int, int]) -> None:
+    if logits.shape != shape or values.shape != shape[:1]:
+        raise UserError(
+            f"Tables have shapes {logits.shape} (logits) and {values.shape} (values); they must be {shape} and "
+            f"{shape[:1]}, a row for each state of the enumerated world."
+        )
+    unfit = ~np.isfinite(values) | ~(logits < np.inf).all(axis=1) | ~(logits > -np.inf).any(axis=1)
+    if unfit.any():
+        state = int(np.flatnonzero(unfit)[0])
+        raise UserError(
+            f"The tables give state {state} the value {values[state]} and the logits {logits[state]}; a value must be "
+            "finite, and a logit finite or -inf for an illegal action, with one legal action at least."
+        )
 
 
 def search_table(
@@ -81,7 +100,7 @@ def search_table(
     root_noise = start_roots(grown, (arrays.logits[states], arrays.values[states]), config, noise=noise)
     visited = np.zeros((batch, num_nodes), np.int32)
     visited[:, 0] = states
-    schedule = considered_visits(config.max_considered, config.num_simulations)
+    schedule = schedule_of(config, mdp.num_actions)
     work = (visited, Leaves.empty(batch), np.zeros(mdp.num_actions))
     tree_loops()["search_tables"](grown, numbers, (root_noise, schedule), arrays, work)
     return result_of(grown, numbers, noise=root_noise, rows=mdp.rows[np.maximum(visited, 0)])

@@ -5,6 +5,7 @@ Each command has a file of its own with `run`, imported when it is called for.
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import assert_never
 
@@ -29,9 +30,9 @@ def run_command(command: Command) -> int:
     except NonFiniteError as error:
         where = f"{command.env_id}: " if isinstance(command, Train) else ""
         return _refused(f"{where}{error}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f"valuelab: interrupted; {_kept(command)}", file=sys.stderr)
-        return 130
+        return 128 + int(getattr(stop, "signum", signal.SIGINT))
 
 
 def _refused(reason: str) -> int:

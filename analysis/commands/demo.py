@@ -25,8 +25,8 @@ from analysis.commands.curve_figure import draw_curve
 from analysis.commands.demo_words import Trained, conclusion
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
-from analysis.commands.returns import lines_of
 from analysis.commands.returns import show as show_returns
+from analysis.commands.stopping import stopped_by_signals
 from analysis.commands.train import introduction
 from analysis.probe import ProbeBudget, probe_agent
 from analysis.probe_report import ProbeReport, write_report
@@ -36,7 +36,7 @@ from analysis.studies.comparison import ComparisonResult, run_comparison
 from analysis.studies.plan import ComparisonPlan, cells_of, make_plan
 from analysis.studies.yoked import AGENT, FIT, options_of
 from envs.errors import UserError, require_integer
-from envs.storage import TEMPORARY_PREFIX, previous_folder, read_json, remove
+from envs.storage import TEMPORARY_PREFIX, previous_folder, read_json
 
 MINIGRID, CROSSED = "MiniGrid-Empty-8x8-v0", "ValueLab/CrossedHistory-v0"
 NUM_SEEDS = 3
@@ -82,9 +82,9 @@ def _is_trained(folder: Path, config: TrainConfig) -> bool:
     Raises:
         UserError: something else stands there, or its checkpoint was damaged.
     """
+    if (folder / CONFIG).exists() and read_json(folder / CONFIG).get("settings") != settings_to_dict(config):
+        raise UserError(f"'{folder}' holds a run with other settings (such as its seed); choose another --out.")
     if (folder / METRICS).exists():
-        if read_json(folder / CONFIG).get("settings") != settings_to_dict(config):
-            raise UserError(f"'{folder}' holds a run with other settings (such as its seed); choose another --out.")
         load_agent(folder / CHECKPOINT)
         return True
     own = {CONFIG, CURVE, *(name for part in (CHECKPOINT, LAST, BEST) for name in (part, previous_folder(part).name))}
@@ -102,14 +102,12 @@ def _train(folder: Path, config: TrainConfig, journey: Journey, *, is_trained: b
     if is_trained:
         say(f"Found finished in {folder}.")
     else:
-        # An interrupted run of the demo itself; it is trained again from the start.
-        remove(folder)
-        with journey.piece("train") as display:
-            train(MINIGRID, config, folder, progress=display.tell)
+        with journey.piece("train") as display, stopped_by_signals() as stop:
+            train(MINIGRID, config, folder, resume=True, stop=stop, progress=display.tell, announce=display.print)
     agent, _ = load_agent(folder / CHECKPOINT)
     with journey.piece("measure") as display:
         found = measure_run(agent, MINIGRID, config, progress=lambda share, text: display.tell(share / 2, text))
-        (line,) = lines_of(found.lines)
+        (line,) = found.lines
         display.tell(0.5, "the untrained network plays")
         twin = untrained_twin(agent)
         before = evaluate(twin, MINIGRID, greedy=False, num_episodes=NUM_UNTRAINED, seed=config.seed)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from agents.measuring import Measured
 from analysis.commands.printing import wrapped
-from analysis.commands.returns import Line
 from analysis.probe_report import OutcomeFit, ProbeReport
 from analysis.probe_words import outcome_sentence
 from analysis.statistics import interval_over_seeds
@@ -33,7 +33,7 @@ class Trained:
     """
 
     env_id: str
-    line: Line
+    line: Measured
     before: float
     fit: OutcomeFit
     figure: Path | None

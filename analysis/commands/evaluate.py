@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from agents.actors import actors_of, require_actor
+from agents.actors import actors_of
 from agents.device import resolve_device
 from agents.environments import world_of
 from agents.exact import ValueAccuracy, accuracy_on_training_levels
+from agents.measuring import measure
 from analysis.cli import Evaluate
+from analysis.commands.actors import with_settings
 from analysis.commands.environments import import_packages
 from analysis.commands.printing import say
-from analysis.commands.returns import measure, show, show_accuracy
+from analysis.commands.returns import show, show_accuracy
 from analysis.progress import showing
 from analysis.runs import Run, open_run
 from envs.errors import require_integer
@@ -19,15 +21,14 @@ def run(command: Evaluate) -> int:
     """Play, and print the table."""
     require_integer("--episodes", command.episodes, low=1, high=10**7)
     require_integer("--seed", command.seed, low=0, high=2**63 - 1)
-    if command.actor != "both":
-        require_actor(command.actor)
+    actor = "both" if command.actor == "both" and not command.search else with_settings(command.actor, command.search)
     import_packages(command.imports)
     opened = open_run(command.run)
     device, line = resolve_device(command.device)
     say(line, *opened.remarks)
     with showing("evaluate") as display:
         lines = measure(
-            opened.agent.to(device), opened.env_id, options=opened.options, actors=_actors(command.actor, opened),
+            opened.agent.to(device), opened.env_id, options=opened.options, actors=_actors(actor, opened),
             num_episodes=command.episodes, seed=command.seed, progress=display.tell,
         )  # fmt: skip
         display.tell(0.9, "comparing V with its exact value")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from agents import measuring
-from agents.agent import AlphaAgent
 from agents.evaluation import Evaluation
 from agents.exact import ValueAccuracy
+from agents.measuring import Measured
 from agents.optimum import Optimum
 from analysis.commands.printing import cell, say, table, wrapped
 
@@ -21,66 +18,7 @@ HEADER = ("actor", "levels", "return", "discounted", "optimum", "share", "steps"
 REACHABLE = "reachable"
 
 
-@dataclass(frozen=True)
-class Line:
-    """One actor on one split, beside the best that could be had there.
-
-    Attributes:
-        played: Its episodes.
-        optimum: The best of all.
-        remembers: Whether D's encoder has a memory.
-    """
-
-    played: Evaluation
-    optimum: Optimum
-    remembers: bool
-
-    @property
-    def reachable(self) -> float | None:
-        """The best that can be had by what D's encoder sees and remembers; None where unknown, and for V1.
-
-        V1 looks ahead with the kernel, which knows what observations hide.
-        """
-        best = self.optimum.observed
-        if best is None or self.played.actor != "D":
-            return None
-        return best.with_memory if self.remembers else best.without_memory
-
-    @property
-    def share(self) -> float | None:
-        """Mean return over the optimum's: discounted where that one is exact, else undiscounted.
-
-        None without an optimum, and where one of them is below 0, since a return's zero then means nothing.
-        """
-        best, mean = self.optimum.discounted, float(np.mean(self.played.discounted_returns))
-        if self.optimum.undiscounted is not None:
-            best, mean = self.optimum.undiscounted, float(np.mean(self.played.returns))
-        return mean / best if best is not None and best > 0 and mean >= 0 else None
-
-
-def measure(
-    agent: AlphaAgent,
-    env_id: str,
-    *,
-    options: Mapping[str, Any],
-    actors: Sequence[str],
-    num_episodes: int,
-    seed: int,
-    progress: measuring.Progress | None = None,
-) -> list[Line]:
-    """Play every actor on every split (arguments of `agents.measuring.measure`), as lines of the table."""
-    found = measuring.measure(
-        agent, env_id, options=options, actors=actors, num_episodes=num_episodes, seed=seed, progress=progress
-    )
-    return lines_of(found)
-
-
-def lines_of(found: Sequence[measuring.Measured]) -> list[Line]:
-    """What was measured, as lines of the table."""
-    return [Line(one.played, one.optimum, one.remembers) for one in found]
-
-
-def show(lines: Sequence[Line], *, title: str) -> None:
+def show(lines: Sequence[Measured], *, title: str) -> None:
     """Print the table, and what its numbers are and are not."""
     hidden = any(line.optimum.observed is not None for line in lines)
     rows = [(*_row(line), cell(line.reachable)) if hidden else _row(line) for line in lines]
@@ -110,7 +48,7 @@ def _optimum_note(optimum: Optimum) -> str:
     return f"Optimum (discounted): {optimum.words}; an episode has one start, so a share may come out above 100 %."
 
 
-def _reachable_note(line: Line) -> str:
+def _reachable_note(line: Measured) -> str:
     """What a world that hides its state leaves to D."""
     best = line.optimum.observed
     assert best is not None
@@ -132,7 +70,7 @@ def _cut_note(played: Evaluation) -> str:
     )
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: Measured) -> tuple[str, ...]:
     played, best = line.played, line.optimum
     splits = {"train": "training", "test": "held out", "seeds": "seeds"}
     return (

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,23 @@ from analysis.commands.curve_figure import draw_curve
 from analysis.commands.environments import import_packages, parse_options, require_options
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say
-from analysis.commands.returns import lines_of, show, show_accuracy
+from analysis.commands.returns import show, show_accuracy
 from analysis.commands.stopping import stopped_by_signals
 from analysis.progress import Display, showing
 from envs.errors import UserError
 from envs.storage import remove
 from shards.registry import HEADS
 
-SOME_OPTIONS = (
-    "num_demonstrations", "demonstration_noise", "demonstration_temperature", "demonstration_shares",
-    "checkpoint_every",
-)  # fmt: skip
+RUN_SETTINGS = {
+    "stages": "stages", "seed": "seed", "device": "device", "episodes": "num_evaluation_episodes",
+    "demonstrations": "demonstrations", "num_demonstrations": "num_demonstrations",
+    "demonstration_noise": "demonstration_noise", "demonstration_temperature": "demonstration_temperature",
+    "demonstration_shares": "demonstration_shares", "checkpoint_every": "checkpoint_every",
+}  # fmt: skip
+AGENT_SETTINGS = {
+    "encoder": "encoder", "value_head": "head", "value_encoder": "value_encoder", "route_encoder": "route_encoder",
+}  # fmt: skip
+STAGE_SETTINGS = ("imitation", "reinforce", "value", "search")
 OnRow = Callable[[dict[str, Any]], None]
 
 
@@ -45,8 +51,9 @@ def run(command: Train) -> int:
     """
     import_packages(command.imports)
     require_options(command.env_id, parse_options(command.options))
-    folder = command.out or default_folder(command)
-    settings = settings_of(command, folder)
+    asked = RunSettings(command.env_id, parse_options(command.options), config_of(command))
+    folder = command.out or default_folder(asked)
+    settings = settings_of(command, asked, folder=folder)
     if command.resume and (folder / METRICS).exists():
         say(f"The run in {folder} is finished; nothing is left to resume. Next:", f"  valuelab evaluate {folder}")
         return 0
@@ -61,21 +68,33 @@ def run(command: Train) -> int:
     return 0
 
 
-def settings_of(command: Train, folder: Path) -> RunSettings:
-    """The settings that the command gives, or those of the run that it resumes.
+def settings_of(command: Train, asked: RunSettings, *, folder: Path) -> RunSettings:
+    """The settings that the command asks for, or those of the run that it resumes.
 
     Raises:
-        UserError: a wrong value, one that nothing would read, or one that is not that of the run to be resumed.
+        UserError: the command gives a setting that is not that of the run to be resumed.
     """
-    asked = RunSettings(command.env_id, parse_options(command.options), config_of(command))
     if not command.resume:
         return asked
     if not (folder / CONFIG).exists():
         say(f"There is no run in {folder} yet; this one begins there.")
         return asked
-    # Where a command says what it would say without any option, it asks for nothing.
-    require_same(folder, asked, unasked=RunSettings("", {}, config_of(Train(command.env_id))))
+    require_same(folder, asked, asked=asked_names(command))
     return read_settings(folder)
+
+
+def asked_names(command: Train) -> set[str]:
+    """What the command gives, by its name in config.json: also what it says as it would be if it said nothing."""
+    names = {"env_id"} | {f"options.{name}" for name in parse_options(command.options)}
+    names |= {f"settings.{name}" for name in _given(command, RUN_SETTINGS)}
+    names |= {f"settings.agent.{name}" for name in _given(command, AGENT_SETTINGS)}
+    return names | {f"settings.{stage}.{name}" for stage in STAGE_SETTINGS for name in getattr(command, stage)}
+
+
+def _given(command: Train, names: Mapping[str, str]) -> dict[str, Any]:
+    """Options that were given, by the names of the settings that they are."""
+    values = {setting: getattr(command, option) for option, setting in names.items()}
+    return {name: str(one) if isinstance(one, Path) else one for name, one in values.items() if one is not None}
 
 
 def config_of(command: Train) -> TrainConfig:
@@ -84,40 +103,29 @@ def config_of(command: Train) -> TrainConfig:
     Raises:
         UserError: a wrong value, or one that nothing would read.
     """
-    best = recommended(command.env_id, seed=command.seed, options=parse_options(command.options))
-    given = {name: getattr(command, name) for name in SOME_OPTIONS}
-    return dataclasses.replace(
-        best, agent=_agent_of(command, best.agent), stages=command.stages, device=command.device,
-        num_evaluation_episodes=command.episodes,
-        demonstrations="auto" if command.demonstrations is None else str(command.demonstrations),
-        imitation=dataclasses.replace(best.imitation, **command.imitation),
-        reinforce=dataclasses.replace(best.reinforce, **command.reinforce),
-        value=dataclasses.replace(best.value, **command.value),
-        search=dataclasses.replace(best.search, **command.search),
-        **{name: value for name, value in given.items() if value is not None},
-    )  # fmt: skip
+    best = recommended(command.env_id, options=parse_options(command.options))
+    stages = {name: dataclasses.replace(getattr(best, name), **getattr(command, name)) for name in STAGE_SETTINGS}
+    return dataclasses.replace(best, agent=_agent_of(command, best.agent), **stages, **_given(command, RUN_SETTINGS))
 
 
 def _agent_of(command: Train, best: AgentConfig) -> AgentConfig:
-    agent = dataclasses.replace(
-        best, encoder=command.encoder, head=command.value_head, value_encoder=command.value_encoder
-    )
+    agent = dataclasses.replace(best, **_given(command, AGENT_SETTINGS))
     if command.route_encoder is None:
         # Routed into E, a sum without a gate does not fit where ROUTE does (`RoutedCredit`).
         return agent if agent.head != "MONO-ROUTE" else dataclasses.replace(agent, route_encoder="global")
-    if command.value_head in HEADS and HEADS[command.value_head].credit != "routed":
+    if agent.head in HEADS and HEADS[agent.head].credit != "routed":
         routed = ", ".join(name for name, entry in HEADS.items() if entry.credit == "routed")
         raise UserError(
-            f"--route-encoder is {command.route_encoder!r}, but value head {command.value_head!r} routes nothing; "
+            f"--route-encoder is {command.route_encoder!r}, but value head {agent.head!r} routes nothing; "
             f"leave it out, or choose --value-head {routed}."
         )
-    return dataclasses.replace(agent, route_encoder=command.route_encoder)
+    return agent
 
 
-def default_folder(command: Train) -> Path:
+def default_folder(settings: RunSettings) -> Path:
     """runs/ENV-HEAD-seedN, with the slashes and colons of the id as dashes."""
-    name = re.sub(r"[^\w.-]+", "-", command.env_id)
-    return Path("runs") / f"{name}-{command.value_head}-seed{command.seed}"
+    name = re.sub(r"[^\w.-]+", "-", settings.env_id)
+    return Path("runs") / f"{name}-{settings.config.agent.head}-seed{settings.config.seed}"
 
 
 def introduction(env_id: str, options: dict[str, Any], *, device: str) -> list[str]:
@@ -197,7 +205,7 @@ def curve_writer(folder: Path, *, wanted: bool) -> Iterator[OnRow | None]:
 
 def finish(result: TrainResult, settings: RunSettings) -> None:
     """Print what metrics.json holds, where files lie, and the next commands."""
-    lines = lines_of(result.measured.lines)
+    lines = result.measured.lines
     env_id, config = settings.env_id, settings.config
     show(lines, title=f"{config.agent.head} on {env_id}, seed {config.seed}")
     show_accuracy(result.measured.accuracy)

@@ -7,8 +7,8 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator
 
-from agents.actors import require_actor
 from analysis.cli_shown import Watch
+from analysis.commands.actors import with_settings
 from analysis.commands.environments import import_packages
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say
@@ -35,17 +35,17 @@ def run(command: Watch) -> int:
     if command.out is not None:
         require_suffix(command.out)
         require_writable(command.out.parent)
-    require_actor(command.actor)
+    actor = with_settings(command.actor, command.search)
     import_packages(command.imports)
     opened = open_run(command.run)
     split = command.split or ("test" if is_world_id(opened.env_id) else None)
     show = Show(opened.env_id, options=opened.options, split=split, as_text=command.out is None)
-    sights = watch(opened.agent, show, actor=command.actor, num_episodes=command.episodes, seed=command.seed)
+    sights = watch(opened.agent, show, actor=actor, num_episodes=command.episodes, seed=command.seed)
     if command.out is None:
         _in_the_terminal(sights, show, seconds=command.delay)
     else:
         count = save_animation(_frames(sights, show, seconds=command.delay), command.out)
-        say(f"{command.out}: {count} frames of {command.episodes} episodes of {command.actor} on {opened.env_id}.")
+        say(f"{command.out}: {count} frames of {command.episodes} episodes of {actor} on {opened.env_id}.")
     return 0
 
 

@@ -71,11 +71,11 @@ def _contrasts(records: Sequence[CellRecord]) -> list[str]:
         by_pair = {(p, v): scores(records, prior=p, value=v, n=n) for p in SOURCES for v in SOURCES}
         lines.append(
             f"at {n} simulations, imitated minus reinforced prior (V of the reinforced policy): "
-            + _difference(by_pair["imitated", "reinforced"], by_pair["reinforced", "reinforced"], wanted="AlphaGo's")
+            + _difference(by_pair["imitated", "reinforced"], by_pair["reinforced", "reinforced"])
         )
         lines.append(
             f"at {n} simulations, V of the reinforced minus V of the imitated policy (imitated prior): "
-            + _difference(by_pair["imitated", "reinforced"], by_pair["imitated", "imitated"], wanted="AlphaGo's")
+            + _difference(by_pair["imitated", "reinforced"], by_pair["imitated", "imitated"])
         )
     alone = {p: _interval(scores(records, prior=p, value="none", n=0)) for p in SOURCES}
     one_step = {v: _interval(scores(records, prior="none", value=v, n=0)) for v in SOURCES}
@@ -88,7 +88,7 @@ def _contrasts(records: Sequence[CellRecord]) -> list[str]:
     return lines
 
 
-def _difference(first: PerSeed, second: PerSeed, *, wanted: str) -> str:
+def _difference(first: PerSeed, second: PerSeed) -> str:
     if len(first) < 2:
         return "too few seeds for an interval."
     apart = t_interval(seed_column(paired_differences(first, second), "contrast"))
@@ -96,8 +96,8 @@ def _difference(first: PerSeed, second: PerSeed, *, wanted: str) -> str:
     if apart.num_seeds < NUM_SEEDS:
         return numbers + f"too few for a word; the rule asks for {NUM_SEEDS}."
     if apart.low > 0:
-        return numbers + f"{wanted} direction."
-    return numbers + (f"against {wanted} direction." if apart.high < 0 else "undecided.")
+        return numbers + "AlphaGo's direction."
+    return numbers + ("against AlphaGo's direction." if apart.high < 0 else "undecided.")
 
 
 def _figure(name: str, records: Sequence[CellRecord]) -> Figure:
