@@ -8,7 +8,7 @@ units of the part at work in c, in c; it is fitted on half of the layouts and sc
 number m of features of E, in c, in place of units,
     score = mean over pairs c != c' of R^2(units of the part at work -> V(., c')) - R^2(features of E -> V(., c')).
 Units and features are drawn at random, since a larger part would be read better for its size alone; R^2 is the mean
-over draws, and is cut off at -1, where a part that hardly varies would be read arbitrarily badly.
+over draws.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PREDICTION = Prediction(
 )
 NUM_UNITS = 16
 NUM_DRAWS = 5
-RIDGE = 1e-3
+RIDGE = 1e-2
 """Penalty on standardised units, per situation."""
 
 
@@ -99,15 +99,16 @@ def units_at_work(contributions: Floats, parts: Ints, num_parts: int) -> Ints:
 
 
 def r_squared_of(features: Floats, target: Floats, train: Flags) -> float:
-    """R^2, at least -1, of a ridge fit on the rows of `train` and read on the others; 0 if the target is constant."""
-    centre, scale = features[train].mean(axis=0), features[train].std(axis=0)
-    table = (features - centre) / np.where(scale > 0, scale, np.inf)
+    """R^2 of a ridge fit on the rows of `train` and read on the others; 0 if the target is constant."""
+    # Scaled over all rows: a unit that hardly fires in training alone would else be blown up where it does fire.
+    scale = features.std(axis=0)
+    table = (features - features[train].mean(axis=0)) / np.where(scale > 0, scale, np.inf)
     offset = target[train].mean()
     gram = table[train].T @ table[train] / train.sum() + RIDGE * np.eye(table.shape[1])
     weights = np.linalg.solve(gram, table[train].T @ (target[train] - offset) / train.sum())
     spread = float(((target[~train] - target[~train].mean()) ** 2).mean())
     error = float(((target[~train] - offset - table[~train] @ weights) ** 2).mean())
-    return max(-1.0, 1.0 - error / spread) if spread > 0 else 0.0
+    return 1.0 - error / spread if spread > 0 else 0.0
 
 
 def _drawn(columns: Floats, members: Ints | None, *, rng: np.random.Generator) -> Floats:
