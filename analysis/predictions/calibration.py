@@ -3,9 +3,8 @@
 Shapes: N states, A actions, B bins.
 
 The head from V's own layer to its own choices (`privileged_access`) says P(a | s) in a context that it was not fitted
-on. With conf = max_a P and right = [argmax_a P is the choice],
-    error = sum over bins b of conf of (n_b / N) * |mean conf in b - mean right in b|,   10 bins of equal width on [0, 1],
-    overconfidence = mean conf - mean right.
+on. With conf = max_a P, right = [argmax_a P is the choice], and 10 bins b of conf of equal width on [0, 1],
+    error = sum_b (n_b / N) * |mean conf in b - mean right in b|,   overconfidence = mean conf - mean right.
 Source: Guo et al. (2017), arXiv 1706.04599, equation 3 (expected calibration error).
 """
 
@@ -30,8 +29,8 @@ PREDICTION = Prediction(
     null="planted agent STEADY: choices drawn from the softmax of a layer that is the same in all contexts",
     rule="estimate with a 95 % interval over seeds; read only if CHANGED - STEADY has a lower 90 % bound above the "
     "margin and the 90 % interval of STEADY lies inside it",
-    does_not_show="that V itself is uncertain where the head is: V's choices are deterministic. The error rises with the "
-    "head's penalty as well as with what the layer hides, so arms are compared with each other, not with 0",
+    does_not_show="that V itself is uncertain where the head is: V's choices are deterministic. The error hangs on the "
+    "head's penalty as well as on what the layer hides, so arms are compared with each other, not with 0",
 )
 NUM_BINS = 10
 

@@ -2,7 +2,8 @@
 
 Shapes: N states, A options (actions), P features of an option.
 
-    log P(a | s) = w . x[s, a] - log sum_b exp(w . x[s, b]),   w minimises mean_s -log P + penalty / 2 * sum_j (w_j sd_j)^2,
+    log P(a | s) = w . x[s, a] - log sum_b exp(w . x[s, b]),
+    w minimises  mean_s -log P(choice | s) + penalty / 2 * sum_j (w_j sd_j)^2,
 sd_j the standard deviation of feature j over all options that are fitted. Source: McFadden (1974), conditional logit.
 """
 

@@ -7,9 +7,10 @@ and are scored on layouts that they were not fitted on:
     one utility   softmax of sum_o (u_o + w r_o(c)) x_o: a taste for each object and for reward, in all contexts alike;
     K bids        softmax of sum_o b_o(c) x_o: in each context one bid for each object;
     black box     softmax of a small network's score of (x, reward * x, context), the same network for all actions.
-The utility is nested in the bids, and these in the black box. r_o(c) is the world's own reward of object o in context c.
+Each is nested in the next. r_o(c) is the world's own reward of object o in context c.
     gain = LL(bids) - LL(utility),   ceiling = LL(black box) - LL(utility),   nats per choice;  bits = -LL / ln 2.
-The same for V itself, where the black box is boosted trees: linear in x[s, o] with Gaussian errors, whose variance is that on the layouts that were fitted.
+The same for V itself: linear in x[s, o] (the black box: boosted trees) with Gaussian errors, whose variance is that
+on the layouts that were fitted.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ PREDICTION = Prediction(
     positive="planted agent BIDS: bids drawn for every object and context",
     null="planted agents UTILITY (a taste for each object, and for reward, in all contexts alike) and OPTIMUM (V*'s "
     "choices, ties broken at random)",
-    rule="estimate with a 95 % interval over seeds; read only if BIDS - UTILITY has a lower 90 % bound above the margin "
-    "and the 90 % intervals of UTILITY and OPTIMUM lie inside it",
+    rule="estimate with a 95 % interval over seeds; read only if BIDS - UTILITY has a lower 90 % bound above the "
+    "margin and the 90 % intervals of UTILITY and OPTIMUM lie inside it",
     does_not_show="that bids are what V computes: any V whose error depends on object and context gains. A tie says "
     "that bids add nothing to one utility with these features, which know distance and reward alone",
 )

@@ -27,8 +27,8 @@ PREDICTION = Prediction(
     question="Can the counterfactual value in another context be read from the part of V that is at work in this one?",
     world="ValueLab/MultiNeed-v0, ValueLab/DiamondGhost-v0",
     actor="none",
-    metric="R^2 of a ridge probe from 16 units of the part at work to V in another context, minus that from 16 features "
-    "of E, on held-out layouts; mean over pairs of contexts",
+    metric="R^2 of a ridge probe from 16 units of the part at work to V in another context, minus that from 16 "
+    "features of E, on held-out layouts; mean over pairs of contexts",
     margin=0.1,
     family="exploratory",
     positive="planted agent OPEN: every part mixes the values in all contexts, E tells each of them weakly",

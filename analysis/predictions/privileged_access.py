@@ -149,7 +149,7 @@ def head_log_probs(options: Floats, choices: Ints, split: Split) -> Floats:
 
 def _readings(own: Network, sister: Network, split: Split) -> Floats:
     """Own hit, sister's hit, accuracy gap and nats gap, float[4], each the mean over both networks."""
-    return np.mean([_of_network(own, sister, split), _of_network(sister, own, split)], axis=0)
+    return np.asarray(np.mean([_of_network(own, sister, split), _of_network(sister, own, split)], axis=0))
 
 
 def _of_network(network: Network, other: Network, split: Split) -> Floats:

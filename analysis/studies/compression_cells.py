@@ -51,7 +51,7 @@ def compress(context: CellContext) -> list[Row]:
 
 
 def library_of(world: World, table: TabularMDP, seen: Outlook) -> Library:
-    """Proximity to each object here and after each action; an object that an action does not reach, but ends, is lost."""
+    """Proximity to each object here and after each action; where an action ends all, what it does not reach is lost."""
     ahead = proximities(world, seen.ahead)[seen.index]
     ahead = np.where((seen.alive[..., None] > 0) | (ahead == 1.0), ahead, 0.0)
     return Library(ahead, proximities(world, seen.rows), seen.contexts, event_rewards(world, table))
@@ -81,10 +81,8 @@ def planted_choices(name: str, library: Library, optimum: Floats, *, rng: np.ran
     if name == "OPTIMUM":
         best = optimum >= optimum.max(axis=1, keepdims=True) - 1e-9
         return np.asarray((best * rng.random(best.shape)).argmax(axis=1))
-    if name == "UTILITY":
-        worth = rng.random(num_objects) + library.rewards
-    else:
-        worth = rng.random((num_contexts, num_objects))
+    tastes = rng.random(num_objects) + library.rewards
+    worth = tastes if name == "UTILITY" else rng.random((num_contexts, num_objects))
     logits = SHARPNESS * (worth[library.contexts][:, None, :] * library.ahead).sum(axis=2)
     return np.asarray((logits + rng.gumbel(size=logits.shape)).argmax(axis=1))
 

@@ -51,7 +51,7 @@ class Outlook:
 
     def choices(self, agent: AlphaAgent, world: World) -> Ints:
         """What V1 does, int64[N]."""
-        return self.action_values(value_table(agent, world, self.ahead)).argmax(axis=1)
+        return np.asarray(self.action_values(value_table(agent, world, self.ahead)).argmax(axis=1))
 
     def options(self, layer: Floats) -> Floats:
         """Per action its reward, whether it goes on, and the layer float[M, U] there: float[N, A, U + 2]."""
@@ -71,7 +71,7 @@ def outlook(world: World, table: TabularMDP, *, num_states: int, seed: int) -> O
         UserError: The world has chance outcomes, so that an action leads to several states.
     """
     if world.max_outcomes > 1:
-        raise UserError(f"{world.name} has {world.max_outcomes} outcomes of an action; V1's outlook needs a world of 1.")
+        raise UserError(f"{world.name} has {world.max_outcomes} outcomes of an action; this outlook needs one.")
     rng = numpy_generator(seed, "comparison", "outlook")
     rows = table.rows[rng.choice(len(table.rows), size=min(num_states, len(table.rows)), replace=False)]
     found = world.expand(rows)
