@@ -123,15 +123,16 @@ def coverage(shape: Shape, *, num_seeds: int, contrast: bool, generator: np.rand
 
 
 def _t(scores: Floats) -> Floats:
-    """mean / (sd / sqrt(N)) over the last axis; 0 where all scores are 0, infinite where they are equal but not 0."""
+    """Mean / (sd / sqrt(N)) over the last axis; 0 where all scores are 0, infinite where they are equal but not 0."""
     error = scores.std(axis=-1, ddof=1) / scores.shape[-1] ** 0.5
     mean = scores.mean(axis=-1)
-    return np.divide(mean, error, out=np.where(mean == 0, 0.0, np.inf), where=error > 0)
+    return np.asarray(np.divide(mean, error, out=np.where(mean == 0, 0.0, np.inf), where=error > 0))
 
 
 def tables(seed: int = 0) -> str:
     """The two tables as Markdown: false alarms and sizes, and coverage."""
-    alarms, covered = [], []
+    alarms: list[list[str]] = []
+    covered: list[list[str]] = []
     for name, shape in SHAPES.items():
         generator = np.random.default_rng([seed, len(alarms)])
         rates = [

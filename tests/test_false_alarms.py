@@ -40,7 +40,8 @@ class TestEveryShape:
 
     def test_equivalence_has_its_stated_size_at_the_margin(self, name):
         for margin in (1.0, 2.0):
-            assert equivalence_size(SHAPES[name], margin=margin, generator=generator(2)) == pytest.approx(0.05, abs=0.02)
+            size = equivalence_size(SHAPES[name], margin=margin, generator=generator(2))
+            assert size == pytest.approx(0.05, abs=0.02)
 
     @pytest.mark.parametrize("num_seeds", SEEDS)
     def test_the_interval_of_a_contrast_covers(self, name, num_seeds):
@@ -65,7 +66,7 @@ def test_the_documented_limits_are_there():
 
 
 def test_no_interval_covers_scores_of_two_values():
-    """Nine seeds of ten score 1, the tenth 0: five seeds agree in .9^5 of studies, and then say nothing of the tenth."""
+    """Nine seeds of ten score 1, the tenth 0: five seeds agree in .9^5 of studies and tell nothing of the tenth."""
     scores = (generator(8).random((4000, 5)) < 0.9) * 1.0
     agree = (np.ptp(scores, axis=1) == 0).mean()
     assert agree == pytest.approx(0.9**5, abs=0.03)

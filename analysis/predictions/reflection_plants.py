@@ -25,19 +25,22 @@ UNIT_NOISE = 0.1
 def access_pair(name: str, optimum: Floats, *, rng: np.random.Generator) -> tuple[Network, Network]:
     """Two planted networks that choose argmax_a Q* + own noise; OWN-NOISE's layers hold that noise, SHARED's another.
 
+    Both know the same Q*, with a noise in common that breaks its ties: else the least weight on anything would.
+
     Args:
         name: One of `ACCESS_PLANTS`.
         optimum: Q*, float[N, A].
         rng: Draws noise and layers.
     """
-    return _noisy(name, optimum, rng=rng), _noisy(name, optimum, rng=rng)
+    known = optimum + NOISE * rng.normal(size=optimum.shape)
+    return _noisy(name, known, rng=rng), _noisy(name, known, rng=rng)
 
 
-def _noisy(name: str, optimum: Floats, *, rng: np.random.Generator) -> Network:
-    decides, idle = NOISE * rng.normal(size=(2, *optimum.shape))
+def _noisy(name: str, known: Floats, *, rng: np.random.Generator) -> Network:
+    decides, idle = NOISE * rng.normal(size=(2, *known.shape))
     shown = decides if name == "OWN-NOISE" else idle
-    known = np.stack([optimum, shown / NOISE], axis=2)
-    return Network(known @ rng.normal(size=(2, NUM_UNITS)), (optimum + decides).argmax(axis=1))
+    held = np.stack([known, shown / NOISE], axis=2)
+    return Network(held @ rng.normal(size=(2, NUM_UNITS)), (known + decides).argmax(axis=1))
 
 
 def calibration_case(

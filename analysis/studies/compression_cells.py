@@ -76,13 +76,13 @@ def event_rewards(world: World, table: TabularMDP) -> Floats:
 
 
 def planted_choices(name: str, library: Library, optimum: Floats, *, rng: np.random.Generator) -> Ints:
-    """Choices int[N] of an agent of `PLANTS`, whose tastes or bids lie in [0, 1]; optimum is Q*, float[N, A]."""
+    """Choices int[N] of an agent of `PLANTS`, whose tastes lie in [0, 1] and bids in [-1, 1]; optimum Q*, float[N, A]."""
     num_contexts, num_objects = library.rewards.shape
     if name == "OPTIMUM":
         best = optimum >= optimum.max(axis=1, keepdims=True) - 1e-9
         return np.asarray((best * rng.random(best.shape)).argmax(axis=1))
     tastes = rng.random(num_objects) + library.rewards
-    worth = tastes if name == "UTILITY" else rng.random((num_contexts, num_objects))
+    worth = tastes if name == "UTILITY" else rng.uniform(-1.0, 1.0, (num_contexts, num_objects))
     logits = SHARPNESS * (worth[library.contexts][:, None, :] * library.ahead).sum(axis=2)
     return np.asarray((logits + rng.gumbel(size=logits.shape)).argmax(axis=1))
 
