@@ -88,13 +88,19 @@ def copies(shape: Shape, *, family: str, num_worlds: int, generator: np.random.G
     return np.stack([world[first] - world[second] for world in scores for first, second in pairs], axis=1)
 
 
-def distinguishable(differences: Floats, *, alpha: float = 0.05) -> NDArray[np.bool_]:
-    """Whether Holm's procedure rejects any hypothesis of each study, bool[M]: the smallest p is at most alpha / H.
+def distinguishable(differences: Floats, *, margin: float = 0.0, alpha: float = 0.05) -> NDArray[np.bool_]:
+    """Whether any verdict of each study says "distinguishable", bool[M]; differences float[M, H, N].
 
-    The rule of `analysis.verdicts.decide` at margin 0, for many studies at once; differences float[M, H, N].
+    The rule of `analysis.verdicts.decide` for many studies at once: Holm rejects the hypotheses of smallest p up to the
+    first p_(i) > alpha / (H - i + 1), and of those one has |mean| > margin.
     """
+    num_hypotheses = differences.shape[1]
     p = 2 * special.stdtr(differences.shape[2] - 1, -np.abs(_t(differences)))
-    return np.asarray(p.min(axis=1) <= alpha / differences.shape[1])
+    order = np.argsort(p, axis=1)
+    steps = alpha / np.arange(num_hypotheses, 0, -1)
+    rejected = np.logical_and.accumulate(np.take_along_axis(p, order, axis=1) <= steps, axis=1)
+    beyond = np.take_along_axis(np.abs(differences.mean(axis=2)), order, axis=1) > margin
+    return np.asarray((rejected & beyond).any(axis=1))
 
 
 def equivalence_size(shape: Shape, *, margin: float, generator: np.random.Generator) -> float:

@@ -76,7 +76,7 @@ def event_rewards(world: World, table: TabularMDP) -> Floats:
 
 
 def planted_choices(name: str, library: Library, optimum: Floats, *, rng: np.random.Generator) -> Ints:
-    """Choices int[N] of an agent of `PLANTS`, whose tastes lie in [0, 1] and bids in [-1, 1]; optimum Q*, float[N, A]."""
+    """Choices int[N] of an agent of `PLANTS`: tastes lie in [0, 1], bids in [-1, 1]; optimum is Q*, float[N, A]."""
     num_contexts, num_objects = library.rewards.shape
     if name == "OPTIMUM":
         best = optimum >= optimum.max(axis=1, keepdims=True) - 1e-9
