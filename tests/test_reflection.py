@@ -138,6 +138,9 @@ class TestCalibration:
         sure = np.log(np.array([[1.0, 1e-300], [1e-300, 1.0]]))
         assert calibration(sure, np.array([0, 1])).error == pytest.approx(0.0)
         assert calibration(sure, np.array([1, 0])).error == pytest.approx(1.0)
+        twice_wrong = np.log(np.array([[0.6, 0.4]] * 2 + [[0.9, 0.1]] * 2))
+        found = calibration(twice_wrong, np.array([0, 0, 0, 1]))
+        assert (found.error, found.overconfidence) == pytest.approx((0.4, 0.0))
         guess = np.log(np.full((4, 4), 0.25))
         found = calibration(guess, np.arange(4))
         assert (found.error, found.overconfidence, found.accuracy) == pytest.approx((0.0, 0.0, 0.25))
@@ -190,7 +193,7 @@ class TestOutlook:
         world = make_world(name)
         table = held_out_table(world, num_levels=6)
         seen, solution = outlook(world, table, num_states=200, seed=0), value_iteration(table)
-        known = np.zeros(len(seen.ahead))
+        known = np.full(len(seen.ahead), 7.0)  # what V says after the end must not count
         going_on = np.unique(seen.index[seen.alive > 0])
         known[going_on] = solution.values[state_index(table, seen.ahead[going_on])]
         expected = solution.action_values[state_index(table, seen.rows)]
