@@ -147,7 +147,10 @@ def test_compression_and_trends_for_real(tmp_path: Path) -> None:
     found = result.scores.tests
     assert found["T11"].controls is None
     assert max(abs(score) for score in found["T11"].lines["POS"].values()) < 0.1
-    assert all(len(found[key].lines["POS"]) == 3 for key in ("T12", "T12-T0"))
+    assert not found["T12"].lines["POS"], "so small a net learns no skill on MultiNeed, and no number is made of that"
     curve = [row for row in found["T12"].rows["POS"] if row["kind"] == "curve" and row["seed"] == 0]
     assert [row["step"] for row in curve] == [0, 10, 20, 30, 50, 80, 130, 200, 400]
-    assert curve[0]["skill"] < curve[-1]["skill"] and curve[-1]["value"] > 0.9
+    assert curve[-1]["value"] > 0.9
+    curve = [row for row in found["T12-T0"].rows["POS"] if row["kind"] == "curve"]
+    assert [row["seed"] for row in curve] == [0] * 9 + [1] * 9 + [2] * 9
+    assert curve[0]["skill"] < curve[8]["skill"]

@@ -45,7 +45,7 @@ CONTEST_PREDICTION = dataclasses.replace(
     "stacked on the other seeds' snapshots at the same step",
     positive="scores that are planted to rise with skill: slope 1",
 )
-LEAST_SPREAD = 0.02
+LEAST_SPREAD = 0.05
 """Of skill over the snapshots, as a standard deviation: below it there is no trend to speak of."""
 
 
