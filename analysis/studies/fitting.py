@@ -60,18 +60,22 @@ def fit(context: CellContext) -> list[Row]:
     return [facts | curve[-1], *({"kind": "curve"} | row for row in curve)]
 
 
+def value_settings(setup: Setup) -> ValueConfig:
+    """How V learns from a recording."""
+    return ValueConfig(
+        num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate,
+        target=setup.targets, trace_lambda=TRACE,
+    )  # fmt: skip
+
+
 def _learn_from_recording(
     context: CellContext, agent: AlphaAgent, recording: Recording
 ) -> tuple[AlphaAgent, list[Row]]:
     config, setup, world = context.config, setup_of(context.config), world_of_run(context.config)
-    settings = ValueConfig(
-        num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate,
-        target=setup.targets, trace_lambda=TRACE,
-    )  # fmt: skip
     lesson, curve = lesson_of(context, ARMS[config["arm"]], recording), []  # type: ignore[var-annotated]
     agent, _ = fit_values(
-        agent, lesson.episodes, settings, seed=config["seed"], encoded=recording.encoded, withheld=lesson.withheld,
-        totals=lesson.totals, blocks=lesson.blocks, num_checkpoints=5,
+        agent, lesson.episodes, value_settings(setup), seed=config["seed"], encoded=recording.encoded,
+        withheld=lesson.withheld, totals=lesson.totals, blocks=lesson.blocks, num_checkpoints=5,
         inspect=_follow(checked_states(recording.player, world, setup), world, curve),
     )  # fmt: skip
     return agent, curve
