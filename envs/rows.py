@@ -11,7 +11,13 @@ A world's module holds, at its top level and decorated with plain `@njit`:
   buffer of 64; between neighbouring cuts of every channel `transition` is constant.
 - `context(config, row) -> int` names the row's context, -1 for none.
 
-`config` is a NamedTuple of ints and floats. None of the five may allocate. Draws inside an episode are channels; only
+A sixth function is optional, and read where a state is put back alone:
+
+- `possible(config, row, first, ended) -> bool` is whether an episode can have the row while it runs, or at its end,
+  where its level begins with the row `first` at start 0. Whatever it lets through must stay within what it lets
+  through, however the world goes on. It may read any index: one outside of an array makes a row impossible.
+
+`config` is a NamedTuple of ints and floats. None of them may allocate. Draws inside an episode are channels; only
 `begin` uses keys (`envs.noise.level_key`). A row is Markov; the clock is the engine's.
 
 Shape key: N rows or envs, M episodes, S row size, A actions, O outcomes, C components, P planes, H, W grid, V vector.

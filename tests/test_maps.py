@@ -108,7 +108,7 @@ def drawn_maps(draw):
 def test_the_functions_follow_the_drawing(maps, level, moves):
     """Uncompiled: `begin` copies the map, `observe` draws it back, `move` stops at its walls."""
     read = read_maps(maps[:1], maps[1:], objects=OBJECTS)
-    begin, observe, move = (function.py_func for function in map_functions(read))
+    begin, observe, _, move = (function.py_func for function in map_functions(read))
     for first, text in ((0, maps[0]), (FIRST_TEST_LEVEL, maps[1])):
         row = np.zeros(read.rows.shape[1] + 1, np.int16)
         begin(None, row, first + level, 0)
@@ -148,7 +148,7 @@ from envs.worlds.options import WorldConfig
 
 TRAIN, TEST = Path(__file__).with_name("maps.txt").read_text().split(";")
 MAPS = read_maps([TRAIN], [TEST], objects={"g": "goal"})
-begin, observe, move = map_functions(MAPS)
+begin, observe, possible, move = map_functions(MAPS)
 WAITED = MAPS.rows.shape[1]
 
 

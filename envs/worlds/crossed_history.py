@@ -36,8 +36,11 @@ from envs.worlds.cells import (
     draw_cell,
     equal_pair,
     free_cell,
+    is_among,
+    is_interior,
     move,
     room_background,
+    unchanged,
 )
 from envs.worlds.options import WorldConfig
 
@@ -167,6 +170,14 @@ breakpoints = no_chance
 def context(config, row):
     """The cue."""
     return row[config.num_cues + 1]
+
+
+@njit
+def possible(config, row, first, ended):
+    """The level's objects and cue, and at an object the episode ends."""
+    objects = row[1 : 1 + config.num_cues]
+    kept = unchanged(row, first, 1, row.size) and is_interior(row[0], config.size)
+    return kept and is_among(row[0], objects) == ended
 
 
 def world(config: CrossedHistoryConfig) -> World:

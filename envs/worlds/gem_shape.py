@@ -43,8 +43,11 @@ from envs.worlds.cells import (
     draw_cell,
     equal_pair,
     free_cell,
+    is_among,
+    is_interior,
     move,
     room_background,
+    unchanged,
 )
 from envs.worlds.options import WorldConfig
 
@@ -129,6 +132,12 @@ def _draw_object(planes, cell, colour, shape):
 
 
 breakpoints, context = no_chance, no_context
+
+
+@njit
+def possible(config, row, first, ended):
+    """The level's objects, and at an object the episode ends."""
+    return unchanged(row, first, 1, 4) and is_interior(row[0], config.size) and is_among(row[0], row[1:]) == ended
 
 
 def world(config: GemShapeConfig) -> World:

@@ -23,13 +23,12 @@ from numba import njit
 
 from envs.errors import require_choice, require_integer, require_number, require_odd
 from envs.noise import integer, uniform
-from envs.worlds.cells import MAX_SIZE, ROW_STRIDE, cell_of_rank
+from envs.worlds.cells import MAX_SIZE, ROW_STRIDE, cell_of_rank, is_interior
 from envs.worlds.options import WorldConfig
 from envs.worlds.walls import (
     close_cell,
     count_marks,
     fill_walls,
-    is_inside,
     is_marked,
     is_wall,
     marked_cell,
@@ -154,7 +153,7 @@ def walk_to_tree(walls, row, node, key, counter):
         for _ in range(_MOVES_PER_DRAW):
             action = moves & 3
             moves >>= 2
-            if is_inside(walls, node + step_of(action)):
+            if is_interior(node + step_of(action), walls.size):
                 set_mark(walls, row, node, action & 1 == 1)
                 set_mark(walls, row, node + 1, action & 2 == 2)
                 node += 2 * step_of(action)

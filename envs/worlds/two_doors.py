@@ -35,7 +35,17 @@ from envs.noise import integer, level_key, uniform
 from envs.rows import World
 from envs.states import first_of_split
 from envs.worlds.absent import no_chance
-from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, cell_of_rank, draw_cell, move, room_background
+from envs.worlds.cells import (
+    ACTION_NAMES,
+    MAX_SIZE,
+    cell_of_rank,
+    draw_cell,
+    is_among,
+    is_interior,
+    move,
+    room_background,
+    unchanged,
+)
 from envs.worlds.options import WorldConfig
 
 OBJECTS = ("A", "B", "C", "D")
@@ -155,6 +165,12 @@ def context(config, row):
     if row[3] >= 0 and row[4] >= 0:
         return _SECOND_PAIR
     return _CROSSED_PAIR
+
+
+@njit
+def possible(config, row, first, ended):
+    """The level's objects, and at an object the episode ends."""
+    return unchanged(row, first, 1, 5) and is_interior(row[0], config.size) and is_among(row[0], row[1:]) == ended
 
 
 def world(config: TwoDoorsConfig) -> World:
