@@ -97,6 +97,17 @@ def require_flag(name: str, value: object) -> None:
         raise UserError(f"{name} is {value!r}, allowed are True and False (true and false on the command line).")
 
 
+def require_sequence(name: str, value: object, *, of: str) -> None:
+    """Refuse an option that is neither a tuple nor a list.
+
+    Raises:
+        UserError: Naming the option, the value seen, its type, and what it should hold.
+    """
+    if not isinstance(value, (tuple, list)):
+        kind = type(value).__name__
+        raise UserError(f"{name} is {value!r}, of type {kind}, allowed is a tuple or list of {of}; write one.")
+
+
 def require_choice(name: str, value: object, *, choices: Sequence[str]) -> None:
     """Refuse an option that is none of the named choices.
 

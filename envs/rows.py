@@ -47,6 +47,7 @@ from envs.states import (
     Rows,
     observation_of,
 )
+from envs.worlds.options import in_layout
 
 __all__ = [
     "FIRST_TEST_LEVEL", "MAX_CUTS", "MAX_OUTCOMES", "EnvState", "Levels", "Observations", "Outcomes", "Rows", "World",
@@ -122,6 +123,10 @@ class World:
     def kernels(self) -> Kernels:
         """The world's compiled loops."""
         return compile_kernels(self.module)
+
+    def in_layout(self, layout: str) -> World:
+        """The same world in another layout; options that are not read there go back to their defaults."""
+        return rebuild_world(self.module, in_layout(self.config, layout))
 
     def levels(self, split: str = "train") -> Levels:
         """The block of level ids of a split; the two blocks are disjoint."""

@@ -35,6 +35,7 @@ from envs.rows import World
 from envs.worlds.absent import no_chance, no_context
 from envs.worlds.cells import ACTION_NAMES, cell_of_rank, draw_cell, room_background, unchanged
 from envs.worlds.mazes import Maze, MazeConfig, carve, take_marked
+from envs.worlds.options import read_with
 from envs.worlds.walls import (
     Walls,
     clear_marks,
@@ -62,14 +63,14 @@ class DishMazeConfig(MazeConfig):
         layout: "train" or "apart".
     """
 
-    dose: float = 0.0
+    dose: float = read_with("layout", "train", default=0.0)
     layout: str = "train"
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        super().__post_init__()
         require_number("dose", self.dose, low=0.0, high=0.5)
         require_choice("layout", self.layout, choices=LAYOUTS)
+        super().__post_init__()
 
 
 class Numbers(NamedTuple):

@@ -49,7 +49,7 @@ from envs.worlds.cells import (
     room_background,
     unchanged,
 )
-from envs.worlds.options import WorldConfig
+from envs.worlds.options import WorldConfig, read_with, refuse_unread
 
 LAYOUTS = ("train", "split")
 ATTRIBUTES = ("colour", "shape")
@@ -72,7 +72,7 @@ class GemShapeConfig(WorldConfig):
 
     size: int = 7
     layout: str = "train"
-    dose: float = 0.0
+    dose: float = read_with("layout", "train", default=0.0)
     intended: str = "shape"
 
     def __post_init__(self) -> None:
@@ -82,6 +82,7 @@ class GemShapeConfig(WorldConfig):
         require_choice("layout", self.layout, choices=LAYOUTS)
         require_number("dose", self.dose, low=0.0, high=1.0)
         require_choice("intended", self.intended, choices=ATTRIBUTES)
+        refuse_unread(self)
 
 
 class Numbers(NamedTuple):

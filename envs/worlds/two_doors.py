@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envs.errors import UserError, require_choice, require_number, require_odd
+from envs.errors import UserError, require_choice, require_number, require_odd, require_sequence
 from envs.family import Family
 from envs.noise import integer, level_key, uniform
 from envs.rows import World
@@ -46,7 +46,7 @@ from envs.worlds.cells import (
     room_background,
     unchanged,
 )
-from envs.worlds.options import WorldConfig
+from envs.worlds.options import WorldConfig, read_with, refuse_unread, whole_turns
 
 OBJECTS = ("A", "B", "C", "D")
 LAYOUTS = ("train", "crossed")
@@ -63,12 +63,12 @@ class TwoDoorsConfig(WorldConfig):
         size: Interior cells per side, odd, 3 to 61; the doors are (size - 1)/2 steps away.
         rewards: Rewards of A, B, C, D, each 0 to 1000000.
         dose: Probability that a training level shows a crossed pair, 0 to 1.
-        layout: "train" or "crossed".
+        layout: "train" or "crossed", which rounds num_levels up to a multiple of 4.
     """
 
     size: int = 5
     rewards: tuple[float, ...] = (1.0, 0.9, 0.2, 0.1)
-    dose: float = 0.0
+    dose: float = read_with("layout", "train", default=0.0)
     layout: str = "train"
 
     def __post_init__(self) -> None:
@@ -77,7 +77,9 @@ class TwoDoorsConfig(WorldConfig):
         require_odd("size", self.size, low=3, high=MAX_SIZE - 1)
         require_number("dose", self.dose, low=0.0, high=1.0)
         require_choice("layout", self.layout, choices=LAYOUTS)
-        if not isinstance(self.rewards, (tuple, list)) or len(self.rewards) != len(OBJECTS):
+        refuse_unread(self)
+        require_sequence("rewards", self.rewards, of="four numbers")
+        if len(self.rewards) != len(OBJECTS):
             raise UserError(f"rewards is {self.rewards!r}, allowed are four numbers; give one each for A, B, C and D.")
         for name, reward in zip(OBJECTS, self.rewards, strict=True):
             require_number(f"reward of {name}", reward, low=0.0, high=1e6)
@@ -182,7 +184,7 @@ def world(config: TwoDoorsConfig) -> World:
         config=config,
         kernel_config=Numbers(config.size, float(config.dose), LAYOUTS.index(config.layout)),
         row_size=5,
-        num_levels=config.num_levels,
+        num_levels=whole_turns(config.num_levels, 1 if config.layout == "train" else 4),
         plane_names=("agent", *OBJECTS, "wall"),
         component_names=OBJECTS,
         event_names=OBJECTS,
