@@ -1,4 +1,4 @@
-"""Options that nothing would read are refused in every family by one rule; levels that take turns come in whole turns."""
+"""Options that nothing would read are refused in every family by one rule; levels that take turns: whole turns."""
 
 from __future__ import annotations
 
