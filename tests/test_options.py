@@ -93,6 +93,31 @@ def test_an_unknown_layout_is_named_before_what_it_would_read(name):
 
 
 @pytest.mark.parametrize(
+    ("name", "option", "value", "kind"),
+    [
+        ("MultiNeed", "context", np.array(["shown", "first"]), "are 'shown'"),
+        ("CornerMaze", "wall_share", np.full((2, 2), 0.2), "is a number"),
+        ("CornerMaze", "size", np.array([[7], [9]]), "is an integer"),
+        ("TwoDoors", "rewards", np.ones((4, 2)), "is a tuple or list of four numbers"),
+        ("DiamondGhost", "size", np.array([[7], [9]]), "is an odd integer"),
+        ("MultiNeed", "continuing", np.ones((2, 2), bool), "are True and False"),
+    ],
+)
+def test_arrays_are_refused_in_one_line(name, option, value, kind):
+    with pytest.raises(UserError, match=rf"{option}.* is array\(.*allowed {kind}") as caught:
+        make_world(name, **{option: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_world_is_told_from_an_unknown_variant():
+    """The families in the one case, the ids of the family in the other; the nearest of all ids in both."""
+    with pytest.raises(UserError, match=r"known are CornerMaze, CrossedHistory, [^-]*; .* Did you mean 'TwoDoors'"):
+        make_world("TwoDoor")
+    with pytest.raises(UserError, match=r"known are GemShape, (GemShape-[^ ]+ )*choose .* Did you mean 'GemShape-5x5'"):
+        make_world("ValueLab/GemShape-6x5-v0")
+
+
+@pytest.mark.parametrize(
     ("name", "options", "given_levels", "num_levels"),
     [
         ("CrossedHistory", {"layout": "crossed"}, 1000, 1000),
