@@ -2,7 +2,8 @@
 
 Of every row is checked that its context is one of the world's, that all that it shows lies in the grid, and that the
 agent (its first plane) is in one cell that is no wall (its last). The rest is for the world's own `possible` to say.
-Whether a way leads to where the agent stands is not asked, as that would take an enumeration of the level.
+Whether a way leads to where the agent stands is not asked, as that would take an enumeration of the level; nor whether
+the clock leaves time for it, or the stream would draw this level: an experimenter may put an agent where he likes.
 
 Shape key: N envs, S row size, P planes.
 """
