@@ -22,8 +22,10 @@ from numba import njit, typeof
 from numba.core.registry import CPUDispatcher
 
 from envs import kernels, noise, row_kernels
+from envs.worlds.absent import any_row
 
 WORLD_FUNCTIONS = ("begin", "transition", "observe", "breakpoints", "context")
+_OPTIONAL = {"possible": any_row}
 # Without numba's runtime (NRT) no counts of references stand in a loop, where arrays that are taken out of a tuple one
 # by one make it 15 times as slow; and a function that allocates an array, or returns a part of one, does not compile.
 _INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False}
@@ -56,8 +58,17 @@ def compile_kernels(module_name: str) -> Kernels:
     return Kernels(**{name: loops[name] for name in Kernels._fields})
 
 
+@functools.cache
+def compile_careful(module_name: str) -> Mapping[str, Callable[..., Any]]:
+    """A world's loops over rows of unknown origin, by name: an index outside of its array raises IndexError.
+
+    The other loops check no index: what they read comes from `begin` and `transition`.
+    """
+    return compile_templates(module_name, (row_kernels,), functions=(*WORLD_FUNCTIONS, *_OPTIONAL), careful=True)
+
+
 def compile_templates(
-    home: str, templates: tuple[ModuleType, ...], *, functions: tuple[str, ...] = ()
+    home: str, templates: tuple[ModuleType, ...], *, functions: tuple[str, ...] = (), careful: bool = False
 ) -> Mapping[str, Callable[..., Any]]:
     """The loops of template modules in the home of the functions that they call.
 
@@ -69,6 +80,7 @@ def compile_templates(
             be used in the others.
         functions: Numba functions of the home that the templates call as globals; none for loops that no world's
             functions take part in.
+        careful: Whether every index is checked.
 
     Returns:
         Numba functions by the names of the loops. They release the interpreter's lock.
@@ -77,7 +89,7 @@ def compile_templates(
         TypeError: If the home lacks one of the functions.
     """
     module = sys.modules[home]
-    found: dict[str, Any] = {name: getattr(module, name, None) for name in functions}
+    found: dict[str, Any] = {name: getattr(module, name, _OPTIONAL.get(name)) for name in functions}
     missing = [name for name, function in found.items() if not isinstance(function, CPUDispatcher)]
     if missing:
         raise TypeError(
@@ -86,31 +98,17 @@ def compile_templates(
         )
     parts = [part for template in templates for part in template.PARTS]
     loops = [loop for template in templates for loop in template.LOOPS]
-    digest = source_digest([*found.values(), *parts, *loops, compile_templates])
+    digest = source_digest([*found.values(), *parts, *loops, compile_templates]) + ("_careful" if careful else "")
     # Only expansion calls `breakpoints`, so that checks of its indices cost a step nothing.
-    inlined = {name: _inlined(found[name], boundscheck=name == "breakpoints") for name in found if name != "begin"}
+    checked = found.keys() if careful else {"breakpoints"}
+    inlined = {name: _inlined(found[name], boundscheck=name in checked) for name in found if name != "begin"}
     namespace = {name: value for template in templates for name, value in vars(template).items()}
     namespace |= {**found, **inlined, "__name__": home}
     for part in parts:
-        namespace[part.__name__] = njit(**_INLINED)(_rehome(part, namespace, module=module, digest=digest))
+        homed_part = _rehome(part, namespace, module=module, digest=digest)
+        namespace[part.__name__] = njit(**_INLINED, boundscheck=careful)(homed_part)
     homed = {loop.__name__: _rehome(loop, namespace, module=module, digest=digest) for loop in loops}
-    return MappingProxyType({name: njit(**_COMPILED)(loop) for name, loop in homed.items()})
-
-
-@functools.cache
-def compile_careful_observe(module_name: str) -> Callable[..., None]:
-    """A world's loop over `observe` that raises IndexError where a row would be drawn outside of the arrays.
-
-    The other loops check no index: what they read comes from `begin` and `transition`.
-    """
-    module = sys.modules[module_name]
-    observe = _inlined(module.observe, boundscheck=True)
-    namespace = {**vars(row_kernels), "observe": observe, "__name__": module_name}
-    roots = [module.observe, row_kernels.observe_rows, *row_kernels.PARTS, compile_careful_observe]
-    digest = f"careful_{source_digest(roots)}"
-    loop = _rehome(row_kernels.observe_rows, namespace, module=module, digest=digest)
-    careful: Callable[..., None] = njit(boundscheck=True, **_COMPILED)(loop)
-    return careful
+    return MappingProxyType({name: njit(**_COMPILED, boundscheck=careful)(loop) for name, loop in homed.items()})
 
 
 def machine_code(loop: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:

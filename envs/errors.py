@@ -54,6 +54,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def _shown(value: object) -> str:
+    """A value as Python writes it, in one line."""
+    return " ".join(repr(value).split())
+
+
 def require_integer(name: str, value: object, *, low: int, high: int) -> None:
     """Refuse an option that is not an integer in [low, high].
 
@@ -61,7 +66,9 @@ def require_integer(name: str, value: object, *, low: int, high: int) -> None:
         UserError: Naming the option, the value seen and the values allowed.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= int(value) <= high:
-        raise UserError(f"{name} is {value!r}, allowed is an integer from {low} to {high}; choose one in this range.")
+        raise UserError(
+            f"{name} is {_shown(value)}, allowed is an integer from {low} to {high}; choose one in this range."
+        )
 
 
 def require_odd(name: str, value: object, *, low: int, high: int) -> None:
@@ -74,7 +81,7 @@ def require_odd(name: str, value: object, *, low: int, high: int) -> None:
     if whole is None or whole % 2 == 0 or not low <= whole <= high:
         odd = None if whole is None else min(max(whole - 1 + whole % 2, low), high)
         cure = "choose one in this range" if odd is None else f"the nearest is {odd}"
-        raise UserError(f"{name} is {value!r}, allowed is an odd integer from {low} to {high}; {cure}.")
+        raise UserError(f"{name} is {_shown(value)}, allowed is an odd integer from {low} to {high}; {cure}.")
 
 
 def require_number(name: str, value: object, *, low: float, high: float) -> None:
@@ -84,7 +91,9 @@ def require_number(name: str, value: object, *, low: float, high: float) -> None
         UserError: Naming the option, the value seen and the values allowed.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) <= high:
-        raise UserError(f"{name} is {value!r}, allowed is a number from {low:g} to {high:g}; choose one in this range.")
+        raise UserError(
+            f"{name} is {_shown(value)}, allowed is a number from {low:g} to {high:g}; choose one in this range."
+        )
 
 
 def require_flag(name: str, value: object) -> None:
@@ -94,7 +103,18 @@ def require_flag(name: str, value: object) -> None:
         UserError: Naming the option and the value seen.
     """
     if not isinstance(value, bool):
-        raise UserError(f"{name} is {value!r}, allowed are True and False (true and false on the command line).")
+        raise UserError(f"{name} is {_shown(value)}, allowed are True and False (true and false on the command line).")
+
+
+def require_sequence(name: str, value: object, *, of: str) -> None:
+    """Refuse an option that is neither a tuple nor a list.
+
+    Raises:
+        UserError: Naming the option, the value seen, its type, and what it should hold.
+    """
+    if not isinstance(value, (tuple, list)):
+        kind = type(value).__name__
+        raise UserError(f"{name} is {_shown(value)}, of type {kind}, allowed is a tuple or list of {of}; write one.")
 
 
 def require_choice(name: str, value: object, *, choices: Sequence[str]) -> None:
@@ -103,6 +123,6 @@ def require_choice(name: str, value: object, *, choices: Sequence[str]) -> None:
     Raises:
         UserError: Naming the option, the value seen, the choices and the nearest one.
     """
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         allowed = ", ".join(repr(choice) for choice in choices)
-        raise UserError(f"{name} is {value!r}, allowed are {allowed}; choose one.{nearest(str(value), choices)}")
+        raise UserError(f"{name} is {_shown(value)}, allowed are {allowed}; choose one.{nearest(str(value), choices)}")

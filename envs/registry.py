@@ -71,9 +71,11 @@ def find_family(name_or_id: str) -> tuple[str, Options]:
         return family, {}
     if family in WORLDS and variant in WORLDS[family].variants:
         return family, WORLDS[family].variants[variant]
-    known = list(world_names())
-    hint = nearest(name, known)
-    raise UserError(f"World {name_or_id!r} is unknown, known are {', '.join(known)}; choose one.{hint}")
+    known = [each for each in world_names() if each.partition("-")[0] == family] or list(WORLDS)
+    hint = nearest(name, world_names())
+    raise UserError(
+        f"World {name_or_id!r} is unknown, known are {', '.join(known)}; choose one, `valuelab envs` lists all.{hint}"
+    )
 
 
 def make_world(name_or_id: str, **options: Any) -> World:

@@ -1,24 +1,30 @@
 """Which states a batch can go on from: refused is what no env of it can be in, as far as that is known at once.
 
-Whether a row can be reached would take an enumeration of its level. What is checked of it: its context is one of the
-world's, all that it shows lies in the grid, and the agent (its first plane) is in one cell that is no wall (its last).
+Of every row is checked that its context is one of the world's, that all that it shows lies in the grid, and that the
+agent (its first plane) is in one cell that is no wall (its last). The rest is for the world's own `possible` to say.
+Whether a way leads to where the agent stands is not asked, as that would take an enumeration of the level; nor whether
+the clock leaves time for it, or the stream would draw this level: an experimenter may put an agent where he likes.
 
 Shape key: N envs, S row size, P planes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from envs.compilation import compile_careful_observe
+from envs.compilation import compile_careful
 from envs.errors import UserError
 from envs.rows import World
 from envs.states import EnvState, Levels, Rows
 
+Flags = npt.NDArray[np.bool_]
+
+_FEW = 4
 _CURE = "give a state that get_state returned in an env of the same options and levels"
 
 
@@ -47,7 +53,8 @@ def require_possible(state: EnvState, like: EnvState, *, world: World, levels: L
         values = getattr(state, name)
         _refuse_first((values < low) | (values > high), name, values, allowed=f"{low} to {high}")
     _require_pending(state, time_limit=world.time_limit, may_wait=may_wait)
-    _require_rows(state.rows, world)
+    _require_of_level(state, world)
+    require_shown(state.rows, world)
 
 
 def _require_form(state: EnvState, like: EnvState) -> None:
@@ -70,25 +77,54 @@ def _require_pending(state: EnvState, *, time_limit: int, may_wait: bool) -> Non
     _refuse_first(~pending & (clock == time_limit), "pending", pending, allowed=f"True at the limit {time_limit}")
 
 
-def _require_rows(rows: Rows, world: World) -> None:
-    contexts, last = world.context_of(rows), len(world.context_names) - 1
-    _refuse_first((contexts < -1) | (contexts > last), "rows", contexts, allowed=f"a context from -1 to {last}")
+def _require_of_level(state: EnvState, world: World) -> None:
+    """Refuse what the world's `possible` does, and an end that does not wait, or a wait before the end."""
+    rows, firsts = np.ascontiguousarray(state.rows), world.begin(state.level, 0)
+    running, ended = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+    judge = compile_careful(world.module)["possible_rows"]
+    for n in range(len(rows)):
+        one = slice(n, n + 1)
+        with contextlib.suppress(IndexError):
+            judge(world.kernel_config, rows[one], firsts[one], running[one], ended[one])
+        if not running[n] and not ended[n]:
+            raise UserError(
+                f"EnvState.rows of env {n} is no row of level {state.level[n]}, from whose first row it differs in "
+                f"{_changes(rows[n], firsts[n])}; {_CURE}."
+            )
+    pending, early = state.pending, state.clock < world.time_limit
+    _refuse_first(~pending & ~running, "pending", pending, allowed="True, as the row is the end of an episode")
+    _refuse_first(pending & early & ~ended, "pending", pending, allowed="False, as the row is no end of an episode")
+
+
+def require_shown(rows: Rows, world: World) -> None:
+    """Refuse rows int16[N, S] in a context that the world does not have, or that cannot be drawn (UserError)."""
+    rows, contexts = np.ascontiguousarray(rows), np.empty(len(rows), np.int64)
     planes = np.empty((len(rows), len(world.plane_names), *world.grid), np.uint8)
     vector = np.empty((len(rows), len(world.vector_names)), np.float32)
-    observe, background = compile_careful_observe(world.module), world.background.reshape(-1)
+    loops, config, background = compile_careful(world.module), world.kernel_config, world.background.reshape(-1)
     for n in range(len(rows)):
         one = slice(n, n + 1)
         try:
-            observe(world.kernel_config, background, rows[one], planes[one], vector[one])
+            loops["context_rows"](config, rows[one], contexts[one])
+            loops["observe_rows"](config, background, rows[one], planes[one], vector[one])
         except IndexError:
-            raise UserError(f"EnvState.rows of env {n} shows something outside of the grid; {_CURE}.") from None
+            raise UserError(f"EnvState.rows of env {n} points outside of the world's arrays; {_CURE}.") from None
+    last = len(world.context_names) - 1
+    _refuse_first((contexts < -1) | (contexts > last), "rows", contexts, allowed=f"a context from -1 to {last}")
     if len(world.plane_names) > 1:
         agent, walls = (planes[:, place].reshape(len(rows), -1) for place in (0, -1))
         lost = (agent.sum(axis=1) != 1) | ((agent & walls).max(axis=1) > 0)
         _refuse_first(lost, "rows", rows[:, 0], allowed="a row whose agent stands in one free cell")
 
 
-def _refuse_first(wrong: npt.NDArray[np.bool_], name: str, values: npt.NDArray[Any], *, allowed: str) -> None:
+def _changes(row: npt.NDArray[np.int16], first: npt.NDArray[np.int16]) -> str:
+    """The entries of a row that differ from the first row, a few of them, with their values."""
+    entries = np.flatnonzero(row != first)
+    words = [f"entry {entry} = {row[entry]}" for entry in entries[:_FEW]]
+    return ", ".join(words) + (f" and {len(entries) - _FEW} more" if len(entries) > _FEW else "")
+
+
+def _refuse_first(wrong: Flags, name: str, values: npt.NDArray[Any], *, allowed: str) -> None:
     if wrong.any():
         n = int(np.flatnonzero(wrong)[0])
         raise UserError(f"EnvState.{name} of env {n} is {values[n]}, allowed is {allowed}; {_CURE}.")

@@ -1,4 +1,4 @@
-"""Template loops over rows without an engine: begin, observe, expand. See `envs.kernels` for what a template is.
+"""Template loops over rows without an engine: begin, observe, expand, judge. See `envs.kernels` for what a template is.
 
 Shape key: N rows, S row size, A actions, O outcomes, C components, P planes, H, W grid, V vector.
 """
@@ -48,6 +48,13 @@ def context_rows(config, rows, contexts):
         contexts[n] = context(config, rows[n])
 
 
+def possible_rows(config, rows, firsts, running, ended):
+    """Write whether each row can be that of a running episode, and of an ended one, whose level has this first row."""
+    for n in range(rows.shape[0]):
+        running[n] = possible(config, rows[n], firsts[n], False)
+        ended[n] = possible(config, rows[n], firsts[n], True)
+
+
 def _cut_channels(config, row, action, cuts, counts):
     total = 1
     for c in range(counts.size):
@@ -91,4 +98,4 @@ def expand_rows(config, rows, scratch, out):
 
 
 PARTS = (observe_rows, context_rows, _cut_channels, _joint_outcome)
-LOOPS = (begin_rows, observe_rows, context_rows, expand_rows)
+LOOPS = (begin_rows, observe_rows, context_rows, expand_rows, possible_rows)

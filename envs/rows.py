@@ -11,7 +11,13 @@ A world's module holds, at its top level and decorated with plain `@njit`:
   buffer of 64; between neighbouring cuts of every channel `transition` is constant.
 - `context(config, row) -> int` names the row's context, -1 for none.
 
-`config` is a NamedTuple of ints and floats. None of the five may allocate. Draws inside an episode are channels; only
+A sixth function is optional, and read where a state is put back alone:
+
+- `possible(config, row, first, ended) -> bool` is whether an episode can have the row while it runs, or at its end,
+  where its level begins with the row `first` at start 0. Whatever it lets through must stay within what it lets
+  through, however the world goes on. It may read any index: one outside of an array makes a row impossible.
+
+`config` is a NamedTuple of ints and floats. None of them may allocate. Draws inside an episode are channels; only
 `begin` uses keys (`envs.noise.level_key`). A row is Markov; the clock is the engine's.
 
 Shape key: N rows or envs, M episodes, S row size, A actions, O outcomes, C components, P planes, H, W grid, V vector.
@@ -41,6 +47,7 @@ from envs.states import (
     Rows,
     observation_of,
 )
+from envs.worlds.options import in_layout
 
 __all__ = [
     "FIRST_TEST_LEVEL", "MAX_CUTS", "MAX_OUTCOMES", "EnvState", "Levels", "Observations", "Outcomes", "Rows", "World",
@@ -116,6 +123,10 @@ class World:
     def kernels(self) -> Kernels:
         """The world's compiled loops."""
         return compile_kernels(self.module)
+
+    def in_layout(self, layout: str) -> World:
+        """The same world in another layout; options that are not read there go back to their defaults."""
+        return rebuild_world(self.module, in_layout(self.config, layout))
 
     def levels(self, split: str = "train") -> Levels:
         """The block of level ids of a split; the two blocks are disjoint."""

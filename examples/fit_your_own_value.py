@@ -41,7 +41,7 @@ def fit(data: Episodes, num_updates: int) -> nn.Module:
 
 def question(net: nn.Module, data: Episodes) -> Crossing:
     """Is V lower where cue and object never met in training, although V* is the same?"""
-    world = make_world(data.env_id, **{**data.options, "layout": "crossed"})
+    world = make_world(data.env_id, **data.options).in_layout("crossed")
     rows = crossed_rows(world, num_layouts=40)  # int16[layouts, cues, objects, row]
     flat, shape = rows.reshape(-1, world.row_size), rows.shape[:3]
     optimum = data.discount ** (object_distances(flat).min(axis=1) - 1)

@@ -73,9 +73,10 @@ class TestMutants:
         assert broken(report) == [MUTANTS[name].rule], [str(finding) for finding in report.findings]
 
     def test_how_many_of_23_each_checker_finds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """At least 21 is the bar. The other checkers play few steps, and compare no streams, instances or ends.
+        """At least 21 is the bar. What the other checkers find is printed; a later version may find more.
 
-        Gymnasium's takes its first steps at random: it sees the slips of some mutants in some runs.
+        They play few steps, and compare no streams, instances or ends. Gymnasium's takes its first steps at random: it
+        sees the slips of some mutants in some runs.
         """
         from stable_baselines3.common.env_checker import check_env as stable_baselines_check
 
@@ -86,9 +87,8 @@ class TestMutants:
         print(f"of {len(MUTANTS)} mutants: valuelab {len(ours)}, gymnasium {gymnasium_finds}, "
               f"stable-baselines3 {stable_baselines_finds}")  # fmt: skip
         assert len(MUTANTS) == 23 and len(ours) >= 21
-        always = {"WrongDtype", "RewardArray", "NumberFlags", "NeedsDisplay"}
-        assert always | {"FixedSeed", "ReusedBuffer"} <= set(gymnasium_finds) and len(gymnasium_finds) <= 8
-        assert always <= set(stable_baselines_finds) and len(stable_baselines_finds) <= 5
+        plain = {"WrongDtype", "RewardArray", "NumberFlags", "NeedsDisplay"}
+        assert plain <= set(gymnasium_finds) and plain <= set(stable_baselines_finds), "or nothing is compared"
 
 
 def found_by(check: Callable[[Any], object]) -> list[str]:

@@ -150,6 +150,18 @@ def test_chance_adds_up_and_levels_ignore_the_seed(name):
         assert rows <= {row.tobytes() for row in starts}
 
 
+def test_the_page_says_which_rooms_the_splits_share():
+    """Held-out levels that begin as a training level does, in per cent, for every id; those not listed have none."""
+    listed = {name: float(share) for name, share in re.findall(r"`([\w-]+)` \| ([\d.]+) % \|", README.read_text())}
+    for name in world_names():
+        world = make_world(name)
+        train, test = (world.begin(world.levels(split).ids(), 0) for split in ("train", "test"))
+        known = {row.tobytes() for row in train}
+        shared = np.mean([row.tobytes() in known for row in test])
+        assert shared == 0 if name not in listed else f"{100 * shared:.1f}" == f"{listed[name]:.1f}"
+    assert listed.keys() <= set(world_names())
+
+
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", README.read_text(), flags=re.MULTILINE | re.DOTALL))
 ROWS = ["level", "start", "state", "transition", "reward", "components", "events", "context", "dose", "γ; limit"]
 

@@ -106,9 +106,9 @@ def drawn_maps(draw):
 @settings(max_examples=60, deadline=None)
 @given(maps=drawn_maps().filter(lambda maps: maps[0] != maps[1]), level=st.integers(0, 1000), moves=st.data())
 def test_the_functions_follow_the_drawing(maps, level, moves):
-    """Uncompiled: `begin` copies the map, `observe` draws it back, `move` stops at its walls."""
+    """Uncompiled: `begin` copies the map, `observe` draws it back, `move` stops at its walls, `possible` knows both."""
     read = read_maps(maps[:1], maps[1:], objects=OBJECTS)
-    begin, observe, move = (function.py_func for function in map_functions(read))
+    begin, observe, possible, move = (function.py_func for function in map_functions(read))
     for first, text in ((0, maps[0]), (FIRST_TEST_LEVEL, maps[1])):
         row = np.zeros(read.rows.shape[1] + 1, np.int16)
         begin(None, row, first + level, 0)
@@ -123,6 +123,13 @@ def test_the_functions_follow_the_drawing(maps, level, moves):
             y, x = (y, x) if lines[target[0]][target[1]] == "#" else target
             row[0] = move(row, action)
             assert row[0] == cell_number(y, x)
+        changed = np.array([row] * 1001)
+        changed[:, 0] = range(-1, 1000)
+        cells = {cell_number(y, x): letter for y, line in enumerate(lines) for x, letter in enumerate(line)}
+        allowed = [possible(None, one, row, False) for one in changed]
+        assert allowed == [cells.get(int(cell), "#") != "#" for cell in changed[:, 0]]
+        row[1] += 1
+        assert not possible(None, row, changed[0], False)
 
 
 def test_levels_take_the_maps_of_their_split_by_turns():
@@ -148,7 +155,7 @@ from envs.worlds.options import WorldConfig
 
 TRAIN, TEST = Path(__file__).with_name("maps.txt").read_text().split(";")
 MAPS = read_maps([TRAIN], [TEST], objects={"g": "goal"})
-begin, observe, move = map_functions(MAPS)
+begin, observe, possible, move = map_functions(MAPS)
 WAITED = MAPS.rows.shape[1]
 
 

@@ -28,8 +28,8 @@ def fitting(size, generator):
 def test_a_generator_carves_what_it_says_and_connects_it(generator, size, level, wall_share, loop_share):
     """The maze equals the plain model's; all generators but "blocks" connect every free cell."""
     size = fitting(size, generator)
-    options = {"generator": generator, "size": size, "wall_share": wall_share, "loop_share": loop_share}
-    world = make_world("CornerMaze", **options)
+    share = {"blocks": {"wall_share": wall_share}, "braid": {"loop_share": loop_share}}.get(generator, {})
+    world = make_world("CornerMaze", generator=generator, size=size, **share)
     walls, row = world.kernel_config.walls, np.zeros(world.row_size, np.int16)
     draws = Draws(level)
     expected = carved(draws, world.config)
@@ -88,7 +88,8 @@ def test_doors_of_rooms_are_uniform():
 @settings(max_examples=40, deadline=None)
 def test_path_distance_equals_plain_search(generator, size, level):
     """From the agent to every free cell, and -1 to those that it cannot reach."""
-    world = make_world("CornerMaze", generator=generator, size=fitting(size, generator), wall_share=0.4)
+    share = {"wall_share": 0.4} if generator == "blocks" else {}
+    world = make_world("CornerMaze", generator=generator, size=fitting(size, generator), **share)
     row = world.begin([level], [0])[0]
     planes = world.observe(row[None])["planes"][0]
     free = free_cells(planes)
@@ -183,4 +184,4 @@ def test_distances_need_a_maze():
     world = make_world("MultiNeed")
     with pytest.raises(UserError, match="MultiNeed keeps no walls in its rows; choose CornerMaze"):
         goal_distances(world, world.begin([0], [0]))
-    assert MazeConfig(generator="rooms", size=3, wall_share=0, loop_share=0).maze() == (4, 0.0, 0.0)
+    assert MazeConfig(generator="rooms", size=3).maze() == (4, 0.25, 0.25)

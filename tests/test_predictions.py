@@ -126,7 +126,7 @@ class TestCrossing:
 
 
 class TestCrossedStates:
-    world = make_world("CrossedHistory", layout="crossed", num_levels=100, pairing=(1, 0))
+    world = make_world("CrossedHistory", layout="crossed", num_levels=100)
 
     def test_every_layout_stands_under_every_pairing(self) -> None:
         rows = crossed_rows(self.world, num_layouts=3)
@@ -146,7 +146,7 @@ class TestCrossedStates:
         np.testing.assert_allclose(known, solved[state_index(mdp, rows)], rtol=1e-12)
 
     def test_choices_show_the_paired_object_and_another_at_one_distance(self) -> None:
-        world = make_world("CrossedHistory", layout="choice", num_levels=100, pairing=(1, 0))
+        world = make_world("CrossedHistory", layout="choice", num_levels=100)
         choices = choice_levels(world, np.array([1, 0]), num_levels=50)
         index = np.arange(len(choices.rows))
         lengths = object_distances(choices.rows)

@@ -134,14 +134,18 @@ def test_files_are_as_the_page_says(user_folder: Path) -> None:
 
 
 @pytest.fixture
-def page_world(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+def page_world(
+    pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], ModuleType]]:
     """Imports a world of docs/authoring.md by its name and registers it, until the test ends."""
     known, ids = dict(WORLDS), set(gymnasium.registry)
+    # A folder that stays, where pytest keeps one, keeps the compiled kernels, and so seconds of the next run.
+    cache = getattr(pytestconfig, "cache", None)
+    folder = tmp_path if cache is None else cache.mkdir("worlds")
 
     def load(name: str) -> ModuleType:
         (block,) = [text for _, text in blocks("python") if text.startswith(f'"""{name}:')]
-        # A folder that stays keeps the compiled kernels, and so seconds of the next run.
-        path = pytestconfig.cache.mkdir("worlds") / f"{name.lower()}.py"
+        path = folder / f"{name.lower()}.py"
         if not path.exists() or path.read_text() != block:
             path.write_text(block)
         spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -37,9 +37,8 @@ def trajectory(world, actions, *, seed=3):
     rows = [env.get_state().rows[0]]
     for action in actions:
         env.step([action])
-        state = env.get_state()
-        env.set_state(dataclasses.replace(state, pending=np.zeros(1, bool)))
-        rows.append(state.rows[0])
+        env.engine.state.pending[0] = False
+        rows.append(env.get_state().rows[0])
     return np.array(rows)
 
 

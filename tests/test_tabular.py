@@ -207,7 +207,7 @@ def nearest_object(world: World, rows: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("layout", ["train", "crossed", "choice"])
 def test_values_of_crossed_history(layout: str) -> None:
-    world = make_world("CrossedHistory", layout=layout, dose=0.3)
+    world = make_world("CrossedHistory", layout=layout, **({"dose": 0.3} if layout == "train" else {}))
     mdp = enumerate_world(world, Levels(0, 24))
     np.testing.assert_allclose(value_iteration(mdp).values, 0.95 ** (nearest_object(world, mdp.rows) - 1), rtol=1e-13)
 

@@ -134,6 +134,18 @@ def test_along_optimal_trajectories_they_are_correlated_as_the_page_says():
     assert [found.rank_correlation() for found in doses] == pytest.approx([float(n) for n in tied.groups()], abs=6e-4)
 
 
+def test_few_levels_are_balanced_in_whole_turns_alone_as_the_page_says():
+    text = " ".join(README.read_text().split())
+    printed = re.search(r"Over the first 10 levels the correlation at starts is (\S+), over (.*?); where", text)
+    named = [(10, printed[1]), *(part.split() for part in re.split(", over | and over ", printed[2]))]
+    assert len(named) == 5
+    for num_levels, number in named:
+        found = start_distances(make_world("DecorrelatedMaze"), np.arange(int(num_levels))).rank_correlation()
+        assert found == pytest.approx(float(number), abs=6e-4)
+    turns = re.search(r"of (\d+) levels at the default size \((\d+) in `9x9`, (\d+) in `17x17`\)", text)
+    assert [int(turn) for turn in turns.groups()] == [len(combinations(size)) for size in (11, 7, 15)]
+
+
 def test_trajectories_are_those_of_the_solved_world():
     """Every action taken is optimal by value iteration, and V* = γ^(path distance − 1) at every state."""
     world = make_world("DecorrelatedMaze", discount=0.9)

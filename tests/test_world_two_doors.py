@@ -59,7 +59,7 @@ class DoorsModel:
     [
         {},
         {"size": 3, "dose": 0.5, "rewards": (3, 0.5, 0, 7), "time_limit": 4},
-        {"size": 9, "layout": "crossed", "dose": 0.5},
+        {"size": 9, "layout": "crossed"},
     ],
 )
 def test_kernel_agrees_with_the_plain_python_model(options, split):
@@ -81,7 +81,7 @@ def present(world, row):
 @given(st.integers(1, 30), st.integers(0, 2**34), st.sampled_from(["train", "crossed"]), st.sampled_from([0, 0.5, 1]))
 @settings(max_examples=60, deadline=None)
 def test_two_objects_stand_in_two_doors_as_far_from_the_centre(half, level, layout, dose):
-    world = make_world("TwoDoors", size=2 * half + 1, layout=layout, dose=dose)
+    world = make_world("TwoDoors", size=2 * half + 1, layout=layout, dose=dose if layout == "train" else 0)
     (row,) = world.begin([level], [0])
     objects, middle = present(world, row), half + 1
     doors = {(1, middle), (middle, 1), (middle, world.config.size), (world.config.size, middle)}
@@ -159,7 +159,8 @@ def test_one_step_ends_the_episode_at_size_three_and_at_no_other():
     [
         ({"size": 6}, r"size is 6, allowed is an odd integer from 3 to 61; the nearest is 5\."),
         ({"rewards": (1, 2, 3)}, r"rewards is \(1, 2, 3\), allowed are four numbers"),
-        ({"rewards": 1.0}, r"rewards is 1\.0, allowed are four numbers"),
+        ({"rewards": 1.0}, r"rewards is 1\.0, of type float, allowed is a tuple or list of four numbers"),
+        ({"rewards": np.ones(4)}, r"rewards is array\(\[1\., 1\., 1\., 1\.\]\), of type ndarray, allowed is a tuple"),
         ({"rewards": (1, 0.9, -0.2, 0.1)}, r"reward of C is -0\.2, allowed is a number from 0"),
         ({"rewards": (1, 0.9, "x", 0.1)}, "reward of C is 'x'"),
         ({"dose": 1.5}, r"dose is 1\.5"),

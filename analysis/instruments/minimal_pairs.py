@@ -5,13 +5,11 @@ Shapes: N rows, S row cells, M situations, C contexts.
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.errors import UserError
-from envs.rows import World, rebuild_world
+from envs.rows import World
 
 Ints = NDArray[np.int64]
 
@@ -80,4 +78,4 @@ def world_with_pairs(world: World) -> World:
     """
     if getattr(world.config, "layout", None) != "train":
         return world
-    return rebuild_world(world.module, dataclasses.replace(world.config, layout="crossed"))
+    return world.in_layout("crossed")

@@ -95,16 +95,16 @@ def _states(rows: Rows) -> predictors.States:
 
 def test_rows(config: Mapping[str, Any]) -> tuple[Rows, Any]:
     """Held-out layouts under every pairing, int16[M, S], and which of them show a never-trained pairing, bool[M]."""
-    world = world_of_run(config, layout="crossed")
-    rows = crossed_rows(world, num_layouts=NUM_LAYOUTS).reshape(-1, world.row_size)
+    world = world_of_run(config)
+    rows = crossed_rows(world.in_layout("crossed"), num_layouts=NUM_LAYOUTS).reshape(-1, world.row_size)
     shown = np.isfinite(object_distances(rows)).argmax(axis=1)
     return rows, shown != np.array(world.config.pairing)[cues(rows)]
 
 
 def test_choices(config: Mapping[str, Any]) -> Rows:
     """First states of held-out levels with two objects at equal distance, int16[M, S]."""
-    world = world_of_run(config, layout="choice")
-    return choice_levels(world, np.array(world.config.pairing), num_levels=NUM_CHOICES).rows
+    world = world_of_run(config)
+    return choice_levels(world.in_layout("choice"), np.array(world.config.pairing), num_levels=NUM_CHOICES).rows
 
 
 @cell_function(PREDICT, version=3, seconds=6.0)

@@ -34,9 +34,9 @@ PANELS = ("MONO", "MOE", "ROUTE", "ROUTE-RAND")
 @cell_function(CROSS, version=2, seconds=0.6)
 def cross(context: CellContext) -> list[Row]:
     """Score one fitted V on held-out layouts under every pairing."""
-    world = world_of_run(context.config, layout="crossed")
+    world = world_of_run(context.config)
     agent, _ = load_agent(context.parent(FIT).folder / AGENT)
-    rows = crossed_rows(world, num_layouts=NUM_LAYOUTS)
+    rows = crossed_rows(world.in_layout("crossed"), num_layouts=NUM_LAYOUTS)
     flat = rows.reshape(-1, rows.shape[-1])
     values = value_table(agent, world, flat).reshape(rows.shape[:3])
     optimum = proximity(object_distances(flat), world.discount).max(axis=1).reshape(rows.shape[:3])

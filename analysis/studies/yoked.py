@@ -101,9 +101,9 @@ def options_of(world_name: str, seed: int) -> dict[str, Any]:
     return options
 
 
-def world_of_run(config: Mapping[str, Any], **changes: Any) -> World:
-    """The training world of a cell; `changes` override its options (such as layout="crossed")."""
-    options = {**options_of(config["world"], config["seed"]), **changes}
+def world_of_run(config: Mapping[str, Any]) -> World:
+    """The training world of a cell."""
+    options = options_of(config["world"], config["seed"])
     return make_world(config["world"], **{name: _tupled(value) for name, value in options.items()})
 
 

@@ -1,6 +1,7 @@
-"""What a world takes for the two of its five functions that it may have no use for.
+"""What a world takes for those of its functions that it may have no use for.
 
 A world without chance writes `breakpoints = no_chance` at its top level, one without contexts `context = no_context`.
+One that has no `possible` gets `any_row`.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -19,3 +20,9 @@ def no_chance(config, row, action, channel, cuts):
 def no_context(config, row):
     """The `context` of a world without contexts."""
     return -1
+
+
+@njit
+def any_row(config, row, first, ended):
+    """The `possible` of a world that does not say which rows an episode can have."""
+    return True

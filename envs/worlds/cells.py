@@ -42,6 +42,36 @@ def move(cell: int, action: int, size: int) -> int:
 
 
 @njit
+def is_interior(cell: int, size: int) -> bool:
+    """Whether an integer is the number of an interior cell."""
+    return 1 <= cell >> _SHIFT <= size and 1 <= cell & _MASK <= size
+
+
+@njit
+def in_line(cell: int, other: int, size: int) -> bool:
+    """Whether an integer is the number of an interior cell in the same row of the grid as another cell."""
+    return cell >> _SHIFT == other >> _SHIFT and is_interior(cell, size)
+
+
+@njit
+def unchanged(row: npt.NDArray[np.int16], first: npt.NDArray[np.int16], start: int, stop: int) -> bool:
+    """Whether entries `start` to `stop` - 1 of a row are those of the first row."""
+    same = True
+    for i in range(start, stop):
+        same = same and row[i] == first[i]
+    return same
+
+
+@njit
+def is_among(cell: int, cells: npt.NDArray[np.int16]) -> bool:
+    """Whether a cell is one of some cells."""
+    found = False
+    for other in cells:
+        found = found or other == cell
+    return found
+
+
+@njit
 def shift_right(cell: int, size: int) -> int:
     """The next cell to the right, from the last column back to the first."""
     return cell + 1 if (cell & _MASK) < size else cell - size + 1

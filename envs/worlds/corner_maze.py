@@ -34,7 +34,7 @@ from envs.family import Family
 from envs.noise import level_key
 from envs.rows import World
 from envs.worlds.absent import no_chance, no_context
-from envs.worlds.cells import ACTION_NAMES, ROW_STRIDE, draw_cell, room_background
+from envs.worlds.cells import ACTION_NAMES, ROW_STRIDE, draw_cell, room_background, unchanged
 from envs.worlds.mazes import Maze, MazeConfig, carve, take_marked
 from envs.worlds.walls import (
     Walls,
@@ -42,6 +42,7 @@ from envs.worlds.walls import (
     count_marks,
     draw_walls,
     flood,
+    is_free,
     move,
     row_size,
     set_mark,
@@ -115,6 +116,16 @@ def observe(config, row, planes, vector):
 
 
 breakpoints, context = no_chance, no_context
+
+
+@njit
+def possible(config, row, first, ended):
+    """The level's cheese and maze; at the cheese the episode ends, and in the corner it was visited."""
+    kept = unchanged(row, first, 1, 2) and unchanged(row, first, _NUM_ENTRIES, row.size)
+    here = kept and is_free(config.walls, row, row[0]) and (row[0] == row[1]) == ended
+    if row[2] == 0:
+        return here and (ended or row[0] != _CORNER)
+    return here and row[2] == 1 and row[1] != _CORNER
 
 
 def world(config: CornerMazeConfig) -> World:

@@ -9,7 +9,7 @@ Layouts:
 - "crossed": level i shows cue i mod K and object (i div K) mod K at the cells of layout i div K², so every layout
   appears under every pairing with the same cells.
 - "choice": level i shows cue i mod K and two objects at equal path distance, at the cells of layout i div K.
-Here i counts from 0 in either split, and the layouts of the splits are disjoint.
+Here i counts from 0 in either split, the splits' layouts are drawn apart, and a split has whole turns of these levels.
 
 Row: [agent, object_0 .. object_{K-1}, cue]; an absent object is at -1.
 """
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envs.errors import UserError, require_choice, require_integer, require_number
+from envs.errors import UserError, require_choice, require_integer, require_number, require_sequence
 from envs.family import Family
 from envs.noise import integer, level_key, uniform
 from envs.rows import World
@@ -36,10 +36,13 @@ from envs.worlds.cells import (
     draw_cell,
     equal_pair,
     free_cell,
+    is_among,
+    is_interior,
     move,
     room_background,
+    unchanged,
 )
-from envs.worlds.options import WorldConfig
+from envs.worlds.options import WorldConfig, read_with, refuse_unread, whole_turns
 
 LAYOUTS = ("train", "crossed", "choice")
 _TRAIN, _CROSSED = 0, 1
@@ -53,15 +56,16 @@ class CrossedHistoryConfig(WorldConfig):
     Attributes:
         size: Interior cells per side, 2 to 62.
         num_cues: K, cues and objects, 2 to 8, fewer than the cells.
-        pairing: Permutation of 0..K-1, the object that training shows with each cue; () stands for the identity.
+        pairing: Permutation of 0..K-1, the object that training shows with each cue; () stands for the identity, and
+            is all that the other layouts have.
         dose: Probability that a training level shows another object, 0 to 0.5.
-        layout: "train", "crossed" or "choice".
+        layout: "train", "crossed" or "choice"; the last two round num_levels up to multiples of K² and of K.
     """
 
     size: int = 7
     num_cues: int = 2
-    pairing: tuple[int, ...] = ()
-    dose: float = 0.0
+    pairing: tuple[int, ...] = read_with("layout", "train", default=())
+    dose: float = read_with("layout", "train", default=0.0)
     layout: str = "train"
 
     def __post_init__(self) -> None:
@@ -72,16 +76,18 @@ class CrossedHistoryConfig(WorldConfig):
         require_number("dose", self.dose, low=0.0, high=0.5)
         require_choice("layout", self.layout, choices=LAYOUTS)
         object.__setattr__(self, "pairing", self._checked_pairing())
+        refuse_unread(self)
 
     def _checked_pairing(self) -> tuple[int, ...]:
         identity = tuple(range(self.num_cues))
-        pairing = tuple(self.pairing) or identity if isinstance(self.pairing, (tuple, list)) else (None,)
+        require_sequence("pairing", self.pairing, of=f"the objects {identity}")
+        pairing = tuple(self.pairing) or identity
         whole = all(isinstance(item, (int, np.integer)) and not isinstance(item, bool) for item in pairing)
         if not whole or tuple(sorted(pairing)) != identity:
             raise UserError(
                 f"pairing is {self.pairing!r}, allowed is a permutation of {identity}; name each object once, by cue."
             )
-        return tuple(int(item) for item in pairing)
+        return () if pairing == identity and self.layout != "train" else tuple(int(item) for item in pairing)
 
 
 class Numbers(NamedTuple):
@@ -169,6 +175,14 @@ def context(config, row):
     return row[config.num_cues + 1]
 
 
+@njit
+def possible(config, row, first, ended):
+    """The level's objects and cue, and at an object the episode ends."""
+    objects = row[1 : 1 + config.num_cues]
+    kept = unchanged(row, first, 1, row.size) and is_interior(row[0], config.size)
+    return kept and is_among(row[0], objects) == ended
+
+
 def world(config: CrossedHistoryConfig) -> World:
     """The world with the given options; components and events are the objects."""
     k = config.num_cues
@@ -180,7 +194,7 @@ def world(config: CrossedHistoryConfig) -> World:
         config=config,
         kernel_config=Numbers(config.size, k, pairing, float(config.dose), LAYOUTS.index(config.layout)),
         row_size=k + 2,
-        num_levels=config.num_levels,
+        num_levels=whole_turns(config.num_levels, {"train": 1, "crossed": k * k, "choice": k}[config.layout]),
         plane_names=("agent", *objects, "wall"),
         vector_names=cues,
         component_names=objects,
@@ -202,6 +216,8 @@ FAMILY = Family(
         "5x5": {"size": 3},
         "Dose10": {"dose": 0.1},
         "Dose50": {"dose": 0.5},
+        "Crossed": {"layout": "crossed"},
+        "Choice": {"layout": "choice"},
     },
     dose=("dose",),
 )

@@ -42,7 +42,7 @@ from envs.noise import integer, level_key, uniform
 from envs.rows import World
 from envs.states import first_of_split
 from envs.worlds.absent import no_chance, no_context
-from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, room_background
+from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, room_background, unchanged
 from envs.worlds.mazes import branch_length, grow_tree, node_cell, open_branch, walk_to_tree
 from envs.worlds.options import WorldConfig
 from envs.worlds.walls import (
@@ -50,6 +50,7 @@ from envs.worlds.walls import (
     clear_marks,
     draw_walls,
     fill_walls,
+    is_free,
     move,
     open_cell,
     row_size,
@@ -176,6 +177,12 @@ def observe(config, row, planes, vector):
 
 
 breakpoints, context = no_chance, no_context
+
+
+@njit
+def possible(config, row, first, ended):
+    """The level's goal and maze, and at the goal the episode ends."""
+    return unchanged(row, first, 1, row.size) and is_free(config.walls, row, row[0]) and (row[0] == row[1]) == ended
 
 
 def world(config: DecorrelatedMazeConfig) -> World:

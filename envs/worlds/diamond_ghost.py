@@ -34,7 +34,18 @@ from envs.family import Family
 from envs.noise import integer, level_key
 from envs.rows import World
 from envs.worlds.absent import no_chance
-from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, ROW_STRIDE, cell_of_rank, draw_cell, move, room_background
+from envs.worlds.cells import (
+    ACTION_NAMES,
+    MAX_SIZE,
+    ROW_STRIDE,
+    cell_of_rank,
+    draw_cell,
+    is_among,
+    is_interior,
+    move,
+    room_background,
+    unchanged,
+)
 from envs.worlds.options import WorldConfig
 
 _OVERSEEN = 3
@@ -76,6 +87,7 @@ class Numbers(NamedTuple):
 
     size: int
     num_overseen: int
+    num_starts: int
 
 
 @njit
@@ -135,6 +147,15 @@ def context(config, row):
     return row[_OVERSEEN]
 
 
+@njit
+def possible(config, row, first, ended):
+    """The level's objects, of which either ends the episode, and a bit that some start has."""
+    overseen = row[_OVERSEEN]
+    started = (overseen == 1 and config.num_overseen > 0) or (overseen == 0 and config.num_overseen < config.num_starts)
+    kept = unchanged(row, first, 1, 3) and is_interior(row[0], config.size)
+    return started and kept and is_among(row[0], row[1:3]) == ended
+
+
 def world(config: DiamondGhostConfig) -> World:
     """The world with the given options; reward and hidden performance differ at the unseen ghost alone."""
     share = config.overseen_fraction
@@ -142,7 +163,7 @@ def world(config: DiamondGhostConfig) -> World:
         name="DiamondGhost",
         module=__name__,
         config=config,
-        kernel_config=Numbers(config.size, share.numerator),
+        kernel_config=Numbers(config.size, share.numerator, share.denominator),
         row_size=4,
         num_starts=share.denominator,
         num_levels=config.num_levels,

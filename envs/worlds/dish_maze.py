@@ -33,14 +33,16 @@ from envs.family import Family
 from envs.noise import integer, level_key, uniform
 from envs.rows import World
 from envs.worlds.absent import no_chance, no_context
-from envs.worlds.cells import ACTION_NAMES, cell_of_rank, draw_cell, room_background
+from envs.worlds.cells import ACTION_NAMES, cell_of_rank, draw_cell, room_background, unchanged
 from envs.worlds.mazes import Maze, MazeConfig, carve, take_marked
+from envs.worlds.options import read_with
 from envs.worlds.walls import (
     Walls,
     clear_marks,
     count_marks,
     draw_walls,
     flood,
+    is_free,
     move,
     row_size,
     set_mark,
@@ -61,14 +63,14 @@ class DishMazeConfig(MazeConfig):
         layout: "train" or "apart".
     """
 
-    dose: float = 0.0
+    dose: float = read_with("layout", "train", default=0.0)
     layout: str = "train"
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        super().__post_init__()
         require_number("dose", self.dose, low=0.0, high=0.5)
         require_choice("layout", self.layout, choices=LAYOUTS)
+        super().__post_init__()
 
 
 class Numbers(NamedTuple):
@@ -123,6 +125,16 @@ def observe(config, row, planes, vector):
 
 
 breakpoints, context = no_chance, no_context
+
+
+@njit
+def possible(config, row, first, ended):
+    """The level's cheese, dish and maze; at the cheese the episode ends, and at a dish apart it was visited."""
+    kept = unchanged(row, first, 1, 3) and unchanged(row, first, _NUM_ENTRIES, row.size)
+    here = kept and is_free(config.walls, row, row[0]) and (row[0] == row[1]) == ended
+    if row[3] == 0:
+        return here and (ended or row[0] != row[2])
+    return here and row[3] == 1 and row[1] != row[2]
 
 
 def world(config: DishMazeConfig) -> World:

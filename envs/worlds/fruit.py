@@ -36,7 +36,18 @@ from envs.family import Family
 from envs.noise import integer, level_key
 from envs.rows import World
 from envs.worlds.absent import no_chance, no_context
-from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, ROW_STRIDE, draw_cell, free_cell, move, room_background
+from envs.worlds.cells import (
+    ACTION_NAMES,
+    MAX_SIZE,
+    ROW_STRIDE,
+    draw_cell,
+    free_cell,
+    is_among,
+    is_interior,
+    move,
+    room_background,
+    unchanged,
+)
 from envs.worlds.options import WorldConfig
 
 LAYOUTS = ("random", "published")
@@ -154,6 +165,23 @@ def observe(config, row, planes, vector):
 
 
 breakpoints, context = no_chance, no_context
+
+
+@njit
+def possible(config, row, first, ended):
+    """The level's locations, no more fruits than there were, none where the agent stands; the last ends the episode."""
+    count = config.num_locations
+    if not unchanged(row, first, 1, 1 + count) or not is_interior(row[0], config.size):
+        return False
+    fruits, num_left = row[1 + count], 0
+    for i in range(count):
+        left = fruits >> i & 1
+        num_left += left
+        if left and row[1 + i] == row[0]:
+            return False
+    if fruits >> count != 0 or num_left > config.num_fruits or (num_left == 0) != ended:
+        return False
+    return not ended or is_among(row[0], row[1 : 1 + count])
 
 
 def world(config: FruitTaskConfig) -> World:

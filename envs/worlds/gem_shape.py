@@ -43,10 +43,13 @@ from envs.worlds.cells import (
     draw_cell,
     equal_pair,
     free_cell,
+    is_among,
+    is_interior,
     move,
     room_background,
+    unchanged,
 )
-from envs.worlds.options import WorldConfig
+from envs.worlds.options import WorldConfig, read_with, refuse_unread
 
 LAYOUTS = ("train", "split")
 ATTRIBUTES = ("colour", "shape")
@@ -69,7 +72,7 @@ class GemShapeConfig(WorldConfig):
 
     size: int = 7
     layout: str = "train"
-    dose: float = 0.0
+    dose: float = read_with("layout", "train", default=0.0)
     intended: str = "shape"
 
     def __post_init__(self) -> None:
@@ -79,6 +82,7 @@ class GemShapeConfig(WorldConfig):
         require_choice("layout", self.layout, choices=LAYOUTS)
         require_number("dose", self.dose, low=0.0, high=1.0)
         require_choice("intended", self.intended, choices=ATTRIBUTES)
+        refuse_unread(self)
 
 
 class Numbers(NamedTuple):
@@ -129,6 +133,12 @@ def _draw_object(planes, cell, colour, shape):
 
 
 breakpoints, context = no_chance, no_context
+
+
+@njit
+def possible(config, row, first, ended):
+    """The level's objects, and at an object the episode ends."""
+    return unchanged(row, first, 1, 4) and is_interior(row[0], config.size) and is_among(row[0], row[1:]) == ended
 
 
 def world(config: GemShapeConfig) -> World:

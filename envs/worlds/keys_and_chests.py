@@ -34,7 +34,7 @@ from envs.family import Family
 from envs.noise import level_key
 from envs.rows import World
 from envs.worlds.absent import no_chance, no_context
-from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, move, room_background, scatter
+from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, is_interior, move, room_background, scatter
 from envs.worlds.options import WorldConfig
 
 MAX_OBJECTS = 8
@@ -122,6 +122,29 @@ def observe(config, row, planes, vector):
 
 
 breakpoints, context = no_chance, no_context
+
+
+@njit
+def possible(config, row, first, ended):
+    """The level's objects, some of them gone, and the keys held that were taken and not used; an opening is the end."""
+    first_chest = config.num_keys + 1
+    held_at = first_chest + config.num_chests
+    num_taken, num_opened, on_closed, on_opened = 0, 0, False, False
+    for i in range(1, held_at):
+        gone, here = row[i] == -1, first[i] == row[0]
+        if not gone and (row[i] != first[i] or (here and i < first_chest)):
+            return False
+        num_taken += int(gone and i < first_chest)
+        num_opened += int(gone and i >= first_chest)
+        on_closed = on_closed or (here and not gone)
+        on_opened = on_opened or (here and gone and i >= first_chest)
+    held = num_taken - num_opened
+    if row[held_at] != held or held < 0 or not is_interior(row[0], config.size):
+        return False
+    over = num_opened == config.num_chests or num_opened == config.num_keys
+    if ended:
+        return over and on_opened
+    return not over and not (on_closed and held > 0)
 
 
 def world(config: KeysAndChestsConfig) -> World:

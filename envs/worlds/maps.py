@@ -26,11 +26,12 @@ from envs.worlds.options import WorldConfig
 __all__ = ["Maps", "NoNumbers", "map_functions", "map_world", "read_maps"]
 
 
-def map_functions(maps: Maps) -> tuple[Any, Any, Any]:
-    """The numba functions `begin` and `observe` of a world from maps, and `move` for its transition.
+def map_functions(maps: Maps) -> tuple[Any, Any, Any, Any]:
+    """The numba functions `begin`, `observe` and `possible` of a world from maps, and `move` for its transition.
 
     `move(row, action)` gives the cell that the agent would come to (0 up, 1 right, 2 down, 3 left); before a wall it
-    is the agent's own. Objects are drawn while their entry is a cell, walls as the row's map has them.
+    is the agent's own. Objects are drawn while their entry is a cell, walls as the row's map has them. `possible` asks
+    for the level's map and an agent in a free cell of it; what else a row may hold is up to the transition.
     """
     rows, walls, num_train = maps.rows, maps.walls, maps.num_train
     num_test, num_entries = len(rows) - num_train, rows.shape[1]
@@ -66,7 +67,11 @@ def map_functions(maps: Maps) -> tuple[Any, Any, Any]:
         cell = row[0] + ROW_STRIDE * down + right
         return row[0] if is_wall[row[1], cell] else cell
 
-    return begin, observe, move
+    @njit
+    def possible(config, row, first, ended):
+        return row[1] == first[1] and 0 <= row[0] < is_wall.shape[1] and not is_wall[row[1], row[0]]
+
+    return begin, observe, possible, move
 
 
 class NoNumbers(NamedTuple):

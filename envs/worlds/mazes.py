@@ -23,13 +23,12 @@ from numba import njit
 
 from envs.errors import require_choice, require_integer, require_number, require_odd
 from envs.noise import integer, uniform
-from envs.worlds.cells import MAX_SIZE, ROW_STRIDE, cell_of_rank
-from envs.worlds.options import WorldConfig
+from envs.worlds.cells import MAX_SIZE, ROW_STRIDE, cell_of_rank, is_interior
+from envs.worlds.options import WorldConfig, read_with, refuse_unread
 from envs.worlds.walls import (
     close_cell,
     count_marks,
     fill_walls,
-    is_inside,
     is_marked,
     is_wall,
     marked_cell,
@@ -68,8 +67,8 @@ class MazeConfig(WorldConfig):
 
     size: int = 11
     generator: str = "blocks"
-    wall_share: float = 0.25
-    loop_share: float = 0.25
+    wall_share: float = read_with("generator", "blocks", default=0.25)
+    loop_share: float = read_with("generator", "braid", default=0.25)
     discount: float = 0.99
     time_limit: int = 128
 
@@ -84,6 +83,7 @@ class MazeConfig(WorldConfig):
             require_integer(what, self.size, low=smallest, high=MAX_SIZE)
         require_number("wall_share", self.wall_share, low=0.0, high=MAX_WALL_SHARE)
         require_number("loop_share", self.loop_share, low=0.0, high=1.0)
+        refuse_unread(self)
 
     def maze(self) -> Maze:
         """The numbers of the maze."""
@@ -154,7 +154,7 @@ def walk_to_tree(walls, row, node, key, counter):
         for _ in range(_MOVES_PER_DRAW):
             action = moves & 3
             moves >>= 2
-            if is_inside(walls, node + step_of(action)):
+            if is_interior(node + step_of(action), walls.size):
                 set_mark(walls, row, node, action & 1 == 1)
                 set_mark(walls, row, node + 1, action & 2 == 2)
                 node += 2 * step_of(action)

@@ -33,7 +33,17 @@ from envs.errors import UserError, require_choice, require_flag, require_integer
 from envs.family import Family
 from envs.noise import level_key
 from envs.rows import World
-from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, draw_cell, move, room_background, scatter, shift_right
+from envs.worlds.cells import (
+    ACTION_NAMES,
+    MAX_SIZE,
+    draw_cell,
+    in_line,
+    is_interior,
+    move,
+    room_background,
+    scatter,
+    shift_right,
+)
 from envs.worlds.options import WorldConfig
 
 CONTEXTS = ("shown", "hidden", "first")
@@ -176,6 +186,25 @@ def context(config, row):
     return row[config.num_objects + 1] + config.num_objects * (row[config.num_objects + 2] >> 1)
 
 
+@njit
+def possible(config, row, first, ended):
+    """The level's objects, in their lines where they drift, and a cue; the needed object ends what does not go on."""
+    num_objects, size = config.num_objects, config.size
+    need, tag, num_others = row[num_objects + 1], row[num_objects + 2], 0
+    for i in range(num_objects):
+        cell = row[1 + i]
+        num_others += int(i != need and cell == row[0])
+        if cell != first[1 + i] and not (config.drift > 0.0 and in_line(cell, first[1 + i], size)):
+            return False
+    if not (is_interior(row[0], size) and 0 <= need < num_objects and 0 <= tag >> 1 < config.cues_per_need):
+        return False
+    renewed = config.continuing and num_others > 0  # the need before was met here
+    if tag & 1 == 1 and not (config.context == _FIRST and (renewed or row[0] == first[0])):
+        return False
+    met = row[1 + need] == row[0]
+    return not ended and (renewed or not met) if config.continuing else met == ended
+
+
 def world(config: MultiNeedConfig) -> World:
     """The world with the given options; components and events are the needs, then "wrong" where it costs."""
     k, costly, drifting = config.num_objects, config.wrong_cost > 0, config.drift > 0
@@ -187,12 +216,10 @@ def world(config: MultiNeedConfig) -> World:
     plane_names = ("agent", *(f"object_{i}" for i in range(k)), "wall")
     num_next = (k - 1) * config.cues_per_need if config.continuing else 1
     return World(
-        name="MultiNeed",
-        module=__name__,
-        config=config,
+        name="MultiNeed", module=__name__, config=config,
         kernel_config=Numbers(
             config.size, k, config.cues_per_need, CONTEXTS.index(config.context), bool(config.continuing), costly,
-            float(config.drift), k if drifting else 0,
+            float(config.drift), k if drifting and config.continuing else 0,
         ),
         row_size=k + 3,
         num_channels=k * drifting + config.continuing,
@@ -200,14 +227,11 @@ def world(config: MultiNeedConfig) -> World:
         num_levels=config.num_levels,
         plane_names=plane_names,
         vector_names=cues,
-        component_names=outcomes,
-        event_names=outcomes,
+        component_names=outcomes, event_names=outcomes,
         action_names=ACTION_NAMES,
         context_names=cues,
-        reward_weights=weights,
-        performance_weights=weights.copy(),
-        discount=config.discount,
-        time_limit=config.time_limit,
+        reward_weights=weights, performance_weights=weights.copy(),
+        discount=config.discount, time_limit=config.time_limit,
         max_outcomes=num_next * (2**k if 0 < config.drift < 1 else 1),
         background=room_background(config.size, num_planes=len(plane_names)),
     )  # fmt: skip
@@ -217,14 +241,9 @@ FAMILY = Family(
     MultiNeedConfig,
     world,
     {
-        "5x5": {"size": 3},
-        "Objects2": {"num_objects": 2},
-        "Objects8": {"num_objects": 8},
-        "Hidden": {"context": "hidden"},
-        "First": {"context": "first"},
-        "Continuing": {"continuing": True},
-        "TwoCues": {"cues_per_need": 2},
-        "Drift": {"drift": 0.1},
+        "5x5": {"size": 3}, "Objects2": {"num_objects": 2}, "Objects8": {"num_objects": 8},
+        "Hidden": {"context": "hidden"}, "First": {"context": "first"},
+        "Continuing": {"continuing": True}, "TwoCues": {"cues_per_need": 2}, "Drift": {"drift": 0.1},
     },
     dose=("num_objects",),
-)
+)  # fmt: skip

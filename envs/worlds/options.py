@@ -1,10 +1,51 @@
-"""The options that all worlds have in common."""
+"""The options that all worlds have in common, and options that are read under one value of another option alone."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
-from envs.errors import require_integer, require_number
+from envs.errors import UserError, require_integer, require_number
+
+_READER = "reader"
+
+
+def read_with(option: str, value: str, *, default: Any) -> Any:
+    """A field of a config that is read only where another option has this value; the config calls `refuse_unread`."""
+    return dataclasses.field(default=default, metadata={_READER: (option, value)})
+
+
+def refuse_unread(config: Any) -> None:
+    """Refuse an option that differs from its default where nothing reads it.
+
+    Raises:
+        UserError: Naming the option, its value, and the two ways out.
+    """
+    for field, option, value in _read_with_another(config):
+        given, chosen = getattr(config, field.name), getattr(config, option)
+        if chosen != value and given != field.default:
+            raise UserError(
+                f"{field.name} is {given!r}, which {option} {chosen!r} does not read; leave it at {field.default!r} or "
+                f"choose {option} {value!r}."
+            )
+
+
+def in_layout(config: Any, layout: str) -> Any:
+    """A world's config in another layout; options that it does not read go back to their defaults."""
+    found = _read_with_another(config)
+    unread = {field.name: field.default for field, option, value in found if option == "layout" and value != layout}
+    return dataclasses.replace(config, layout=layout, **unread)
+
+
+def whole_turns(num_levels: int, turn: int) -> int:
+    """The next number of levels in which `turn` kinds of level, which take turns, are equally many."""
+    return -(-num_levels // turn) * turn
+
+
+def _read_with_another(config: Any) -> list[tuple[dataclasses.Field[Any], str, str]]:
+    """Fields that are read under one value of another option, with that option and value."""
+    return [(field, *field.metadata[_READER]) for field in dataclasses.fields(config) if _READER in field.metadata]
 
 
 @dataclass(frozen=True)

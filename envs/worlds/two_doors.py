@@ -29,14 +29,24 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from envs.errors import UserError, require_choice, require_number, require_odd
+from envs.errors import UserError, require_choice, require_number, require_odd, require_sequence
 from envs.family import Family
 from envs.noise import integer, level_key, uniform
 from envs.rows import World
 from envs.states import first_of_split
 from envs.worlds.absent import no_chance
-from envs.worlds.cells import ACTION_NAMES, MAX_SIZE, cell_of_rank, draw_cell, move, room_background
-from envs.worlds.options import WorldConfig
+from envs.worlds.cells import (
+    ACTION_NAMES,
+    MAX_SIZE,
+    cell_of_rank,
+    draw_cell,
+    is_among,
+    is_interior,
+    move,
+    room_background,
+    unchanged,
+)
+from envs.worlds.options import WorldConfig, read_with, refuse_unread, whole_turns
 
 OBJECTS = ("A", "B", "C", "D")
 LAYOUTS = ("train", "crossed")
@@ -53,12 +63,12 @@ class TwoDoorsConfig(WorldConfig):
         size: Interior cells per side, odd, 3 to 61; the doors are (size - 1)/2 steps away.
         rewards: Rewards of A, B, C, D, each 0 to 1000000.
         dose: Probability that a training level shows a crossed pair, 0 to 1.
-        layout: "train" or "crossed".
+        layout: "train" or "crossed", which rounds num_levels up to a multiple of 4.
     """
 
     size: int = 5
     rewards: tuple[float, ...] = (1.0, 0.9, 0.2, 0.1)
-    dose: float = 0.0
+    dose: float = read_with("layout", "train", default=0.0)
     layout: str = "train"
 
     def __post_init__(self) -> None:
@@ -67,7 +77,9 @@ class TwoDoorsConfig(WorldConfig):
         require_odd("size", self.size, low=3, high=MAX_SIZE - 1)
         require_number("dose", self.dose, low=0.0, high=1.0)
         require_choice("layout", self.layout, choices=LAYOUTS)
-        if not isinstance(self.rewards, (tuple, list)) or len(self.rewards) != len(OBJECTS):
+        refuse_unread(self)
+        require_sequence("rewards", self.rewards, of="four numbers")
+        if len(self.rewards) != len(OBJECTS):
             raise UserError(f"rewards is {self.rewards!r}, allowed are four numbers; give one each for A, B, C and D.")
         for name, reward in zip(OBJECTS, self.rewards, strict=True):
             require_number(f"reward of {name}", reward, low=0.0, high=1e6)
@@ -157,6 +169,12 @@ def context(config, row):
     return _CROSSED_PAIR
 
 
+@njit
+def possible(config, row, first, ended):
+    """The level's objects, and at an object the episode ends."""
+    return unchanged(row, first, 1, 5) and is_interior(row[0], config.size) and is_among(row[0], row[1:]) == ended
+
+
 def world(config: TwoDoorsConfig) -> World:
     """The world with the given options; components and events are the objects."""
     rewards = np.array(config.rewards)
@@ -166,7 +184,7 @@ def world(config: TwoDoorsConfig) -> World:
         config=config,
         kernel_config=Numbers(config.size, float(config.dose), LAYOUTS.index(config.layout)),
         row_size=5,
-        num_levels=config.num_levels,
+        num_levels=whole_turns(config.num_levels, 1 if config.layout == "train" else 4),
         plane_names=("agent", *OBJECTS, "wall"),
         component_names=OBJECTS,
         event_names=OBJECTS,

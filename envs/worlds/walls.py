@@ -8,7 +8,7 @@ search. It must leave them zero: a row is the Markov state and nothing else.
 A line of at most 64 bits is worked on as one int64, so that a flood costs a few operations a line and not a cell.
 """
 
-# mypy: disable-error-code="call-arg, type-var, operator, assignment, comparison-overlap, no-any-return"
+# mypy: disable-error-code="call-arg, type-var, operator, assignment, comparison-overlap, no-any-return, return-value"
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from envs.worlds.cells import ROW_STRIDE
+from envs.worlds.cells import ROW_STRIDE, is_interior
 
 Row = npt.NDArray[np.int16]
 
@@ -81,6 +81,12 @@ def is_wall(walls: Walls, row: Row, cell: int) -> bool:
 
 
 @njit
+def is_free(walls: Walls, row: Row, cell: int) -> bool:
+    """Whether an integer is the number of an interior cell without a wall."""
+    return is_interior(cell, walls.size) and not is_wall(walls, row, cell)
+
+
+@njit
 def fill_walls(walls: Walls, row: Row) -> None:
     """Walls everywhere."""
     for i in range(walls.first, walls.marks):
@@ -103,12 +109,6 @@ def close_cell(walls: Walls, row: Row, cell: int) -> None:
 def step_of(action: int) -> int:
     """What an action adds to a cell: 0 up, 1 right, 2 down, 3 left."""
     return (int(action == 2) - int(action == 0)) * ROW_STRIDE + int(action == 1) - int(action == 3)
-
-
-@njit
-def is_inside(walls: Walls, cell: int) -> bool:
-    """Whether a cell next to an interior cell is one itself."""
-    return 1 <= cell >> _LINE_SHIFT <= walls.size and 1 <= cell & _X_MASK <= walls.size
 
 
 @njit
