@@ -26,8 +26,8 @@ from envs import kernels, noise, row_kernels
 WORLD_FUNCTIONS = ("begin", "transition", "observe", "breakpoints", "context")
 # Without numba's runtime (NRT) no counts of references stand in a loop, where arrays that are taken out of a tuple one
 # by one make it 15 times as slow; and a function that allocates an array, or returns a part of one, does not compile.
-_INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False}
-_COMPILED: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
+INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False}
+COMPILED: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
 _VERSIONED_ELSEWHERE = frozenset({"numpy", "numba"}) | sys.stdlib_module_names
 
 
@@ -92,9 +92,9 @@ def compile_templates(
     namespace = {name: value for template in templates for name, value in vars(template).items()}
     namespace |= {**found, **inlined, "__name__": home}
     for part in parts:
-        namespace[part.__name__] = njit(**_INLINED)(_rehome(part, namespace, module=module, digest=digest))
+        namespace[part.__name__] = njit(**INLINED)(_rehome(part, namespace, module=module, digest=digest))
     homed = {loop.__name__: _rehome(loop, namespace, module=module, digest=digest) for loop in loops}
-    return MappingProxyType({name: njit(**_COMPILED)(loop) for name, loop in homed.items()})
+    return MappingProxyType({name: njit(**COMPILED)(loop) for name, loop in homed.items()})
 
 
 @functools.cache
@@ -109,7 +109,7 @@ def compile_careful_observe(module_name: str) -> Callable[..., None]:
     roots = [module.observe, row_kernels.observe_rows, *row_kernels.PARTS, compile_careful_observe]
     digest = f"careful_{source_digest(roots)}"
     loop = _rehome(row_kernels.observe_rows, namespace, module=module, digest=digest)
-    careful: Callable[..., None] = njit(boundscheck=True, **_COMPILED)(loop)
+    careful: Callable[..., None] = njit(boundscheck=True, **COMPILED)(loop)
     return careful
 
 
@@ -132,7 +132,7 @@ def _inlined(function: Any, *, boundscheck: bool = False) -> Any:
             namespace[name] = _inlined(called, boundscheck=boundscheck)
     python = function.py_func
     copy = FunctionType(python.__code__, namespace, python.__name__, python.__defaults__, python.__closure__)
-    return njit(**_INLINED, boundscheck=boundscheck)(copy)
+    return njit(**INLINED, boundscheck=boundscheck)(copy)
 
 
 def _rehome(
