@@ -113,17 +113,20 @@ class _SumColumns(torch.autograd.Function):
     def forward(ctx: Any, weight: Tensor, *rest: Any) -> Tensor:
         start, inputs = rest
         ctx.inputs, hidden = inputs, sum_columns(weight, start, inputs)
-        ctx.save_for_backward(weight, hidden)
+        ctx.save_for_backward(hidden)
         return hidden
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        weight, hidden = ctx.saved_tensors
-        to_weight, to_start = torch.zeros_like(weight), weight.new_zeros(weight.shape[1])
-        reached = np.empty(weight.shape[1], np.float32)
-        outputs = (reached, to_start.numpy(), to_weight.numpy())
-        spread_rows(_entries(ctx.inputs), gradients[0].contiguous().numpy(), hidden.detach().numpy(), outputs)
-        return to_weight, to_start, None
+        return (*spread_columns(gradients[0], ctx.saved_tensors[0], ctx.inputs), None)
+
+
+def spread_columns(gradient: Tensor, hidden: Tensor, inputs: ActiveInputs) -> tuple[Tensor, Tensor]:
+    """The gradients to weight [I, D] and start [D] of `sum_columns`, from that to its result `hidden` [B, D]."""
+    to_weight, to_start = torch.zeros(len(inputs.base), hidden.shape[1]), torch.zeros(hidden.shape[1])
+    outputs = (np.empty(hidden.shape[1], np.float32), to_start.numpy(), to_weight.numpy())
+    spread_rows(_entries(inputs), gradient.contiguous().numpy(), hidden.detach().numpy(), outputs)
+    return to_weight, to_start
 
 
 class ActiveFinder:

@@ -53,18 +53,28 @@ def policy_terms(
     return loss, entropy(logits).mean(), (log_ratio.exp() - 1.0 - log_ratio).mean()
 
 
+def terms_and_gradients(
+    logits: Tensor, actions: Tensor, old_log_probs: Tensor, *, advantages: Tensor, clip: float | None
+) -> tuple[tuple[float, float, float], Tensor]:
+    """`policy_terms` as numbers, and the gradients float32[2, B, A] of loss and entropy; all tensors on the CPU."""
+    gradients = torch.empty(2, *logits.shape)
+    columns = (actions.numpy(), old_log_probs.numpy(), advantages.numpy())
+    bound = math.inf if clip is None else clip
+    loss, spread, divergence = _sum_terms(logits.numpy(), columns, (bound, clip is None), gradients.numpy())
+    return (loss / len(logits), spread / len(logits), divergence / len(logits)), gradients
+
+
 class _FusedTerms(torch.autograd.Function):
     """`policy_terms` in one pass, which writes the gradients of loss and entropy beside them."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, *inputs: Any) -> Terms:
         actions, old_log_probs, advantages, clip = inputs
-        gradients = torch.empty(2, *logits.shape)
-        columns = (actions.numpy(), old_log_probs.numpy(), advantages.numpy())
-        bound = math.inf if clip is None else clip
-        sums = _sum_terms(logits.detach().numpy(), columns, (bound, clip is None), gradients.numpy())
+        means, gradients = terms_and_gradients(
+            logits.detach(), actions, old_log_probs, advantages=advantages, clip=clip
+        )  # fmt: skip
         ctx.save_for_backward(gradients)
-        loss, spread, divergence = (torch.tensor(total / len(logits), dtype=logits.dtype) for total in sums)
+        loss, spread, divergence = (torch.tensor(mean, dtype=logits.dtype) for mean in means)
         ctx.mark_non_differentiable(divergence)
         return loss, spread, divergence
 
