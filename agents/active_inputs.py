@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agents.column_kernels import find_entries, spread_rows, sum_rows
+from agents.column_kernels import find_entries, spread_rows, sum_differences, sum_rows
 from agents.encoding import ObservationEncoder
 
 MAX_SHARE = 0.125
@@ -113,17 +113,20 @@ class _SumColumns(torch.autograd.Function):
     def forward(ctx: Any, weight: Tensor, *rest: Any) -> Tensor:
         start, inputs = rest
         ctx.inputs, hidden = inputs, sum_columns(weight, start, inputs)
-        ctx.save_for_backward(weight, hidden)
+        ctx.save_for_backward(hidden)
         return hidden
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        weight, hidden = ctx.saved_tensors
-        to_weight, to_start = torch.zeros_like(weight), weight.new_zeros(weight.shape[1])
-        reached = np.empty(weight.shape[1], np.float32)
-        outputs = (reached, to_start.numpy(), to_weight.numpy())
-        spread_rows(_entries(ctx.inputs), gradients[0].contiguous().numpy(), hidden.detach().numpy(), outputs)
-        return to_weight, to_start, None
+        return (*spread_columns(gradients[0], ctx.saved_tensors[0], ctx.inputs), None)
+
+
+def spread_columns(gradient: Tensor, hidden: Tensor, inputs: ActiveInputs) -> tuple[Tensor, Tensor]:
+    """The gradients to weight [I, D] and start [D] of `sum_columns`, from that to its result `hidden` [B, D]."""
+    to_weight, to_start = torch.zeros(len(inputs.base), hidden.shape[1]), torch.zeros(hidden.shape[1])
+    outputs = (np.empty(hidden.shape[1], np.float32), to_start.numpy(), to_weight.numpy())
+    spread_rows(_entries(inputs), gradient.contiguous().numpy(), hidden.detach().numpy(), outputs)
+    return to_weight, to_start
 
 
 class ActiveFinder:
@@ -159,6 +162,30 @@ class ActiveFinder:
         numbers = self._numbers_of(arrays, lead)
         return None if numbers is None else self._find(planes, numbers, lead)
 
+    def sum_columns(
+        self, planes: NDArray[np.uint8], numbers: NDArray[np.float32], *, weight: Tensor, start: Tensor
+    ) -> Tensor | None:
+        """`sum_columns` of observations that are looked at once, for which no entries are kept.
+
+        Args:
+            planes: uint8[B, P, H, W].
+            numbers: float32[B, F], all flat numbers.
+            weight: float32[I, D].
+            start: float32[D].
+
+        Returns:
+            float32[B, D]; None where the observations are no such bytes or numbers, or where too many differ.
+        """
+        shapes = ((len(planes), *self._grid.shape), (len(planes), len(self._numbers)))
+        taken = self.applies and planes.dtype == np.uint8 and numbers.dtype == np.float32
+        if not taken or (planes.shape, numbers.shape) != shapes:
+            return None
+        scratch, out = self._room(len(planes)), np.empty((len(planes), len(start)), np.float32)
+        shown = (np.ascontiguousarray(planes).reshape(-1), self._planes)
+        flat = (np.ascontiguousarray(numbers), self._numbers)
+        done = sum_differences(shown, flat, scratch, weight.numpy(), start.numpy(), out)
+        return torch.from_numpy(out) if done else None
+
     def _numbers_of(self, arrays: dict[str, Any], lead: tuple[int, ...]) -> NDArray[np.float32] | None:
         """The flat numbers float32[Q, F] of all parts side by side; None where one cannot be taken."""
         parts = [np.asarray(arrays[leaf.name]) for leaf in self._flat]
@@ -172,12 +199,16 @@ class ActiveFinder:
     def _find(
         self, planes: NDArray[np.uint8], numbers: NDArray[np.float32], lead: tuple[int, ...]
     ) -> ActiveInputs | None:
-        """Compare with the base; the room for entries is what is worthwhile."""
-        room = int(MAX_SHARE * len(self.base) * len(numbers)) + len(self.base)
-        columns, values = np.empty(room, np.int32), np.empty(room, np.float32)
+        """Compare with the base."""
+        columns, values = self._room(len(numbers))
         offsets = np.empty(len(numbers) + 1, np.int64)
         count = find_entries((planes, self._planes), (numbers, self._numbers), (offsets, columns, values))
         if count < 0:
             return None
         index = torch.arange(len(numbers)).reshape(lead)
         return ActiveInputs(self.base, columns[:count], values[:count], offsets, index)
+
+    def _room(self, num_rows: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Room for the columns and values of as many entries as are worthwhile."""
+        size = int(MAX_SHARE * len(self.base) * num_rows) + len(self.base)
+        return np.empty(size, np.int32), np.empty(size, np.float32)

@@ -17,6 +17,7 @@ from torch import Tensor
 from agents.agent import AlphaAgent
 from agents.memory import zeroed
 from agents.rollout import Actor
+from agents.sampling import sample_actions
 from agents.search.actor import SearchActor
 from agents.search_config import SearchConfig
 from agents.seeding import stream as named_stream
@@ -45,7 +46,7 @@ class PolicyActor:
         greedy: bool = False,
         uniform_share: float = 0.0,
         first_env: int = 0,
-        active_inputs: bool = False,
+        fast_kernels: bool = False,
     ) -> None:
         """Take an agent that will not change while this actor plays, or that changes between rollouts.
 
@@ -55,10 +56,10 @@ class PolicyActor:
             greedy: take the most probable action instead of sampling.
             uniform_share: u in [0, 1], share of uniformly random actions.
             first_env: index of the first env among all that share the seed.
-            active_inputs: see `AlphaAgent.encode`.
+            fast_kernels: see `ReinforceConfig`.
         """
         self.agent, self.greedy, self.uniform_share, self.first_env = agent, greedy, uniform_share, first_env
-        self.active_inputs = active_inputs
+        self.fast_kernels = fast_kernels
         self.memory: Tensor | None = None
         self._key = named_stream(seed, "actions").generate_state(2, np.uint64)
 
@@ -73,8 +74,11 @@ class PolicyActor:
         if self.greedy and self.uniform_share == 0.0:
             actions[envs] = logits.argmax(axis=1)
             return actions, log_probs
-        probs = mixed_probs(logits, uniform_share=self.uniform_share, greedy=self.greedy)
         uniform = self._uniform(stream)[envs]
+        if self.fast_kernels and not self.greedy and self.uniform_share == 0.0:
+            actions[envs], log_probs[envs] = sample_actions(logits, uniform)
+            return actions, log_probs
+        probs = mixed_probs(logits, uniform_share=self.uniform_share, greedy=self.greedy)
         cumulative = probs.cumsum(axis=1)
         chosen = (cumulative[:, :-1] <= uniform[:, None] * cumulative[:, -1:]).sum(axis=1)
         actions[envs] = chosen
@@ -84,7 +88,7 @@ class PolicyActor:
     @torch.no_grad()
     def _logits(self, stream: EnvStream, envs: Indices) -> Floats:
         memory = zeroed(self.memory, stream, size=self.agent.policy_encoder.memory_size, device=self.agent.device)
-        encoded = self.agent.encode(take(stream, envs), active=self.active_inputs)
+        encoded = self.agent.encode(take(stream, envs), active=self.fast_kernels)
         output = self.agent.policy(encoded, None if memory is None else memory[envs])
         if memory is not None and output.memory is not None:
             memory[envs] = output.memory

@@ -18,6 +18,8 @@ from numba.core import types
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numba.extending import intrinsic
 
+from envs.compilation import COMPILED, INLINED
+
 
 def _generate_word(typing_context, array, place):
     """Read eight bytes from a place that need not be a multiple of eight; numba itself reads aligned numbers only."""
@@ -35,61 +37,98 @@ _word: Any = intrinsic(_generate_word)
 _trailing_zeros: Any = trailing_zeros
 
 
-@njit(cache=True, nogil=True)
+@njit(**COMPILED)
 def find_entries(planes, numbers, out):
     """Write the entries of every row; returns their number, or −1 where they may not find room.
 
     `planes` is (uint8[Q·L], the base's uint8[L]), `numbers` is (float32[Q, F], the base's float32[F]), `out` is
-    (offsets, columns, values). Bytes are compared eight at a time, the lowest byte of a word being the first.
+    (offsets, columns, values).
     """
-    (shown, base), (flat, flat_base), (offsets, columns, values) = planes, numbers, out
-    size, count = base.size, 0
-    whole = size - size % 8
-    for q in range(flat.shape[0]):
+    offsets, columns, values = out
+    num_rows, count = numbers[0].shape[0], 0
+    for q in range(num_rows):
         offsets[q] = count
-        if count + size + flat_base.size > columns.size:
+        if count + planes[1].size + numbers[1].size > columns.size:
             return -1
-        first = q * size
-        for start in range(0, whole, 8):
-            left = _word(shown, first + start) ^ _word(base, start)
-            while left != 0:
-                bits = _trailing_zeros(left) & np.uint64(56)
-                place = start + np.int64(bits >> np.uint64(3))
-                columns[count] = place
-                values[count] = np.float32(shown[first + place]) - np.float32(base[place])
-                count += 1
-                left &= ~(np.uint64(255) << bits)
-        for i in range(whole, size):
-            if shown[first + i] != base[i]:
-                columns[count] = i
-                values[count] = np.float32(shown[first + i]) - np.float32(base[i])
-                count += 1
-        for i in range(flat_base.size):
-            if flat[q, i] != flat_base[i]:
-                columns[count] = size + i
-                values[count] = flat[q, i] - flat_base[i]
-                count += 1
-    offsets[flat.shape[0]] = count
+        count = _entries_of(planes, numbers, q, columns, values, count)
+    offsets[num_rows] = count
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(**INLINED)
+def _entries_of(planes, numbers, q, columns, values, count):
+    """Write the entries of row q behind `count` others; returns how many there are then.
+
+    Bytes are compared eight at a time, the lowest byte of a word being the first.
+    """
+    (shown, base), (flat, flat_base) = planes, numbers
+    size = base.size
+    first, whole = q * size, size - size % 8
+    for start in range(0, whole, 8):
+        left = _word(shown, first + start) ^ _word(base, start)
+        while left != 0:
+            bits = _trailing_zeros(left) & np.uint64(56)
+            place = start + np.int64(bits >> np.uint64(3))
+            columns[count] = place
+            values[count] = np.float32(shown[first + place]) - np.float32(base[place])
+            count += 1
+            left &= ~(np.uint64(255) << bits)
+    for i in range(whole, size):
+        if shown[first + i] != base[i]:
+            columns[count] = i
+            values[count] = np.float32(shown[first + i]) - np.float32(base[i])
+            count += 1
+    for i in range(flat_base.size):
+        if flat[q, i] != flat_base[i]:
+            columns[count] = size + i
+            values[count] = flat[q, i] - flat_base[i]
+            count += 1
+    return count
+
+
+@njit(**COMPILED)
 def sum_rows(entries, weight, start, out):
     """Write relu(start + Σ_k v_k weight[i_k]), float32[B, D]."""
     index, columns, values, offsets = entries
     for b in range(index.size):
-        for d in range(start.size):
-            out[b, d] = start[d]
-        for k in range(offsets[index[b]], offsets[index[b] + 1]):
-            column, value = columns[k], values[k]
-            for d in range(start.size):
-                out[b, d] += value * weight[column, d]
-        for d in range(start.size):
-            if out[b, d] < 0.0:  # NaN stays what it is.
-                out[b, d] = 0.0
+        _sum_row((columns, values), (offsets[index[b]], offsets[index[b] + 1]), weight, start, out, b)
 
 
-@njit(cache=True, nogil=True)
+@njit(**COMPILED)
+def sum_differences(planes, numbers, scratch, weight, start, out):
+    """`sum_rows` of the rows that `find_entries` takes, without keeping the entries; returns whether all is written.
+
+    It is not where a number is not finite, or where entries may not find room in `scratch`, which is (columns, values).
+    """
+    columns, values = scratch
+    count = 0
+    for q in range(numbers[0].shape[0]):
+        if count + planes[1].size + numbers[1].size > columns.size:
+            return False
+        for i in range(numbers[1].size):
+            if not np.isfinite(numbers[0][q, i]):
+                return False
+        last = _entries_of(planes, numbers, q, columns, values, count)
+        _sum_row(scratch, (count, last), weight, start, out, q)
+        count = last
+    return True
+
+
+@njit(**INLINED)
+def _sum_row(entries, limits, weight, start, out, b):
+    columns, values = entries
+    for d in range(start.size):
+        out[b, d] = start[d]
+    for k in range(limits[0], limits[1]):
+        column, value = columns[k], values[k]
+        for d in range(start.size):
+            out[b, d] += value * weight[column, d]
+    for d in range(start.size):
+        if out[b, d] < 0.0:  # NaN stays what it is.
+            out[b, d] = 0.0
+
+
+@njit(**COMPILED)
 def spread_rows(entries, gradient, hidden, outputs):
     """Add to the gradients of start and weight what reaches them through the units that are above 0."""
     (index, columns, values, offsets), (reached, to_start, to_weight) = entries, outputs

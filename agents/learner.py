@@ -10,12 +10,15 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents.active_inputs import ActiveInputs
 from agents.actors import PolicyActor
 from agents.agent import AlphaAgent
 from agents.config import ReinforceConfig
+from agents.dense_update import Minibatch, is_dense, loss_and_gradients
 from agents.losses import standardise
 from agents.optimization import FlatAdam, annealed
 from agents.policy_terms import policy_terms
@@ -80,7 +83,7 @@ def reinforce(
     gamma = discount if config.discount is None else config.discount
     agent.value_discount = gamma if config.share_value else agent.value_discount
     optimizer = FlatAdam(_trained(agent, config), max_grad_norm=config.max_grad_norm)
-    actor = PolicyActor(agent, seed=seed, active_inputs=config.fast_kernels)
+    actor = PolicyActor(agent, seed=seed, fast_kernels=config.fast_kernels)
     tracker = ReturnTracker(stream.num_envs)
     generator = torch_generator(seed, "reinforce", "minibatches")
     num_updates = -(-config.num_steps // (stream.num_envs * config.rollout_length))
@@ -157,11 +160,15 @@ def _update(
     only_baseline: bool,
 ) -> dict[str, float]:
     """One gradient step on some rows (or, for encoders with memory, on all rows of some envs)."""
+    if is_dense(agent, config) and isinstance(samples.inputs, ActiveInputs):
+        return _dense_update(
+            agent, _minibatch(samples, samples.inputs, chosen, config=config), optimizer=optimizer, config=config,
+            learning_rate=learning_rate, only_baseline=only_baseline,
+        )  # fmt: skip
     features, rows = sample_features(agent.policy_encoder, samples, chosen, memory=samples.memory)
-    gains = samples.advantages[rows]
     policy_loss, spread, divergence = policy_terms(
         agent.policy_head(features), samples.actions[rows], samples.old_log_probs[rows],
-        advantages=standardise(gains) if config.normalize_advantage else gains,
+        advantages=_weights(samples, rows, config),
         clip=None if config.objective == "reinforce" else config.clip, fused=config.fast_kernels,
     )  # fmt: skip
     seen = features.detach() if only_baseline else features
@@ -177,3 +184,35 @@ def _update(
         "policy_loss": policy_loss.item(), "baseline_loss": baseline_loss.item(), "entropy": spread.item(),
         "gradient_norm": norm, "approx_kl": divergence.item(),
     }  # fmt: skip
+
+
+def _dense_update(
+    agent: AlphaAgent, batch: Minibatch, *, optimizer: FlatAdam, config: ReinforceConfig, learning_rate: float,
+    only_baseline: bool,
+) -> dict[str, float]:  # fmt: skip
+    """`_update` of the usual agent."""
+    terms, gradients = loss_and_gradients(agent, batch, config, only_baseline=only_baseline)
+    optimizer.checked_loss(terms.loss, site="reinforce")
+    all_gradients = [gradients[one] if one in gradients else torch.zeros_like(one) for one in optimizer.parameters]
+    norm = optimizer.follow(all_gradients, learning_rate=learning_rate, site="reinforce")
+    return {
+        "policy_loss": terms.policy_loss, "baseline_loss": terms.baseline_loss, "entropy": terms.entropy,
+        "gradient_norm": norm, "approx_kl": terms.divergence,
+    }  # fmt: skip
+
+
+def _minibatch(samples: Samples, inputs: ActiveInputs, rows: Tensor, *, config: ReinforceConfig) -> Minibatch:
+    # The order within a minibatch is free, and rows that are read in order of memory come sooner.
+    rows = torch.from_numpy(np.sort(rows.numpy()))
+    columns = (samples.actions, samples.old_log_probs, samples.targets.total)
+    actions, old_log_probs, targets = (column.index_select(0, rows) for column in columns)
+    return Minibatch(
+        inputs.flatten(0, 1).index_select(0, rows), actions, old_log_probs,
+        advantages=_weights(samples, rows, config), targets=targets,
+    )  # fmt: skip
+
+
+def _weights(samples: Samples, rows: Tensor, config: ReinforceConfig) -> Tensor:
+    """The advantages float32[b] of some rows, as they weigh the policy."""
+    gains = samples.advantages.index_select(0, rows)
+    return standardise(gains) if config.normalize_advantage else gains

@@ -7,7 +7,7 @@ number of layers; on one CPU thread that is a third of what torch's own fused Ad
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -64,10 +64,18 @@ class FlatAdam:
         Raises:
             NonFiniteError: loss or gradient is NaN or infinite; no parameter has changed.
         """
-        value = float(loss.detach())
+        value = self.checked_loss(float(loss.detach()), site=site)
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        return value, self.follow(gradients, learning_rate=learning_rate, site=site)
+
+    def checked_loss(self, value: float, *, site: str) -> float:
+        """The value; raises as `step` where it is not finite."""
         if not math.isfinite(value):
             raise NonFiniteError(f"{site} loss", step=self.num_steps)
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        return value
+
+    def follow(self, gradients: Sequence[Tensor], *, learning_rate: float, site: str) -> float:
+        """Take one step down gradients that are known, one for each of `parameters`; as `step` otherwise."""
         gradient = torch.cat([part.reshape(-1) for part in gradients])
         norm = float(torch.linalg.vector_norm(gradient))
         if not math.isfinite(norm):
@@ -75,7 +83,7 @@ class FlatAdam:
         if norm > self.max_grad_norm:
             gradient *= self.max_grad_norm / norm
         self._update(gradient, learning_rate)
-        return value, norm
+        return norm
 
     @torch.no_grad()
     def _update(self, gradient: Tensor, learning_rate: float) -> None:

@@ -53,18 +53,28 @@ def policy_terms(
     return loss, entropy(logits).mean(), (log_ratio.exp() - 1.0 - log_ratio).mean()
 
 
+def terms_and_gradients(
+    logits: Tensor, actions: Tensor, old_log_probs: Tensor, *, advantages: Tensor, clip: float | None
+) -> tuple[tuple[float, float, float], Tensor]:
+    """`policy_terms` as numbers, and the gradients float32[2, B, A] of loss and entropy; all tensors on the CPU."""
+    gradients = torch.empty(2, *logits.shape)
+    columns = (actions.numpy(), old_log_probs.numpy(), advantages.numpy())
+    bound = math.inf if clip is None else clip
+    loss, spread, divergence = _sum_terms(logits.numpy(), columns, (bound, clip is None), gradients.numpy())
+    return (loss / len(logits), spread / len(logits), divergence / len(logits)), gradients
+
+
 class _FusedTerms(torch.autograd.Function):
     """`policy_terms` in one pass, which writes the gradients of loss and entropy beside them."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, *inputs: Any) -> Terms:
         actions, old_log_probs, advantages, clip = inputs
-        gradients = torch.empty(2, *logits.shape)
-        columns = (actions.numpy(), old_log_probs.numpy(), advantages.numpy())
-        bound = math.inf if clip is None else clip
-        sums = _sum_terms(logits.detach().numpy(), columns, (bound, clip is None), gradients.numpy())
+        means, gradients = terms_and_gradients(
+            logits.detach(), actions, old_log_probs, advantages=advantages, clip=clip
+        )  # fmt: skip
         ctx.save_for_backward(gradients)
-        loss, spread, divergence = (torch.tensor(total / len(logits), dtype=logits.dtype) for total in sums)
+        loss, spread, divergence = (torch.tensor(mean, dtype=logits.dtype) for mean in means)
         ctx.mark_non_differentiable(divergence)
         return loss, spread, divergence
 
@@ -79,7 +89,7 @@ def _sum_terms(logits: Any, columns: Any, objective: Any, gradients: Any) -> Any
     """Sums over the rows of loss, entropy and divergence; writes the gradients of the two means, float32[2, B, A]."""
     (actions, old_log_probs, advantages), (clip, is_plain) = columns, objective
     num_rows, num_actions = logits.shape
-    loss, spread, divergence = 0.0, 0.0, 0.0
+    loss, spread, divergence, weight = 0.0, 0.0, 0.0, 1.0 / num_rows
     probs, log_probs = np.empty(num_actions), np.empty(num_actions)
     for b in range(num_rows):
         total, entropy = 0.0, 0.0
@@ -90,10 +100,10 @@ def _sum_terms(logits: Any, columns: Any, objective: Any, gradients: Any) -> Any
             log_probs[a] = np.float64(logits[b, a]) - highest
             probs[a] = math.exp(log_probs[a])
             total += probs[a]
-        log_total = math.log(total)
+        log_total, share = math.log(total), 1.0 / total
         for a in range(num_actions):
             log_probs[a] -= log_total
-            probs[a] /= total
+            probs[a] *= share
             entropy -= probs[a] * log_probs[a]
         log_ratio = log_probs[actions[b]] - old_log_probs[b]
         ratio, gain = math.exp(log_ratio), np.float64(advantages[b])
@@ -106,6 +116,6 @@ def _sum_terms(logits: Any, columns: Any, objective: Any, gradients: Any) -> Any
         divergence += ratio - 1.0 - log_ratio
         for a in range(num_actions):
             taken = 1.0 if a == actions[b] else 0.0
-            gradients[0, b, a] = -factor * (taken - probs[a]) / num_rows
-            gradients[1, b, a] = -probs[a] * (log_probs[a] + entropy) / num_rows
+            gradients[0, b, a] = -factor * (taken - probs[a]) * weight
+            gradients[1, b, a] = -probs[a] * (log_probs[a] + entropy) * weight
     return loss, spread, divergence

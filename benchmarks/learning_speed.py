@@ -5,9 +5,9 @@ Run: python benchmarks/learning_speed.py [--envs 1024] [--rollouts 12] [--worlds
 Steps per second: 9 x 9 worlds, 1024 envs x 16 steps, minibatches of 4096, four epochs, one trunk of 2 x 64 for policy
 and baseline; Stable-Baselines3 gets the same trunk as its features extractor, the same observations (through one
 adapter of `GridVectorEnv`, as flat bytes), and the same batch. Its default, separate networks for policy and value,
-stands beside it, and our own without the kernels of `agents.active_inputs` and `agents.policy_terms`. All are timed in
-turn, in CPU seconds on one thread, and the best of the turns counts. What is timed must learn: more reward per step in
-the last turn than in the first.
+stands beside it, and our own without `ReinforceConfig.fast_kernels`. All are timed in turn, in CPU seconds on one
+thread, and the best of the turns counts. What is timed must learn: more reward per step in the last turn than in the
+first.
 
 Time to a good policy: an empty 9 x 9 room with its goal in a corner, every other cell a start. CPU seconds from the
 first line that builds the agent and the envs, with caches of compiled kernels on disk, to the first policy that earns
@@ -62,7 +62,7 @@ class Turn(NamedTuple):
     """One turn of one learner.
 
     Attributes:
-        rate: env steps per CPU second.
+        rate: env steps per CPU second; those that only reset an env are left out.
         reward: earned per env step; all of these worlds' rewards end an episode, and soon ones are worth more.
     """
 
@@ -91,7 +91,9 @@ class Ours:
         discount = self.stream.env.world.discount
         self.agent, record = reinforce(self.agent, self.stream, config, discount=discount, seed=0, on_update=stamp)
         earned = sum(row["mean_return"] * row["num_episodes"] for row in record if row["num_episodes"])
-        return Turn(num_rollouts * steps / (stamps[-1] - stamps[1]), earned / config.num_steps)
+        # After each end one step of its env goes to the reset; it is no transition and does not count.
+        num_resets = sum(row["num_episodes"] for row in record[2:])
+        return Turn((num_rollouts * steps - num_resets) / (stamps[-1] - stamps[1]), earned / config.num_steps)
 
 
 class Stamps(BaseCallback):

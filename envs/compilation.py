@@ -28,8 +28,8 @@ WORLD_FUNCTIONS = ("begin", "transition", "observe", "breakpoints", "context")
 _OPTIONAL = {"possible": any_row}
 # Without numba's runtime (NRT) no counts of references stand in a loop, where arrays that are taken out of a tuple one
 # by one make it 15 times as slow; and a function that allocates an array, or returns a part of one, does not compile.
-_INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False}
-_COMPILED: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
+INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False}
+COMPILED: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
 _VERSIONED_ELSEWHERE = frozenset({"numpy", "numba"}) | sys.stdlib_module_names
 
 
@@ -106,9 +106,9 @@ def compile_templates(
     namespace |= {**found, **inlined, "__name__": home}
     for part in parts:
         homed_part = _rehome(part, namespace, module=module, digest=digest)
-        namespace[part.__name__] = njit(**_INLINED, boundscheck=careful)(homed_part)
+        namespace[part.__name__] = njit(**INLINED, boundscheck=careful)(homed_part)
     homed = {loop.__name__: _rehome(loop, namespace, module=module, digest=digest) for loop in loops}
-    return MappingProxyType({name: njit(**_COMPILED, boundscheck=careful)(loop) for name, loop in homed.items()})
+    return MappingProxyType({name: njit(**COMPILED, boundscheck=careful)(loop) for name, loop in homed.items()})
 
 
 def machine_code(loop: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
@@ -130,7 +130,7 @@ def _inlined(function: Any, *, boundscheck: bool = False) -> Any:
             namespace[name] = _inlined(called, boundscheck=boundscheck)
     python = function.py_func
     copy = FunctionType(python.__code__, namespace, python.__name__, python.__defaults__, python.__closure__)
-    return njit(**_INLINED, boundscheck=boundscheck)(copy)
+    return njit(**INLINED, boundscheck=boundscheck)(copy)
 
 
 def _rehome(

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.active_inputs import ActiveFinder, ActiveInputs, as_matrix, first_layer
+from agents.active_inputs import ActiveFinder, ActiveInputs, as_matrix, first_layer, sum_columns
 from agents.agent import AlphaAgent, build_agent
 from agents.config import AgentConfig, ReinforceConfig
 from agents.encoding import ObservationEncoder
@@ -119,6 +119,27 @@ def test_entries_are_those_of_a_plain_comparison(
     torch.testing.assert_close(as_matrix(inputs), encoder({"planes": planes, "vector": vector}))
 
 
+@settings(max_examples=30, deadline=None)
+@given(name=st.sampled_from(sorted(WORLDS)), count=st.integers(1, 40), width=st.integers(1, 9), seed=st.integers(0, 99))
+def test_columns_add_up_alike_whether_entries_are_kept_or_not(name: str, count: int, width: int, seed: int) -> None:
+    shown, agent = shown_in(WORLDS[name], count, seed=seed), make_agent(WORLDS[name])
+    finder, num_inputs = ActiveFinder(agent.observation_encoder), agent.spec.num_inputs
+    generator = torch.Generator().manual_seed(seed)
+    weight, start = torch.randn(num_inputs, width, generator=generator), torch.randn(width, generator=generator)
+    numbers = shown.get("vector", np.zeros((count, 0), np.float32))
+    found, entries = finder.sum_columns(shown["planes"], numbers, weight=weight, start=start), finder(shown)
+    assert found is not None and entries is not None
+    assert torch.equal(found, sum_columns(weight, start, entries))
+    noisy = np.random.default_rng(seed).integers(0, 256, shown["planes"].shape, np.uint8)
+    in_noise = finder.sum_columns(noisy, numbers, weight=weight, start=start)
+    assert (in_noise is None) == (finder({**shown, "planes": noisy}) is None)
+    refused = [(shown["planes"][:, 1:], numbers), (shown["planes"].astype(np.float32), numbers)]
+    if numbers.size:
+        refused.append((shown["planes"], numbers + np.array([np.nan] * numbers.shape[1], np.float32)))
+    for planes, flat in refused:
+        assert finder.sum_columns(planes, flat, weight=weight, start=start) is None
+
+
 def test_they_are_indexed_as_the_tensor_that_they_stand_for() -> None:
     world = WORLDS["CornerMaze-9x9"]
     agent, shown = make_agent(world), shown_in(world, 24)
@@ -174,11 +195,11 @@ def test_a_policy_gradient_learns_the_same_with_and_without(encoder: str) -> Non
 
 
 @pytest.mark.parametrize("regime", ["scratch", "shared"])
-@pytest.mark.parametrize("head", ["MONO", "MOE", "POS"])
+@pytest.mark.parametrize(("head", "layers"), [("MONO", 1), ("MONO", 2), ("MOE", 1), ("POS", 1)])
 @pytest.mark.parametrize("name", ["MultiNeed", "TwoDoors"])
-def test_fast_answers_are_the_agents_own(name: str, head: str, regime: str) -> None:
+def test_fast_answers_are_the_agents_own(name: str, head: str, layers: int, regime: str) -> None:
     world, shown = WORLDS[name], shown_in(WORLDS[name], 64, seed=2)
-    agent = make_agent(world, head=head, value_encoder=regime)
+    agent = make_agent(world, head=head, head_layers=layers, value_encoder=regime)
     generator = torch.Generator().manual_seed(0)
     for parameter in agent.parameters():  # V's encoder starts as D's; they must not be mixed up.
         parameter.data.add_(0.05 * torch.randn(parameter.shape, generator=generator))
@@ -202,3 +223,5 @@ def test_agents_and_batches_that_cannot_be_fast_are_answered_all_the_same(settin
     logits, values = forward(shown["planes"], shown["vector"])
     np.testing.assert_array_equal(logits, agent.policy_logits(shown).detach().numpy())
     np.testing.assert_array_equal(values, agent.value(shown).value.detach().numpy())
+    with pytest.raises(NonFiniteError, match="vector"):
+        forward(shown["planes"], np.full_like(shown["vector"], np.nan))

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -513,15 +513,20 @@ def test_earnings_wait_for_enough_episodes() -> None:
 def test_what_is_not_finite_stops_the_update_and_reaches_no_checkpoint(
     stage: str, site: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = FlatAdam.step
+    checked_loss, follow = FlatAdam.checked_loss, FlatAdam.follow
 
-    def broken(self: FlatAdam, loss: Tensor, *, learning_rate: float, site: str) -> tuple[float, float]:
-        if (site, self.num_steps) == (wanted, 17):
-            loss = loss * float("nan") if fault == "loss" else loss + (loss - loss.detach()).sqrt()
-        return step(self, loss, learning_rate=learning_rate, site=site)
+    def broken_loss(self: FlatAdam, value: float, *, site: str) -> float:
+        is_due = fault == "loss" and (site, self.num_steps) == (wanted, 17)
+        return checked_loss(self, float("nan") if is_due else value, site=site)
+
+    def broken_gradient(self: FlatAdam, gradients: Sequence[Tensor], *, learning_rate: float, site: str) -> float:
+        if fault == "gradient" and (site, self.num_steps) == (wanted, 17):
+            gradients = [part * float("nan") for part in gradients]
+        return follow(self, gradients, learning_rate=learning_rate, site=site)
 
     wanted = site
-    monkeypatch.setattr(FlatAdam, "step", broken)
+    monkeypatch.setattr(FlatAdam, "checked_loss", broken_loss)
+    monkeypatch.setattr(FlatAdam, "follow", broken_gradient)
     with pytest.raises(NonFiniteError, match=f"{site} {fault} is not finite, step 17"):
         run(tmp_path / "run")
     assert_only_finite(tmp_path / "run", last=stage)

@@ -24,6 +24,7 @@ Shape key: B trees, A actions, n simulations.
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -123,7 +124,8 @@ def _puct(tree, rules, b, node):
 
 def completed_values(tree, rules, b, node, scores):
     """Write σ(q̄) into scores[A]; returns N and max_a N_a."""
-    total, most, seen_probs, weighted = tree.nodes[b, node].visits, 0, 0.0, 0.0
+    total, most, unseen, seen_probs, weighted = tree.nodes[b, node].visits, 0, False, 0.0, 0.0
+    low, high = np.inf, -np.inf
     for a in range(scores.size):
         edge = tree.edges[b, node, a]
         if edge.visits > 0:
@@ -132,20 +134,18 @@ def completed_values(tree, rules, b, node, scores):
             prior = max(edge.prior_prob, 1e-300)
             seen_probs += prior
             weighted += prior * edge.q
+            low, high = min(low, edge.q), max(high, edge.q)
+        else:
+            unseen = True
     mixed = tree.nodes[b, node].raw_value
     if total > 0:
         mixed = (mixed + total * (weighted / seen_probs)) * rules.inverse[total + 1]
-    low, high = np.inf, -np.inf
-    for a in range(scores.size):
-        edge = tree.edges[b, node, a]
-        scores[a] = edge.q if edge.visits > 0 else mixed
-        if scores[a] < low:
-            low = scores[a]
-        if scores[a] > high:
-            high = scores[a]
+    if unseen:
+        low, high = min(low, mixed), max(high, mixed)
     scale = (rules.c_visit + most) * rules.c_scale / max(high - low, LEAST_SPREAD)
     for a in range(scores.size):
-        scores[a] = (scores[a] - low) * scale
+        edge = tree.edges[b, node, a]
+        scores[a] = ((edge.q if edge.visits > 0 else mixed) - low) * scale
     return total, most
 
 
@@ -175,41 +175,44 @@ def _most_probable(tree, b, node):
 
 def _most_missed(tree, rules, b, node, total, scores):
     """The action that has fallen farthest behind its share in π'."""
-    improved_policy(tree, b, node, scores)
-    best, best_score = -1, 0.0
+    share = weigh(tree, b, node, scores) * rules.inverse[total + 1]
+    best, best_score = 0, -np.inf
     for a in range(scores.size):
-        edge = tree.edges[b, node, a]
-        if edge.prior_logit == -np.inf:
-            continue
-        score = scores[a] - edge.visits * rules.inverse[total + 1]
-        if best < 0 or score > best_score:
+        # An illegal action has 0; the best legal one has more, since all differences add up to more.
+        score = scores[a] - tree.edges[b, node, a].visits * share
+        if score > best_score:
             best, best_score = a, score
     return best
 
 
 def improved_policy(tree, b, node, scores):
     """Turn σ(q̄) in scores[A] into π' = softmax(logits + σ(q̄))."""
-    top = -np.inf
-    for a in range(scores.size):
-        scores[a] += tree.edges[b, node, a].prior_logit
-        if scores[a] > top:
-            top = scores[a]
-    norm = 0.0
-    for a in range(scores.size):
-        scores[a] = math.exp(scores[a] - top)
-        norm += scores[a]
-    scale = 1.0 / norm
+    scale = 1.0 / weigh(tree, b, node, scores)
     for a in range(scores.size):
         scores[a] *= scale
 
 
+def weigh(tree, b, node, scores):
+    """Turn σ(q̄) in scores[A] into weights that are 1 at most, and π' by their sum, which is returned."""
+    top = -np.inf
+    for a in range(scores.size):
+        scores[a] += tree.edges[b, node, a].prior_logit
+        top = max(top, scores[a])
+    norm = 0.0
+    for a in range(scores.size):
+        scores[a] = math.exp(scores[a] - top)
+        norm += scores[a]
+    return norm
+
+
 PARTS = (
-    next_action, decide, best_considered, completed_values, improved_policy,
+    next_action, decide, best_considered, completed_values, improved_policy, weigh,
     _most_missed, _most_probable, _num_legal, _puct,
 )  # fmt: skip
 LOOPS = ()
 
 
+@functools.lru_cache(maxsize=8)
 def considered_visits(max_considered: int, num_simulations: int) -> NDArray[np.int32]:
     """Sequential halving as a table: how often an action has been visited that simulation i may take at the root.
 
@@ -221,7 +224,7 @@ def considered_visits(max_considered: int, num_simulations: int) -> NDArray[np.i
         num_simulations: n ≥ 1.
 
     Returns:
-        int32[n, M + 1]; column m is the schedule for m actions, column 0 is not used.
+        int32[n, M + 1], not writeable; column m is the schedule for m actions, column 0 is not used.
 
     Source: Karnin et al. (2013), "Almost optimal exploration in multi-armed bandits", as in Danihelka et al. (2022),
     section 2.
@@ -229,6 +232,7 @@ def considered_visits(max_considered: int, num_simulations: int) -> NDArray[np.i
     table = np.zeros((num_simulations, max_considered + 1), np.int32)
     for m in range(1, max_considered + 1):
         table[:, m] = _halving(m, num_simulations)
+    table.flags.writeable = False
     return table
 
 

@@ -103,4 +103,4 @@ def search_table(
     schedule = schedule_of(config, mdp.num_actions)
     work = (visited, Leaves.empty(batch), np.zeros(mdp.num_actions))
     tree_loops()["search_tables"](grown, numbers, (root_noise, schedule), arrays, work)
-    return result_of(grown, numbers, noise=root_noise, rows=mdp.rows[np.maximum(visited, 0)])
+    return result_of(grown, numbers, noise=root_noise, rows=mdp.rows.take(visited, axis=0, mode="clip"))

@@ -56,6 +56,8 @@ def walk_down(tree, rules, b, root, leaves, scores):
 def due_outcome(tree, b, node, action):
     """argmax_o p_o·(N_a + 1) − N_ao; the lowest outcome among equals."""
     edge = tree.edges[b, node, action]
+    if edge.num_outcomes == 1:
+        return 0
     count = edge.visits + 1.0
     best, best_score = 0, -np.inf
     for o in range(edge.num_outcomes):
