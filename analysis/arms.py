@@ -67,11 +67,26 @@ def _distilled(name: str, teacher: str) -> tuple[Arm, Arm]:
     )
 
 
+def _leaking(share: float) -> Arm:
+    """POS whose gate gives every part `share` of what all get together: the dose of the admission rule."""
+    role = f"known sharded, {share:.0%} of its gate leaked"
+    return Arm(f"POS-LEAK{100 * share:.0f}", "POS", role, {"gate_leak": share}, control=True, matched=False)
+
+
+def _mixed(mixer: str) -> Arm:
+    return Arm(f"MOE-{mixer.upper()}", "MOE", f"MOE under another mixer: {mixer}", {"mixer": mixer})
+
+
 ARMS = MappingProxyType(
     {
         arm.name: arm
         for arm in (
             Arm("MONO", "MONO", "one network, global credit: the main question"),
+            # Routed into E, a sum without a gate does not fit where ROUTE does.
+            Arm(
+                "MONO-ROUTE", "MONO-ROUTE", "MONO, groups of units routed by event: history without modules",
+                {"route_encoder": "global"},
+            ),
             Arm("MOE", "MOE", "parts under a learned gate, global credit: parts without history"),
             Arm("ROUTE", "ROUTE", "MOE with gradients routed by reinforcement event: parts with history"),
             Arm("ROUTE-RAND", "ROUTE", "ROUTE with shuffled labels: routing without history", shuffled_events=True),
@@ -80,6 +95,13 @@ ARMS = MappingProxyType(
                 "NEG-F", "NEG-F", "known unsharded: the same function, every unit serves all contexts alike",
                 control=True,
             ),
+            *(_leaking(share) for share in (0.1, 0.25, 0.5, 1.0)),
+            Arm("ADD", "ADD", "parts without a gate; with one hidden layer it is MONO but for rounding"),
+            Arm("HRA", "HRA", "a head for each component of the reward, each with its own credit"),
+            Arm("ROUTE-HALF", "ROUTE", "ROUTE told the events of half of the episodes", labelled_share=0.5),
+            Arm("MOE-REFLECT", "MOE", "MOE whose parts read each other", {"reflection": True}),
+            Arm("ROUTE-REFLECT", "ROUTE", "ROUTE whose parts read each other", {"reflection": True}),
+            *map(_mixed, ("max", "sigmoid", "top-k", "auction")),
             Arm("MONO-BLOCK", "MONO", "MONO, one event after the other: order in time", in_blocks=True),
             Arm("MOE-BLOCK", "MOE", "MOE, one event after the other: order in time", in_blocks=True),
             *_distilled("DISTILL", "MONO"),
@@ -88,6 +110,7 @@ ARMS = MappingProxyType(
                 "POS-EXACT", "POS", "known sharded, taught the exact V^pi", lesson="exact", control=True, matched=False
             ),
             Arm("NEG-F-EXACT", "NEG-F", "known unsharded, taught the exact V^pi", lesson="exact", control=True),
+            Arm("NEG-2", "NEG-2", "known unsharded: many heads, one history", control=True),
             Arm(
                 "NEG-1", "MONO", "known blind to contexts: another function", lesson="context mean", control=True,
                 matched=False, worlds=("MultiNeed", "DiamondGhost"),

@@ -36,7 +36,8 @@ class Compare(Choice):
     """Compare value heads (arms x worlds x seeds) with controls: table, figures, verdicts."""
 
     preset: Preset = "quick"
-    """quick: 3 seeds, no verdict. first: six arms, 20 seeds (about 2,000 CPU-seconds)."""
+    """quick: 3 seeds, no verdict. first: six arms, 20 seeds. standard: seven arms, the confirmatory family, 20 seeds.
+    full: all arms and tests, 10 seeds."""
     workers: int = 2
     """Worker processes; the numbers do not depend on it."""
     device: Device = "cpu"

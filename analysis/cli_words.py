@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 # What may be left out; its own help says what holds then.
 Some = Annotated[Value | None, tyro.conf.arg(help_behavior_hint="")]
 Device = Literal["auto", "cpu", "cuda"]
-Preset = Literal["quick", "first"]
+Preset = Literal["quick", "first", "standard", "full"]
 Split = Literal["train", "test"]
 Import = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="import", metavar="PACKAGE")]
 Options = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="option", metavar="NAME=VALUE")]

@@ -48,6 +48,8 @@ class Preset:
 
 
 _SIX = ("MONO", "MONO@imitated", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
+_SEVEN = ("MONO", "MONO@imitated", "MONO@shared", "MONO-ROUTE", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
+_REGIMES = tuple(f"{arm}@{encoder}" for arm in ("MONO", "MOE", "ROUTE") for encoder in ("imitated", "shared"))
 
 PRESETS = MappingProxyType(
     {
@@ -56,6 +58,10 @@ PRESETS = MappingProxyType(
             "six arms, 20 seeds", 20, _SIX, ("T0", "CrossedHistory", "T3", "T5"),
             ("CrossedHistory", "MultiNeed"),
         ),
+        "standard": Preset(
+            "the confirmatory family: seven arms, 20 seeds", 20, _SEVEN, ("T0", "CrossedHistory", "T5", "T8a")
+        ),
+        "full": Preset("all arms and tests, 10 seeds", 10, (*ARMS, *_REGIMES), tuple(TESTS)),
     }
 )  # fmt: skip
 
