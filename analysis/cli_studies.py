@@ -46,6 +46,8 @@ class Compare(Choice):
     """Study folder (default: runs/compare-PRESET). A stopped study goes on where it was."""
     preregistration: Path | None = None
     """A file frozen by `valuelab preregister`; deviations from it are flagged in the result."""
+    page: Path | None = None
+    """Also write the answers to the three questions as a Markdown page, with its figures in a folder beside it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from analysis.studies import (
     lessons,
     yoked,
 )
+from analysis.studies.answer_page import page, write_page
 from analysis.studies.comparison import run_comparison
 from analysis.studies.crossing_cells import CROSS
 from analysis.studies.exact_values import exact_values
@@ -157,6 +159,18 @@ class TestRun:
         extra = finished.scores.tests["T0"].extra
         for seed, nats in extra["values nats_a"]["MONO"].items():
             assert extra["values nats_r"]["MONO"][seed] == pytest.approx(nats, abs=1e-6)
+
+    def test_the_page_answers_each_question_and_finds_its_figures(
+        self, finished: comparison.ComparisonResult, tmp_path: Path
+    ) -> None:
+        write_page(finished, tmp_path / "answer.md")
+        text = (tmp_path / "answer.md").read_text()
+        assert "## Q1. " in text and "## Q2. " not in text and "Nothing was preregistered" in text
+        links = re.findall(r"\]\((answer/[^)]+)\)", text)
+        assert {"answer/T0.png", "answer/CrossedHistory.png", "answer/values.png", "answer/scores.csv"} <= set(links)
+        assert all((tmp_path / link).stat().st_size > 0 for link in links)
+        late = dataclasses.replace(finished, deviations=("seeds differ.",))
+        assert "departs from it: seeds differ." in page(late, "answer")
 
     def test_parameters_match(self, finished: comparison.ComparisonResult) -> None:
         counts = finished.scores.parameters["CrossedHistory"]

@@ -157,7 +157,7 @@ def refused(capsys: pytest.CaptureFixture[str], trained: Path) -> Refusal:
         ([*WORLD, "--seed", "-1"], ["seed", "-1", "from 0"]),
         ([*WORLD, "--num-demonstrations", "0"], ["num_demonstrations", "0", "from 1"]),
         ([*WORLD, "--value-head", "ROUTE", "--value-encoder", "shard"], ["'shard'", "shared"]),
-        ([*WORLD, "--route-encoder", "global"], ["--route-encoder", "'MONO'", "--value-head ROUTE"]),
+        ([*WORLD, "--route-encoder", "global"], ["--route-encoder", "'MONO'", "--value-head MONO-ROUTE, ROUTE"]),
         ([*WORLD, "--demonstrations", "none.npz"], ["none.npz"]),
         ([*WORLD, "--import", "no_such_package"], ["'no_such_package'", "--import"]),
         ([*WORLD, "--import", "broken_envs"], ["'broken_envs'", "ValueError: not today, nor tomorrow"]),

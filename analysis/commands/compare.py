@@ -11,6 +11,7 @@ from analysis.cli_studies import Choice, Compare
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
 from analysis.progress import Display, showing
+from analysis.studies.answer_page import write_page
 from analysis.studies.comparison import ComparisonResult, run_comparison
 from analysis.studies.plan import ComparisonPlan, make_plan
 from analysis.study_result import Progress
@@ -28,11 +29,16 @@ def run(command: Compare) -> int:
         )
     folder = command.out or Path("runs") / f"compare-{command.preset}"
     require_writable(folder)
+    if command.page is not None:
+        require_writable(command.page.with_suffix(""))
     with showing("compare") as display:
         result = run_comparison(
             plan, folder, workers=command.workers, progress=follow(display), preregistration=command.preregistration
         )
     show(result)
+    if command.page is not None:
+        write_page(result, command.page)
+        say(f"Page: {command.page}.")
     return result.study.exit_code
 
 

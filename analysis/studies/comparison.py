@@ -30,7 +30,7 @@ class ComparisonResult:
         words: The summary, plain text.
         table: Rows for a table: test, arm, score with interval, verdict.
         figures: Paths of the figures.
-        deviations: How the run departs from its preregistration; () if it has none or does not depart.
+        deviations: How the run departs from its preregistration, () if in nothing; None where nothing was frozen.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class ComparisonResult:
     words: str
     table: tuple[dict[str, str], ...]
     figures: tuple[Path, ...]
-    deviations: tuple[str, ...]
+    deviations: tuple[str, ...] | None
 
 
 def run_comparison(
@@ -67,11 +67,11 @@ def run_comparison(
     if preregistration is not None:
         registry.check(frozen(plan), preregistration)
     study = run_study(cells, folder, workers=workers, progress=progress)
-    deviations = () if preregistration is None else tuple(registry.check(frozen(plan), preregistration, study=folder))
+    deviations = None if preregistration is None else tuple(registry.check(frozen(plan), preregistration, study=folder))
     export_parquet(folder)
     scores = score(folder, plan)
     figures = comparison_figures.draw(scores, folder / "figures")
-    words = comparison_words.summary(scores, study, deviations=deviations, registered=preregistration is not None)
+    words = comparison_words.summary(scores, study, deviations=deviations)
     write_bytes(folder / "summary.txt", (words + "\n").encode())
     write_bytes(folder / "tables.md", comparison_tables.markdown(scores).encode())
     write_bytes(folder / "scores.csv", comparison_tables.csv_of(scores))

@@ -24,7 +24,7 @@ from analysis.studies.line_test import Lines
 def draw(scores: Scores, folder: Path) -> tuple[Path, ...]:
     """Write every figure that the scores allow into `folder`; returns the paths."""
     figures: dict[str, Figure] = {
-        f"{key.replace(', ', '-')}.png": arms_figure(test, scores)
+        figure_name(key): arms_figure(test, scores)
         for key, test in scores.tests.items()
         if any(test.lines.values())
     }
@@ -34,6 +34,11 @@ def draw(scores: Scores, folder: Path) -> tuple[Path, ...]:
     for name, figure in figures.items():
         save_figure(figure, folder / name)
     return tuple(folder / name for name in figures)
+
+
+def figure_name(name: str) -> str:
+    """File of the figure of a test's scores, "T5, MultiNeed" -> "T5-MultiNeed.png"."""
+    return f"{name.replace(', ', '-')}.png"
 
 
 def arms_figure(test: TestScores, scores: Scores) -> Figure:

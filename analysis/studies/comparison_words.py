@@ -48,14 +48,14 @@ def readable_words(test: TestScores) -> dict[str, str]:
     return {line: verdict.word for line, verdict in test.against_zero.items()} if test.controls is None else {}
 
 
-def summary(scores: Scores, study: StudyResult, *, deviations: tuple[str, ...], registered: bool) -> str:
-    """The whole summary, plain text."""
+def summary(scores: Scores, study: StudyResult, *, deviations: tuple[str, ...] | None) -> str:
+    """The whole summary, plain text; `deviations` from what was frozen, None where nothing was."""
     parts = _answer_lines(scores) + ["WHAT WAS FOUND", ""]
     for name, test in scores.tests.items():
         parts += [*_test_lines(name, test, scores), ""]
     parts += ["HOW THE ARMS FIT", "", *_fit_lines(scores), ""]
     parts += ["WHAT WAS NOT SHOWN", "", *_limits(scores), ""]
-    parts += ["HOW IT WAS RUN", "", *_run_lines(study, deviations=deviations, registered=registered)]
+    parts += ["HOW IT WAS RUN", "", *_run_lines(study, deviations)]
     return "\n".join(parts)
 
 
@@ -149,10 +149,10 @@ def _limits(scores: Scores) -> list[str]:
     return [*lines, f"  {SCOPE}"]
 
 
-def _run_lines(study: StudyResult, *, deviations: tuple[str, ...], registered: bool) -> list[str]:
+def _run_lines(study: StudyResult, deviations: tuple[str, ...] | None) -> list[str]:
     frozen = "The plan was frozen beforehand, and the run departs from it in nothing."
     if deviations:
         frozen = "DEVIATIONS from the preregistration: " + " ".join(deviations)
-    elif not registered:
+    elif deviations is None:
         frozen = "Nothing was preregistered: take this run as exploratory."
     return [f"  {line}" for line in (frozen, str(study), *study.warnings, *(str(cell) for cell in study.failed))]

@@ -1,0 +1,78 @@
+"""One page that replies to the comment from which this laboratory started: a number and a figure for each question.
+
+The page is generated; no word of it depends on what came out, but through the verdicts. Figures, tables and scores lie
+in a folder of the page's name beside it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from analysis.studies.answers import Answer, answers
+from analysis.studies.comparison import ComparisonResult
+from analysis.studies.comparison_figures import figure_name
+from analysis.studies.comparison_tables import markdown
+from analysis.studies.comparison_words import SCOPE
+from envs.storage import write_bytes
+
+OPENING = """# Does "V is a bunch of shards" predict more than "V is a neural network"?
+
+The question, from a comment of Fabien Roger on shard theory: human value formation looks like AlphaGo, with an
+encoder E, a policy head D and a value head V; D∘E is learned by something close to imitation, V∘E from sparse
+hard-coded rewards. Shard theory replaces V by a bunch of shards. Does that predict anything that a network for V does
+not (Q1)? Is it a description, or a claim about which network V is (Q2)? Does it explain more, for instance that parts
+of V can hardly read themselves (Q3)?
+
+Here agents learn D∘E by imitation and a policy gradient, V∘E by sparse rewards, on gridworlds that are solved
+exactly; only V differs between arms. What the words mean, how the arms are built, and the traps that were met:
+[comparison.md](comparison.md)."""
+
+
+def write_page(result: ComparisonResult, path: Path) -> None:
+    """Write the page, and beside it a folder with its figures, tables, scores and summary.
+
+    Args:
+        result: A comparison that was run.
+        path: The page, such as docs/answer.md; its folder is docs/answer.
+    """
+    folder = path.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (*result.figures, *(result.folder / name for name in ("summary.txt", "tables.md", "scores.csv"))):
+        shutil.copyfile(file, folder / file.name)
+    write_bytes(path, (page(result, folder.name) + "\n").encode())
+
+
+def page(result: ComparisonResult, folder: str) -> str:
+    """The page's text; `folder` is where it finds its figures."""
+    drawn = {path.name for path in result.figures}
+    parts = [OPENING, _how_it_was_run(result)]
+    parts += [_section(answer, drawn=drawn, folder=folder) for answer in answers(result.scores)]
+    parts += ["## All numbers", markdown(result.scores).strip(), "## What this does not show", *_limits(result)]
+    last = f"The whole summary is [{folder}/summary.txt]({folder}/summary.txt), every per-seed number "
+    return "\n\n".join([*parts, f"*{SCOPE}*", f"{last}[{folder}/scores.csv]({folder}/scores.csv)."])
+
+
+def _how_it_was_run(result: ComparisonResult) -> str:
+    worlds = dict.fromkeys(test.world for test in result.scores.tests.values())
+    frozen = "Tests, margins, arms and seeds were frozen before the run, which departs from them in nothing."
+    if result.deviations is None:
+        frozen = "Nothing was preregistered: take it as exploratory."
+    elif result.deviations:
+        frozen = f"Frozen before the run, which departs from it: {' '.join(result.deviations)}"
+    failed = f" {len(result.study.failed)} cells failed." if result.study.failed else ""
+    return f"**The run.** {result.scores.num_seeds} seeds, worlds {', '.join(worlds)}. {frozen}{failed}"
+
+
+def _section(answer: Answer, *, drawn: Collection[str], folder: str) -> str:
+    """One question: its answer, the verdicts that it rests on, and the figures of its tests."""
+    names = [figure_name(name) for name in answer.tests] + (["values.png"] if "CrossedHistory" in answer.tests else [])
+    figures = [f"![{name.removesuffix('.png')}]({folder}/{name})" for name in names if name in drawn]
+    found = "\n".join(f"- {sentence}" for sentence in answer.sentences)
+    return "\n\n".join([f"## {answer.asked.name}. {answer.asked.text}", answer.short, found, *figures])
+
+
+def _limits(result: ComparisonResult) -> list[str]:
+    predictions = {test.prediction.key: test.prediction for test in result.scores.tests.values()}
+    return ["\n".join(f"- {key} does not show {one.does_not_show}." for key, one in predictions.items())]
