@@ -1,7 +1,8 @@
 """The cell that trains one arm's V, and compares it with the exact V^pi while it learns.
 
 Yoked, V∘E regresses on the recording that all arms share. With experience of its own, the arm's V is the baseline of
-the policy gradient, so that it shapes what the agent does and learns from what it then meets.
+the policy gradient, so that it shapes what the agent does; it learns from what the agent meets on the way, and then
+from as many episodes as a recording holds, which the agent plays itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from agents.environments import make_vector, open_stream
 from agents.exact import value_table
 from agents.learner import reinforce
 from agents.losses import relative_error
+from agents.recorder import record_episodes
 from agents.values import fit_values
 from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
@@ -40,6 +42,7 @@ from envs.rows import World
 
 __all__ = ["FIT", "fit"]
 
+NUM_CHECKPOINTS = 5
 TRACE = 0.5
 """λ of TD(λ) targets."""
 
@@ -71,41 +74,51 @@ def value_settings(setup: Setup) -> ValueConfig:
 def _learn_from_recording(
     context: CellContext, agent: AlphaAgent, recording: Recording
 ) -> tuple[AlphaAgent, list[Row]]:
-    config, setup, world = context.config, setup_of(context.config), world_of_run(context.config)
-    lesson, curve = lesson_of(context, ARMS[config["arm"]], recording), []  # type: ignore[var-annotated]
+    setup, world = setup_of(context.config), world_of_run(context.config)
+    lesson, curve = lesson_of(context, ARMS[context.config["arm"]], recording), []  # type: ignore[var-annotated]
     agent, _ = fit_values(
-        agent, lesson.episodes, value_settings(setup), seed=config["seed"], encoded=recording.encoded,
-        withheld=lesson.withheld, totals=lesson.totals, blocks=lesson.blocks, num_checkpoints=5,
+        agent, lesson.episodes, _settings(setup), seed=context.config["seed"], encoded=recording.encoded,
+        withheld=lesson.withheld, totals=lesson.totals, blocks=lesson.blocks, num_checkpoints=NUM_CHECKPOINTS,
         inspect=_follow(checked_states(recording.player, world, setup), world, curve),
     )  # fmt: skip
     return agent, curve
 
 
+def _settings(setup: Setup) -> ValueConfig:
+    return ValueConfig(
+        num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate,
+        target=setup.targets, trace_lambda=TRACE,
+    )  # fmt: skip
+
+
 def _follow(checked: CheckedStates, world: World, curve: list[Row]) -> Callable[[AlphaAgent, dict[str, Any]], bool]:
     def inspect(agent: AlphaAgent, row: dict[str, Any]) -> bool:
-        curve.append({"step": row["step"], "loss": row["loss"], **_accuracy(agent, checked, world)})
+        error = relative_error(value_table(agent, world, checked.rows), checked.exact, weight=checked.visits)
+        curve.append({
+            "step": row["step"], "loss": row["loss"], "relative_error": error, "r_squared": 1.0 - error**2
+        })
         return False
 
     return inspect
 
 
-def _accuracy(agent: AlphaAgent, checked: CheckedStates, world: World) -> Row:
-    error = relative_error(value_table(agent, world, checked.rows), checked.exact, weight=checked.visits)
-    return {"relative_error": error, "r_squared": 1.0 - error**2}
-
-
 def _learn_from_own(context: CellContext, agent: AlphaAgent, recording: Recording) -> tuple[AlphaAgent, list[Row]]:
-    """Policy gradient from the recording's D on, with the arm's V as baseline; V learns from what it then meets."""
+    """Policy gradient from the recording's D on, with the arm's V as baseline; then V goes on from the agent's play."""
     config, setup, arm = context.config, setup_of(context.config), ARMS[context.config["arm"]]
     if arm.lesson != "outcomes" or arm.in_blocks or arm.shuffled_events or arm.labelled_share < 1.0:
         raise UserError(f"{arm.name} learns from the recording in its own way; it has no experience of its own.")
+    seed, world, options = config["seed"], world_of_run(config), options_of(config["world"], config["seed"])
     settings = ReinforceConfig(num_steps=setup.own_steps, learning_rate=setup.own_learning_rate, share_value=True)
-    seed, world = config["seed"], world_of_run(config)
-    options = options_of(config["world"], seed)
-    stream = open_stream(
-        make_vector(f"ValueLab/{config['world']}-v0", settings.num_envs, options=options), agent.spec, seed=seed,
-        name="own experience",
-    )  # fmt: skip
+    env = make_vector(recording.episodes.env_id, settings.num_envs, options=options)
+    stream = open_stream(env, agent.spec, seed=seed, name="own experience")
     agent, _ = reinforce(agent, stream, settings, discount=world.discount, seed=seed)
-    checked = checked_states(agent, world, Setup(uniform_share=0.0, num_checked_levels=setup.num_checked_levels))
-    return agent, [{"step": setup.own_steps, "loss": 0.0, **_accuracy(agent, checked, world)}]
+    played = record_episodes(
+        agent, recording.episodes.env_id, num_episodes=setup.num_episodes, seed=seed,
+        uniform_share=setup.uniform_share, options=options,
+    )  # fmt: skip
+    curve: list[Row] = []
+    agent, _ = fit_values(
+        agent, played, _settings(setup), seed=seed, restart=False, num_checkpoints=NUM_CHECKPOINTS,
+        inspect=_follow(checked_states(agent, world, setup), world, curve),
+    )  # fmt: skip
+    return agent, curve
