@@ -71,3 +71,24 @@ def part_contributions(contributions: Floats, parts: Ints, num_parts: int) -> Fl
     """Sum the units of each part: float[N, C]."""
     indicator = parts[:, None] == np.arange(num_parts)[None, :]
     return np.asarray(contributions @ indicator.astype(np.float64))
+
+
+def rotated(activations: Floats, output_weights: Floats, *, seed: int) -> Floats:
+    """Unit contributions of the same V in a random orthogonal basis of its last hidden layer.
+
+    u'_j = (Q w)_j (Q h)_j with Q drawn uniformly from the orthogonal group: their sum over j is w . h, hence V is the
+    same in every state, while no unit of the new basis belongs to one part. What a measure of parts loses under Q hung
+    on the basis that the network happens to be written in.
+
+    Args:
+        activations: h, float[N, U], gate weight x activation.
+        output_weights: w, float[U].
+        seed: Of Q; from a named stream.
+
+    Returns:
+        u', float[N, U].
+    """
+    from scipy.stats import ortho_group
+
+    rotation = ortho_group.rvs(len(output_weights), random_state=np.random.default_rng(seed))
+    return np.asarray((activations @ rotation.T) * (rotation @ output_weights))
