@@ -22,8 +22,8 @@ PREDICTION = Prediction(
     question="Does the context tell which part of V is at work?",
     world="ValueLab/MultiNeed-v0",
     actor="none",
-    metric="max(0, (NMI - NMI0)/(1 - NMI0)), NMI of context and active part, parts found without labels; NMI0: the same "
-    "network before training",
+    metric="max(0, (NMI - NMI0)/(1 - NMI0)), NMI of context and active part, parts found without labels; NMI0: the "
+    "same network before training",
     margin=0.1,
     family="exploratory",
     positive="POS: disjoint experts behind an oracle gate (holds by construction: calibration)",
@@ -57,5 +57,5 @@ def declared_gating(contributions: Floats, parts: Ints, contexts: Ints) -> float
 
 
 def above_untrained(information: float, untrained: float) -> float | None:
-    """max(0, (NMI - NMI_0)/(1 - NMI_0)); None where the untrained network already has NMI_0 = 1."""
-    return None if untrained >= 1.0 else max(0.0, (information - untrained) / (1.0 - untrained))
+    """max(0, (NMI - NMI_0)/(1 - NMI_0)), at most 1 whatever the rounding; None where NMI_0 is 1 already."""
+    return None if untrained >= 1.0 else min(1.0, max(0.0, (information - untrained) / (1.0 - untrained)))

@@ -87,4 +87,4 @@ def additivity(table: Floats, *, seed: int) -> tuple[float, ...]:
 def _explained(fitted: Floats, read: Floats) -> Floats:
     weights = np.linalg.svd(fitted - fitted.mean(), full_matrices=False)[2]
     centred = read - fitted.mean()
-    return np.cumsum(((centred @ weights.T) ** 2).sum(axis=0)) / (centred**2).sum()
+    return np.asarray(np.cumsum(((centred @ weights.T) ** 2).sum(axis=0)) / (centred**2).sum())

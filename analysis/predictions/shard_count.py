@@ -3,9 +3,9 @@
 Shapes: N states, U live units, k clusters.
 
 Two units are near when they are at work in the same states: the affinity is the cosine of |u_i| and |u_j| over states,
-so that neither a unit's sign nor its scale matters. The units are split into two halves at random; each half is clustered
-by its affinities (normalised spectral clustering), and each clustering labels the other half's units by the cluster to
-which their mean affinity is largest. Stability is the agreement of a half's own labels with those,
+so that neither a unit's sign nor its scale matters. The units are split into two halves at random; each half is
+clustered by its affinities (normalised spectral clustering), and each clustering labels the other half's units by the
+cluster to which their mean affinity is largest. Stability is the agreement of a half's own labels with those,
     S(k) = E[adjusted Rand index(own labels, foreign labels)] over `NUM_SPLITS` splits,
     K* = the k in 2..`MAX_PARTS` with the largest S (ties: the smallest k).
 Halving states instead would tell nothing: all units are seen on thousands of states, so that every k is stable. The
@@ -24,7 +24,7 @@ from analysis.predictions.parts import Floats, Ints, live_units
 from analysis.predictions.prediction import Prediction
 
 MAX_PARTS = 12
-NUM_SPLITS = 20
+NUM_SPLITS = 10
 ENOUGH = 0.5
 
 PREDICTION = Prediction(
@@ -32,16 +32,16 @@ PREDICTION = Prediction(
     question="Does V fall by itself into as many parts as there are needs?",
     world="ValueLab/MultiNeed-v0",
     actor="none",
-    metric="1 if K* is the number of needs and S(K*) >= 0.5, else 0; K*: the number of clusters of units by co-activation "
-    "that is most stable over halves of the units, S its adjusted Rand index",
+    metric="1 if K* is the number of needs and S(K*) >= 0.5, else 0; K*: the number of clusters of units by "
+    "co-activation that is most stable over halves of the units, S its adjusted Rand index",
     margin=0.1,
     family="exploratory",
     positive="POS with 2, 4 and 8 disjoint experts",
     null="NEG-F: the same function, every unit pushed to serve all contexts alike; RAND: an untrained net",
     rule="estimate with a 95 % interval over seeds; read only if POS - NEG-F has a lower 90 % bound of at least 0.5 "
     "and RAND - NEG-F lies within 0.1",
-    does_not_show="how many shards there are where S is low: K* is then the best of several bad numbers; nor that parts "
-    "are made of whole units",
+    does_not_show="how many shards there are where S is low: K* is then the best of several bad numbers; nor that "
+    "parts are made of whole units",
 )
 
 
@@ -121,7 +121,7 @@ def spectral_labels(affinity: Floats, num_parts: int, *, rng: np.random.Generato
     scale = np.sqrt(affinity.sum(axis=1))
     vectors = np.linalg.eigh(affinity / scale / scale[:, None])[1][:, -num_parts:]
     rows = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    fit = KMeans(n_clusters=num_parts, n_init=10, random_state=int(rng.integers(2**31))).fit(rows)
+    fit = KMeans(n_clusters=num_parts, n_init=3, random_state=int(rng.integers(2**31))).fit(rows)
     return np.asarray(fit.labels_, dtype=np.int64)
 
 
