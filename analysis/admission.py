@@ -32,20 +32,25 @@ class Admission:
     Attributes:
         admitted: all conditions hold.
         separation: 90 % interval of mean(POS - NEG-F); its lower end must be >= .5.
-        null: 90 % interval of mean(RAND - NEG-F); must lie in [-.1, .1].
+        null: 90 % interval of mean(RAND - NEG-F); must lie in [-.1, .1]. None where the test plants its own pair.
         dose_means: (dose, mean score) in ascending order of the dose; () where no doses were run.
         reasons: the conditions that fail, in words; () if admitted.
     """
 
     admitted: bool
     separation: Interval
-    null: Interval
+    null: Interval | None
     dose_means: tuple[tuple[float, float], ...]
     reasons: tuple[str, ...]
 
 
 def admit_metric(
-    positive: PerSeed, *, negative: PerSeed, untrained: PerSeed, by_dose: Mapping[float, PerSeed] | None = None
+    positive: PerSeed,
+    *,
+    negative: PerSeed,
+    untrained: PerSeed | None,
+    by_dose: Mapping[float, PerSeed] | None = None,
+    pair: tuple[str, str] = ("POS", "NEG-F"),
 ) -> Admission:
     """Apply the admission rule to one metric.
 
@@ -56,8 +61,9 @@ def admit_metric(
     Args:
         positive: POS's score for each seed, on the metric's 0..1 scale.
         negative: NEG-F's.
-        untrained: RAND's.
+        untrained: RAND's; None for a test that plants a pair of its own in the place of all three.
         by_dose: dose epsilon -> {seed: score}; without it the ordering is not checked and not asked for.
+        pair: What the positive and the negative are called.
 
     Returns:
         The decision. Fewer than 10 common seeds are never enough.
@@ -65,20 +71,20 @@ def admit_metric(
     Raises:
         ValueError: fewer than 2 common seeds, or a score that is not finite.
     """
-    separation = t_interval(seed_column(paired_differences(positive, negative), "POS - NEG-F"), level=LEVEL)
-    null = t_interval(seed_column(paired_differences(untrained, negative), "RAND - NEG-F"), level=LEVEL)
+    apart = " - ".join(pair)
+    separation = t_interval(seed_column(paired_differences(positive, negative), apart), level=LEVEL)
+    null = None
+    if untrained is not None:
+        null = t_interval(seed_column(paired_differences(untrained, negative), "RAND - NEG-F"), level=LEVEL)
     means = tuple((dose, float(np.mean(list(scores.values())))) for dose, scores in sorted((by_dose or {}).items()))
-    num_seeds = min(separation.num_seeds, null.num_seeds)
+    num_seeds = min(interval.num_seeds for interval in (separation, null) if interval is not None)
     faults = (
         (num_seeds < MIN_SEEDS, f"{num_seeds} common seeds, but {MIN_SEEDS} are needed"),
         (
             separation.low < SEPARATION,
-            f"POS - NEG-F has a lower 90 % bound of {separation.low:.3g}, below {SEPARATION:g}",
+            f"{apart} has a lower 90 % bound of {separation.low:.3g}, below {SEPARATION:g}",
         ),
-        (
-            max(-null.low, null.high) > NULL_MARGIN,
-            f"RAND - NEG-F has the 90 % interval {null.low:.3g} to {null.high:.3g}, not inside +-{NULL_MARGIN:g}",
-        ),
+        (null is not None and max(-null.low, null.high) > NULL_MARGIN, _null_fault(null)),
         (not _ordered([mean for _, mean in means]), "the means are not ordered by the dose"),
     )
     reasons = tuple(reason for present, reason in faults if present)
@@ -108,6 +114,12 @@ def planted_fault(
         return f"the planted {positive} is not told from the planted {null}"
     outside = [name for name in nulls if not t_interval(seed_column(lines[name], name), level=LEVEL).inside(margin)]
     return f"{' and '.join(outside)} score outside the margin" if outside else None
+
+
+def _null_fault(null: Interval | None) -> str:
+    if null is None:
+        return ""
+    return f"RAND - NEG-F has the 90 % interval {null.low:.3g} to {null.high:.3g}, not inside +-{NULL_MARGIN:g}"
 
 
 def position_between(arm: PerSeed, *, low: PerSeed, high: PerSeed, level: float = 0.95) -> Interval:

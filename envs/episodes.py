@@ -30,8 +30,8 @@ from envs.storage import write_bytes
 
 VERSION = 1
 _FORMAT = "valuelab episodes"
-_PER_STEP = ("actions", "rewards", "components", "events", "contexts", "rows", "labels")
-_PER_EPISODE = ("terminated", "truncated", "levels", "final_contexts", "final_rows")
+PER_STEP = ("actions", "rewards", "components", "events", "contexts", "rows", "labels")
+PER_EPISODE = ("terminated", "truncated", "levels", "final_contexts", "final_rows")
 _DTYPES = dict.fromkeys(("actions", "labels", "events", "contexts", "offsets", "levels", "final_contexts"), "int64")
 _DTYPES |= dict.fromkeys(("rewards", "components"), "float64") | dict.fromkeys(("rows", "final_rows"), "int16")
 _DTYPES |= dict.fromkeys(("terminated", "truncated"), "bool")
@@ -93,7 +93,7 @@ class Episodes:
         if not 0 <= self.discount <= 1:
             raise UserError(f"Episodes.discount is {self.discount}; it must lie in [0, 1].")
         for name, array in _arrays(self).items():
-            per_step = name in _PER_STEP or name.startswith(_OBSERVED[0])
+            per_step = name in PER_STEP or name.startswith(_OBSERVED[0])
             _check(name, array, length=self.num_steps if per_step else self.num_episodes + (name == "offsets"))
         if not np.isfinite(self.rewards).all():
             raise NonFiniteError("Episodes.rewards", step=int(np.argmin(np.isfinite(self.rewards))))
@@ -218,7 +218,7 @@ def _observe(episodes: Episodes) -> Arrays:
 
 def _arrays(episodes: Episodes) -> Arrays:
     """All arrays by their names in the file."""
-    fields = {name: getattr(episodes, name) for name in (*_PER_STEP, *_PER_EPISODE, "offsets")}
+    fields = {name: getattr(episodes, name) for name in (*PER_STEP, *PER_EPISODE, "offsets")}
     arrays = {name: array for name, array in fields.items() if array is not None}
     for name in _OBSERVED:
         arrays |= {f"{name}/{part}": array for part, array in getattr(episodes, name).items()}

@@ -7,12 +7,16 @@ same context, so that what is lost is how the part *distinguishes* states, not a
 damage in context c is then the within-context variance of the part's contribution. With shares over contexts,
     D[p, c] = Var_c(sum_{j in p} u_j) / sum_c' Var_c'(sum_{j in p} u_j),
     locality = (x - 1/C) / (1 - 1/C),   x = max over matchings of parts to contexts of the mean matched share.
+Two parts that carry the same signal hide each other's damage, so that pairs are ablated, too: with V_c(p) the damage of
+part p in context c,
+    overlap = sum_{p<q, c} |V_c(p + q) - V_c(p) - V_c(q)| / sum_{p<q, c} (V_c(p) + V_c(q)),   in [0, 1].
 Source: the project's own definition; the matching is Kuhn's (Hungarian) assignment.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +55,14 @@ class Ablation:
     locality: float
 
 
+def damages(contributions: Floats, contexts: Ints, num_contexts: int) -> Floats:
+    """Var_c of each column of float[N, P] within each context, float[P, C]; ValueError for fewer than two states."""
+    counts = np.bincount(contexts, minlength=num_contexts)
+    if counts.min() < 2:
+        raise ValueError(f"states per context are {counts.tolist()}; each context needs at least 2 to show damage.")
+    return np.stack([contributions[contexts == c].var(axis=0) for c in range(num_contexts)], axis=1)
+
+
 def damage_shares(contributions: Floats, contexts: Ints, num_contexts: int) -> Floats:
     """D[p, c] of parts' contributions.
 
@@ -65,10 +77,7 @@ def damage_shares(contributions: Floats, contexts: Ints, num_contexts: int) -> F
     Raises:
         ValueError: A context has fewer than two states.
     """
-    counts = np.bincount(contexts, minlength=num_contexts)
-    if counts.min() < 2:
-        raise ValueError(f"states per context are {counts.tolist()}; each context needs at least 2 to show damage.")
-    damage = np.stack([contributions[contexts == c].var(axis=0) for c in range(num_contexts)], axis=1)
+    damage = damages(contributions, contexts, num_contexts)
     total = damage.sum(axis=1, keepdims=True)
     return np.where(total > 0, damage / np.where(total > 0, total, 1.0), 1.0 / num_contexts)
 
@@ -89,11 +98,35 @@ def ablation(contributions: Floats, parts: Ints, contexts: Ints) -> Ablation:
     return Ablation(shares, diagonal_dominance(shares))
 
 
+def pair_overlap(by_part: Floats, contexts: Ints) -> float:
+    """How much the damage of two parts together departs from the sum of their damages, 0 (not at all) to 1.
+
+    Args:
+        by_part: Contributions float[N, P] of at least two parts.
+        contexts: int[N].
+
+    Returns:
+        0 where no two parts vary together within a context, 1 where all parts are copies of one (or its negative);
+        0 where nothing varies.
+    """
+    num_contexts = int(contexts.max()) + 1
+    alone = damages(by_part, contexts, num_contexts)
+    pairs = list(itertools.combinations(range(by_part.shape[1]), 2))
+    together = damages(np.stack([by_part[:, p] + by_part[:, q] for p, q in pairs], axis=1), contexts, num_contexts)
+    added = np.stack([alone[p] + alone[q] for p, q in pairs])
+    return float(np.abs(together - added).sum() / max(added.sum(), np.finfo(float).tiny))
+
+
 def locality_of(contributions: Floats, contexts: Ints, *, seed: int) -> dict[str, float]:
-    """The test's scores on one net: found parts, and random parts of the same sizes (mean of 20 draws).
+    """The test's scores on one net: found parts, pairs of them, and random parts of the same sizes (mean of 20 draws).
 
     `seed` is of a named stream (see `analysis.predictions.parts`); the draws take it and the 19 integers after it.
     """
-    parts = find_parts(contributions, int(contexts.max()) + 1, seed=seed)
+    num_contexts = int(contexts.max()) + 1
+    parts = find_parts(contributions, num_contexts, seed=seed)
     draws = [ablation(contributions, random_parts(parts, seed=seed + r), contexts).locality for r in range(20)]
-    return {"locality": ablation(contributions, parts, contexts).locality, "random_parts": float(np.mean(draws))}
+    return {
+        "locality": ablation(contributions, parts, contexts).locality,
+        "random_parts": float(np.mean(draws)),
+        "pair_overlap": pair_overlap(part_contributions(contributions, parts, num_contexts), contexts),
+    }

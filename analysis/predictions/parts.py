@@ -12,6 +12,8 @@ those of neighbouring runs would meet. Streams of their own would change numbers
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,3 +73,36 @@ def part_contributions(contributions: Floats, parts: Ints, num_parts: int) -> Fl
     """Sum the units of each part: float[N, C]."""
     indicator = parts[:, None] == np.arange(num_parts)[None, :]
     return np.asarray(contributions @ indicator.astype(np.float64))
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitReading:
+    """V's last hidden layer over states, taken apart so that the same V can be read in other ways.
+
+    Attributes:
+        hidden: Activations, float[N, K, H].
+        weights: Of the parts, float[N, K].
+        output_weight: float[K, H].
+    """
+
+    hidden: Floats
+    weights: Floats
+    output_weight: Floats
+
+    def contributions(self, *, leak: float = 0.0) -> Floats:
+        """Contributions float[N, U] under part weights (1 - leak) w + leak/K; at 0 they add up to V less its bias."""
+        weights = (1.0 - leak) * self.weights + leak / self.weights.shape[1]
+        return np.asarray((weights[:, :, None] * self.output_weight * self.hidden).reshape(len(weights), -1))
+
+    def rotated(self, *, seed: int) -> Floats:
+        """Contributions of the same V in a random orthogonal basis of its last hidden layer, float[N, U].
+
+        u'_j = (Q o)_j (Q h)_j with o the output weights, h the weighted activations, Q drawn uniformly from the
+        orthogonal group: their sum over j is o . h, hence V is the same in every state, while no unit of the new basis
+        belongs to one part. What a measure of parts loses hung on the basis that the network is written in.
+        """
+        from scipy.stats import ortho_group
+
+        weighted, output = (self.weights[:, :, None] * self.hidden).reshape(len(self.hidden), -1), self.output_weight
+        rotation = ortho_group.rvs(output.size, random_state=np.random.default_rng(seed))
+        return np.asarray((weighted @ rotation.T) * (rotation @ output.ravel()))

@@ -144,7 +144,7 @@ def _positions(scores: Scores) -> list[str]:
     return [
         f"On {name}'s metric MONO lies at {_position(test)} of the way from NEG-F to POS."
         for name, test in scores.tests.items()
-        if test.admission is not None and test.admission.admitted and test.lines.get("MONO")
+        if test.test.common_pair and test.admission is not None and test.admission.admitted and test.lines.get("MONO")
     ]
 
 

@@ -82,15 +82,14 @@ class Bench:
 
     def _parents(self, test: LineTest, line: Line, seed: int) -> list[Cell]:
         planted = line.encoder == PLANTED
-        return [
-            self._parent(kind, test, line=line, seed=seed)
-            for kind in test.parents
-            if not (planted and kind in ("fit", "sister"))
-        ]  # fmt: skip
+        kinds = [kind for kind in test.parents if not planted or kind in ("record", "log")]
+        return list(dict.fromkeys(self._parent(kind, test, line=line, seed=seed) for kind in kinds))
 
     def _parent(self, kind: Parent, test: LineTest, *, line: Line, seed: int) -> Cell:
-        if kind in ("fit", "sister"):
-            return self.fit(line, seed, replica=int(kind == "sister"))
+        if kind.startswith("teacher"):
+            line = dataclasses.replace(line, arm=ARMS[line.arm].teacher or line.arm)
+        if kind not in ("record", "log"):
+            return self.fit(line, seed, replica=int(kind.endswith("sister")))
         record = self.record(seed)
         return record if kind == "record" else Cell(str(test.log_cell), self.base(seed), parents=(record,))
 

@@ -16,7 +16,7 @@ from analysis.arms import ARMS, Line, contrasts_among
 from analysis.cells import Row
 from analysis.predictions.prediction import Prediction
 from analysis.statistics import paired_differences
-from analysis.studies.line_test import Lines, LineTest, PerSeed
+from analysis.studies.line_test import LEAK, Lines, LineTest, PerSeed
 from analysis.studies.plan import ComparisonPlan, cells_of
 from analysis.studies.tests import TESTS
 from analysis.studies.yoked import FIT
@@ -155,7 +155,7 @@ def _test_scores(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) -
     apart = _decided(contrasts, test.prediction.margin, plan.seeds)
     found = {}
     for world in worlds:
-        admission = _admission(scored[world], readings[world].get("untrained", {})) if test.admission else None
+        admission = _admission(test, scored[world], readings[world]) if test.admission else None
         found[f"{test.key}, {world}" if len(worlds) > 1 else test.key] = TestScores(
             test, world, scored[world], zero[world], apart[world], admission,
             controls=_controls(test, scored[world], admission), extra=readings[world], rows=rows[world],
@@ -231,12 +231,22 @@ def _controls(test: LineTest, lines: Lines, admission: Admission | None) -> str 
     return None if admission.admitted else "the metric is not admitted"
 
 
-def _admission(lines: Lines, untrained: Lines) -> Admission | None:
+def _admission(test: LineTest, lines: Lines, readings: Mapping[str, Lines]) -> Admission | None:
     """None where a control is missing or stands on a single seed."""
-    controls: list[PerSeed] = [lines.get("POS", {}), lines.get("NEG-F", {}), untrained.get("MONO", {})]
-    if any(len(control) < 2 for control in controls):
+    positive, negative = (lines.get(name, {}) for name in test.pair)
+    untrained = readings.get("untrained", {}).get("MONO", {}) if test.common_pair else None
+    if any(len(control) < 2 for control in (positive, negative, untrained) if control is not None):
         return None
-    doses = {ARMS[line].options.get("gate_leak"): scores for line, scores in lines.items() if line in ARMS}
-    by_dose = {float(dose): scores for dose, scores in doses.items() if dose is not None and scores}
-    by_dose = {0.0: controls[0], **by_dose} if by_dose else {}
-    return admit_metric(controls[0], negative=controls[1], untrained=controls[2], by_dose=by_dose)
+    by_dose = _by_leak(lines, readings) if test.common_pair else {}
+    by_dose = {0.0: positive, **by_dose} if by_dose else {}
+    return admit_metric(positive, negative=negative, untrained=untrained, by_dose=by_dose, pair=test.pair)
+
+
+def _by_leak(lines: Lines, readings: Mapping[str, Lines]) -> dict[float, PerSeed]:
+    """Leak of POS's gate -> scores: of arms that were trained with it, else of POS read with it."""
+    trained = {ARMS[line].options.get("gate_leak"): scores for line, scores in lines.items() if line in ARMS}
+    found = {float(leak): scores for leak, scores in trained.items() if leak is not None and scores}
+    if found:
+        return found
+    read = {name: by_line.get("POS", {}) for name, by_line in readings.items() if name.startswith(LEAK)}
+    return {float(name.removeprefix(LEAK)): scores for name, scores in read.items() if scores}

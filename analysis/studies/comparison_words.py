@@ -98,12 +98,13 @@ def _admission_lines(test: TestScores) -> list[str]:
         return []
     apart, null = admission.separation, admission.null
     word = "admitted" if admission.admitted else "NOT admitted (" + "; ".join(admission.reasons) + ")"
+    numbers = f"{' - '.join(test.test.pair)} {apart.estimate:+.3f} [90 % {apart.low:+.3f}, {apart.high:+.3f}]"
+    if null is None:
+        return [f"  Metric {word}: {numbers}."]
+    numbers += f", RAND - NEG-F {null.estimate:+.3f} [{null.low:+.3f}, {null.high:+.3f}]"
     doses = ", ".join(f"{mean:.3f} at {dose:g}" for dose, mean in admission.dose_means)
-    return [
-        f"  Metric {word}: POS - NEG-F {apart.estimate:+.3f} [90 % {apart.low:+.3f}, {apart.high:+.3f}], "
-        f"RAND - NEG-F {null.estimate:+.3f} [{null.low:+.3f}, {null.high:+.3f}]; "
-        + (f"POS by the leak of its gate: {doses}." if doses else "the gate-leak dose was not run."),
-    ]
+    leak = f"POS by the leak of its gate: {doses}" if doses else "the gate-leak dose was not run"
+    return [f"  Metric {word}: {numbers}; {leak}."]
 
 
 def _secondary(test: TestScores) -> list[str]:

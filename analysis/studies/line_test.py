@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 PerSeed = dict[int, float]
 Lines = dict[str, PerSeed]
-Parent = Literal["fit", "sister", "record", "log"]
+Parent = Literal["fit", "sister", "teacher", "teacher's sister", "record", "log"]
+LEAK = "leak "
+"""Start of the names of readings of POS with a leak in its gate, such as "leak 0.1"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +41,9 @@ class LineTest:
         worlds: Names in `analysis.studies.plan.SETUPS` on which it runs.
         title: Of its figure: the question in a few words.
         axis: Of its figure, and head of its column in tables: the score with its unit.
-        parents: What the cell reads: "fit" (the line's V), "sister" (the same with other initial weights), "record"
-            (the player and its episodes), "log" (the cell `log_cell`, from the recording alone).
+        parents: What the cell reads: "fit" (the line's V), "sister" (the same with other initial weights), "teacher"
+            and "teacher's sister" (the V that taught it; without a teacher, its own), "record" (the player and its
+            episodes), "log" (the cell `log_cell`, from the recording alone).
         arms: The only arms that it reads; () reads those of the plan.
         needs: Arms that are run for it even where the plan has them not.
         log_cell: Key of the cell function behind the parent "log".
@@ -50,7 +53,9 @@ class LineTest:
         encoders: Whether lines of the E regimes other than `scratch` are scored, too.
         against_zero: Margin for a verdict of each line against 0; None where 0 is no null.
         contrasts: Whether the primary contrasts get verdicts.
-        admission: Whether POS, NEG-F and an untrained MONO (its reading "untrained") must admit the metric.
+        admission: Whether `pair`, and with POS and NEG-F an untrained MONO (its reading "untrained") and doses of POS's
+            leak, must admit the metric.
+        pair: The planted positive and null that admit it: two arms.
         by_construction: Arms whose score holds partly by construction.
         shown: Secondary readings that the summary shows; all are in the tables.
         draw: Line -> rows of its cells (with the seed) -> figures of its own, by file name.
@@ -72,6 +77,7 @@ class LineTest:
     against_zero: float | None = None
     contrasts: bool = False
     admission: bool = False
+    pair: tuple[str, str] = ("POS", "NEG-F")
     by_construction: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     draw: Callable[[Mapping[str, Sequence[Row]]], Mapping[str, Figure]] | None = None
@@ -86,11 +92,16 @@ class LineTest:
             raise ValueError(f"{self.key}: plants and fault go together.")
 
     @property
+    def common_pair(self) -> bool:
+        """Whether POS and NEG-F admit the metric, and no pair of its own."""
+        return self.pair == ("POS", "NEG-F")
+
+    @property
     def key(self) -> str:
         """Short name, such as "T5"."""
         return self.prediction.key
 
     def frozen(self) -> dict[str, object]:
         """What a preregistration freezes: every word of the prediction, and how scores are read."""
-        read = ("worlds", "against_zero", "contrasts", "admission", "plants", "across_seeds", "encoders")
+        read = ("worlds", "against_zero", "contrasts", "admission", "pair", "plants", "across_seeds", "encoders")
         return self.prediction.frozen() | {name: getattr(self, name) for name in read}

@@ -1,4 +1,4 @@
-"""Tests of fitted values in worlds whose rewards depend on the context: T3 (ablation) and T5 (credit locality).
+"""A test of fitted values in worlds whose rewards depend on the context: T5, credit locality.
 
 Shapes: N states, U units, C contexts.
 """
@@ -13,11 +13,9 @@ from agents.checkpoint import load_agent
 from agents.config import ValueConfig
 from agents.exact import value_table
 from agents.outcomes import outcomes_of
-from agents.seeding import derive_seed, numpy_generator
+from agents.seeding import numpy_generator
 from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
-from analysis.predictions.ablation import PREDICTION as ablation_prediction
-from analysis.predictions.ablation import ablation, locality_of
 from analysis.predictions.locality import PREDICTION as credit_prediction
 from analysis.predictions.locality import (
     Phase,
@@ -35,7 +33,7 @@ from analysis.studies.yoked import AGENT, FIT, RECORD, device_of, read_recording
 from envs.rows import Levels, World
 from envs.tabular import enumerate_world
 
-ABLATE, FLIP = "comparison.ablation", "comparison.credit"
+FLIP = "comparison.credit"
 NUM_STATES = 4096
 NUM_LEVELS = 40
 NUM_PHASE_STEPS = 16_384
@@ -55,25 +53,6 @@ def unit_contributions(agent: AlphaAgent, world: World, rows: np.ndarray) -> Flo
     """u_j(s) of every unit of V's last hidden layer, float[N, U]; their sum plus the bias is V."""
     context = torch.from_numpy(world.context_of(rows))
     return agent.value(world.observe(rows), context=context.to(agent.device)).unit_contributions.double().cpu().numpy()
-
-
-@cell_function(ABLATE, version=2, seconds=1.0)
-def ablate(context: CellContext) -> list[Row]:
-    """T3 of one fitted V and of the same network before training; declared parts beside the found ones."""
-    config, world = context.config, world_of_run(context.config)
-    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
-    rows, contexts = held_out_states(world, seed=config["seed"])
-    seed = derive_seed(config["seed"], "comparison", "clusters", bits=31)
-    units = unit_contributions(agent, world, rows)
-    untrained = unit_contributions(restart_value(agent), world, rows)
-    declared = agent.value_head.unit_part.numpy()
-    several = agent.value_head.num_parts > 1
-    found = locality_of(units, contexts, seed=seed)
-    return [{
-        "kind": "score", "score": found["locality"], "random_parts": found["random_parts"],
-        "untrained": locality_of(untrained, contexts, seed=seed)["locality"],
-        "declared": ablation(units, declared, contexts).locality if several else None,
-    }]  # fmt: skip
 
 
 @cell_function(FLIP, version=3, seconds=3.0)
@@ -126,17 +105,6 @@ def _turned(agent: AlphaAgent, phase: Phase) -> torch.Tensor:
     value: torch.Tensor = agent.value_head(agent.value_encoder(phase.inputs)[0], phase.contexts).value
     return -value
 
-
-ABLATION_TEST = LineTest(
-    prediction=ablation_prediction,
-    cell=ABLATE,
-    worlds=("MultiNeed",),
-    title="T3: does removing one part of V damage one context only?",
-    axis="ablation locality (0: spread evenly, 1: one context a part)",
-    admission=True,
-    by_construction=("ROUTE", "MONO-ROUTE"),
-    shown=("random_parts", "untrained", "declared"),
-)
 
 CREDIT_TEST = LineTest(
     prediction=credit_prediction,

@@ -19,12 +19,16 @@ from analysis.studies.tests import TESTS
 from analysis.studies.yoked import Setup
 from envs.errors import UserError, nearest, require_integer
 
+_NEEDS = Setup(value_updates=2000, learning_rate=5e-3, route_encoder="global")
+
 SETUPS = MappingProxyType(
     {
         "CrossedHistory": Setup(
             num_demonstrations=10_000, imitation_updates=1500, value_updates=1000, learning_rate=3e-3
         ),
-        "MultiNeed": Setup(value_updates=2000, learning_rate=5e-3, route_encoder="global"),
+        "MultiNeed": _NEEDS,
+        "MultiNeed-Objects2": _NEEDS,
+        "MultiNeed-Objects8": _NEEDS,
         "DiamondGhost": Setup(
             num_demonstrations=5000, imitation_updates=1000, reinforce_steps=24_576, num_episodes=10_000,
             value_updates=1000, learning_rate=3e-3, route_encoder="global", num_checked_levels=100,

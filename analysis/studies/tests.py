@@ -8,9 +8,13 @@ from analysis.studies import (
     compression_cells,
     contest_test,
     crossing_cells,
+    law_cells,
     need_cells,
+    organisation_cells,
+    parts_cells,
     reflection_cells,
     retargeting_test,
+    table_cells,
     trend_cells,
 )
 
@@ -18,10 +22,13 @@ TESTS = MappingProxyType(
     {
         test.key: test
         for test in (
-            contest_test.TEST, crossing_cells.TEST, need_cells.ABLATION_TEST, need_cells.CREDIT_TEST,
+            contest_test.TEST, crossing_cells.TEST,
+            parts_cells.ACTIVATION_TEST, law_cells.TEST, parts_cells.ABLATION_TEST, need_cells.CREDIT_TEST,
             retargeting_test.TEST,
             reflection_cells.ACCESS_TEST, reflection_cells.CROSS_TEST, reflection_cells.CALIBRATION_TEST,
+            organisation_cells.TEST,
             compression_cells.TEST, trend_cells.TEST, trend_cells.CONTEST_TEST,
+            parts_cells.COUNT_TEST, table_cells.BINDING_TEST, table_cells.TABLE_TEST,
         )
     }
 )  # fmt: skip
