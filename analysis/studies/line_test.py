@@ -103,5 +103,6 @@ class LineTest:
 
     def frozen(self) -> dict[str, object]:
         """What a preregistration freezes: every word of the prediction, and how scores are read."""
-        read = ("worlds", "against_zero", "contrasts", "admission", "pair", "plants", "across_seeds", "encoders")
-        return self.prediction.frozen() | {name: getattr(self, name) for name in read}
+        read = ("worlds", "against_zero", "contrasts", "admission", "plants", "across_seeds", "encoders")
+        own_pair = {} if self.common_pair else {"pair": self.pair}
+        return self.prediction.frozen() | {name: getattr(self, name) for name in read} | own_pair

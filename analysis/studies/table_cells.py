@@ -67,8 +67,8 @@ def _tables(context: CellContext) -> Mapping[str, Floats]:
 def bind(context: CellContext) -> list[Row]:
     """Whether units answer to the cue and the object of one history; the untrained network, and clusters of units."""
     config = context.config
-    world = world_of_run(config, layout="crossed")
-    pairing = np.array(world.config.pairing, dtype=np.int64)
+    trained = world_of_run(config)
+    pairing, world = np.array(trained.config.pairing, dtype=np.int64), trained.in_layout("crossed")
     rows = crossed_rows(world, num_layouts=NUM_LAYOUTS)
     agent, _ = load_agent(context.parent(FIT).folder / AGENT)
     seed = derive_seed(config["seed"], "comparison", "clusters", bits=31)
