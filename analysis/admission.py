@@ -85,6 +85,31 @@ def admit_metric(
     return Admission(not reasons, separation, null, means, reasons)
 
 
+def planted_fault(
+    lines: Mapping[str, PerSeed], positive: str, null: str, *further_nulls: str, margin: float
+) -> str | None:
+    """Why a test with planted agents may not be read; None where they come out.
+
+    The lower end of the 90 % t interval of mean(positive - null) must exceed the margin, and that of each null alone
+    must lie inside it.
+
+    Args:
+        lines: Line -> {seed: score}, the planted agents among them.
+        positive: Line of the planted positive.
+        null: Line of the planted null.
+        *further_nulls: Others that must score inside the margin as well.
+        margin: The test's margin, > 0.
+    """
+    nulls = (null, *further_nulls)
+    if any(len(lines.get(name, {})) < 2 for name in (positive, *nulls)):
+        return "planted agents are missing"
+    apart = seed_column(paired_differences(lines[positive], lines[null]), f"{positive} - {null}")
+    if t_interval(apart, level=LEVEL).low <= margin:
+        return f"the planted {positive} is not told from the planted {null}"
+    outside = [name for name in nulls if not t_interval(seed_column(lines[name], name), level=LEVEL).inside(margin)]
+    return f"{' and '.join(outside)} score outside the margin" if outside else None
+
+
 def position_between(arm: PerSeed, *, low: PerSeed, high: PerSeed, level: float = 0.95) -> Interval:
     """Where an arm lies between a low and a high control, in percent: 100 mean(arm - low) / mean(high - low).
 

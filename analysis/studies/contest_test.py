@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.admission import LEVEL
+from analysis import admission
 from analysis.cells import Row
 from analysis.predictions.contest import PREDICTION
-from analysis.statistics import paired_differences, seed_column, t_interval
 from analysis.studies.contest_cells import CONTEST, PLANTS, PREDICT
 from analysis.studies.line_test import LineTest
 
@@ -29,16 +28,7 @@ SHOWN_STACKS = MappingProxyType(
 
 def planted_fault(lines: Mapping[str, Mapping[int, float]]) -> str | None:
     """Why T0 may not be read: a planted agent that does not come out."""
-    planted = {name: lines.get(name, {}) for name in PLANTS}
-    if any(len(per_seed) < 2 for per_seed in planted.values()):
-        return "planted agents are missing"
-    apart = paired_differences(planted["SHARD-LAW"], planted["OPTIMUM"])
-    margin = PREDICTION.margin
-    if t_interval(seed_column(apart, "SHARD-LAW - OPTIMUM"), level=LEVEL).low <= margin:
-        return "the planted shard agent is not told from the planted optimum"
-    nulls = [name for name in ("OPTIMUM", "ANTI-LAW")
-             if not t_interval(seed_column(planted[name], name), level=LEVEL).inside(margin)]  # fmt: skip
-    return f"{' and '.join(nulls)} score outside the margin" if nulls else None
+    return admission.planted_fault(lines, "SHARD-LAW", "OPTIMUM", "ANTI-LAW", margin=PREDICTION.margin)
 
 
 def draw(rows: Mapping[str, Sequence[Row]]) -> dict[str, Figure]:

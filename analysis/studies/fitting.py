@@ -23,15 +23,16 @@ from analysis.studies.lessons import lesson_of
 from analysis.studies.yoked import (
     AGENT,
     FIT,
-    RECORD,
     CheckedStates,
     Recording,
     Setup,
     arm_agent,
     checked_states,
     device_of,
+    env_id_of,
     options_of,
     read_recording,
+    recorder_of,
     setup_of,
     world_of_run,
 )
@@ -48,7 +49,7 @@ TRACE = 0.5
 def fit(context: CellContext) -> list[Row]:
     """Train one arm's V, and compare it with the exact V^pi of its policy on held-out levels."""
     config, setup, world = context.config, setup_of(context.config), world_of_run(context.config)
-    recording = read_recording(context.parent(RECORD).folder, device_of(config))
+    recording = read_recording(context.parent(recorder_of(config["world"])).folder, device_of(config))
     agent = arm_agent(
         recording.player, ARMS[config["arm"]], world, setup=setup, regime=config["regime"], replica=config["replica"]
     )
@@ -99,7 +100,7 @@ def _learn_from_own(context: CellContext, agent: AlphaAgent, recording: Recordin
     seed, world = config["seed"], world_of_run(config)
     options = options_of(config["world"], seed)
     stream = open_stream(
-        make_vector(f"ValueLab/{config['world']}-v0", settings.num_envs, options=options), agent.spec, seed=seed,
+        make_vector(env_id_of(config), settings.num_envs, options=options), agent.spec, seed=seed,
         name="own experience",
     )  # fmt: skip
     agent, _ = reinforce(agent, stream, settings, discount=world.discount, seed=seed)
