@@ -16,7 +16,7 @@ from analysis.cells import Cell
 from analysis.studies import fitting
 from analysis.studies.exact_values import EXACT
 from analysis.studies.line_test import LineTest, Parent
-from analysis.studies.yoked import RECORD, Setup
+from analysis.studies.yoked import Setup, recorder_of
 
 PLANTED = "-"
 """The E regime of a planted agent, which has none."""
@@ -27,7 +27,7 @@ class Bench:
     """Cells of one world.
 
     Attributes:
-        world: Its name.
+        world: Its label.
         setup: Sizes.
         seeds: Run seeds.
         experience: "yoked" (all arms learn from one recording) or "own" (each from what it does itself).
@@ -51,7 +51,7 @@ class Bench:
 
     def record(self, seed: int) -> Cell:
         """The recording of a seed."""
-        return Cell(RECORD, self.base(seed))
+        return Cell(recorder_of(self.world), self.base(seed))
 
     def fit(self, line: Line, seed: int, *, replica: int = 0) -> Cell:
         """A line's V; replica 1 has other initial weights."""

@@ -19,7 +19,7 @@ from agents.exact import policy_table
 from analysis.cells import CellContext, Row, cell_function
 from analysis.instruments.minimal_pairs import context_cells, match_contexts
 from analysis.predictions.parts import Floats
-from analysis.studies.yoked import AGENT, EPISODES, RECORD, setup_of, world_of_run
+from analysis.studies.yoked import AGENT, EPISODES, recorder_of, setup_of, world_of_run
 from envs.archives import unzipped, zipped
 from envs.enumeration import TabularMDP, state_finder
 from envs.episodes import Episodes, episode_of_step, load_episodes
@@ -36,7 +36,8 @@ LEVELS_AT_ONCE = 1000
 @cell_function(EXACT, version=1, seconds=30.0)
 def exact(context: CellContext) -> list[Row]:
     """V^pi and its mean over contexts at every recorded step, as an artifact."""
-    config, folder = context.config, context.parent(RECORD).folder
+    config = context.config
+    folder = context.parent(recorder_of(config["world"])).folder
     player, episodes = load_agent(folder / AGENT)[0], load_episodes(folder / EPISODES)
     found = exact_values(player, world_of_run(config), episodes, uniform_share=setup_of(config).uniform_share)
     write_bytes(context.folder / VALUES, zipped(found))

@@ -25,7 +25,6 @@ from analysis.studies.lessons import lesson_of
 from analysis.studies.yoked import (
     AGENT,
     FIT,
-    RECORD,
     CheckedStates,
     Recording,
     Setup,
@@ -34,6 +33,7 @@ from analysis.studies.yoked import (
     device_of,
     options_of,
     read_recording,
+    recorder_of,
     setup_of,
     world_of_run,
 )
@@ -51,7 +51,7 @@ TRACE = 0.5
 def fit(context: CellContext) -> list[Row]:
     """Train one arm's V, and compare it with the exact V^pi of its policy on held-out levels."""
     config, setup, world = context.config, setup_of(context.config), world_of_run(context.config)
-    recording = read_recording(context.parent(RECORD).folder, device_of(config))
+    recording = read_recording(context.parent(recorder_of(config["world"])).folder, device_of(config))
     agent = arm_agent(
         recording.player, ARMS[config["arm"]], world, setup=setup, regime=config["regime"], replica=config["replica"]
     )

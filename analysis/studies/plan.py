@@ -20,6 +20,15 @@ from analysis.studies.yoked import Setup
 from envs.errors import UserError, nearest, require_integer
 
 _NEEDS = Setup(value_updates=2000, learning_rate=5e-3, route_encoder="global")
+_DISH = Setup(
+    num_demonstrations=5000, imitation_updates=1000, reinforce_steps=24_576, num_episodes=10_000,
+    value_updates=4000, learning_rate=3e-3, route_encoder="global", num_checked_levels=100,
+)  # fmt: skip
+
+_DOORS = Setup(
+    num_demonstrations=0, imitation_updates=0, reinforce_steps=614_400, num_episodes=10_000, value_updates=1000,
+    learning_rate=3e-3, route_encoder="global", num_checked_levels=100,
+)  # fmt: skip
 
 SETUPS = MappingProxyType(
     {
@@ -33,9 +42,14 @@ SETUPS = MappingProxyType(
             num_demonstrations=5000, imitation_updates=1000, reinforce_steps=24_576, num_episodes=10_000,
             value_updates=1000, learning_rate=3e-3, route_encoder="global", num_checked_levels=100,
         ),
+        "DishMaze": _DISH,
+        "DishMaze@dose10": _DISH,
+        "TwoDoors": _DOORS,
+        "TwoDoors@normalised": _DOORS,
+        "TwoDoors@explored": dataclasses.replace(_DOORS, uniform_share=1.0),
     }
 )  # fmt: skip
-"""Sizes by world. Routed credit reaches E on CrossedHistory; where that does not fit, E's credit is global."""
+"""Sizes by world and recording. Routed credit reaches E on CrossedHistory; where that does not fit, E's is global."""
 
 EXPERIENCES = ("yoked", "own")
 

@@ -8,12 +8,15 @@ from analysis.studies import (
     compression_cells,
     contest_test,
     crossing_cells,
+    goal_cells,
     law_cells,
     need_cells,
     organisation_cells,
     parts_cells,
+    preference_cells,
     reflection_cells,
     retargeting_test,
+    search_cells,
     table_cells,
     trend_cells,
 )
@@ -23,10 +26,10 @@ TESTS = MappingProxyType(
         test.key: test
         for test in (
             contest_test.TEST, crossing_cells.TEST,
-            parts_cells.ACTIVATION_TEST, law_cells.TEST, parts_cells.ABLATION_TEST, need_cells.CREDIT_TEST,
-            retargeting_test.TEST,
+            parts_cells.ACTIVATION_TEST, law_cells.TEST, parts_cells.ABLATION_TEST, goal_cells.TEST,
+            need_cells.CREDIT_TEST, preference_cells.TEST, retargeting_test.TEST,
             reflection_cells.ACCESS_TEST, reflection_cells.CROSS_TEST, reflection_cells.CALIBRATION_TEST,
-            organisation_cells.TEST,
+            organisation_cells.TEST, search_cells.TEST,
             compression_cells.TEST, trend_cells.TEST, trend_cells.CONTEST_TEST,
             parts_cells.COUNT_TEST, table_cells.BINDING_TEST, table_cells.TABLE_TEST,
         )

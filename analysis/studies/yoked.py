@@ -3,6 +3,9 @@
 The cell `record` imitates an exact expert, reinforces, freezes D and E, plays whole episodes and writes them down. The
 cell `analysis.studies.fitting.fit` trains an arm's value network on that file; only the value network differs between
 arms. Both read their settings from the cell's config, so that the settings are part of the cell's hash.
+
+A world that is recorded in several ways has a label for each, WORLD@RECORDING ("TwoDoors@explored"), which stands
+wherever a world's name does; cells of one label never meet those of another.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -31,16 +35,21 @@ from analysis.arms import Arm
 from analysis.cells import CellContext, cell_function
 from envs.demonstrations import demonstrate
 from envs.episodes import Episodes, episode_returns, load_episodes, save_episodes
-from envs.registry import make_world
+from envs.registry import make_world, world_id
 from envs.rows import Levels, World
 from envs.step_buffers import observation_space
 from envs.tabular import enumerate_world, occupancy, policy_evaluation
 
 RECORD, FIT = "comparison.record", "comparison.fit"
+RECORDERS = MappingProxyType({"TwoDoors": "comparison.record_reinforced"})
+"""Worlds whose D must not imitate an expert, and the cell function that makes their recording."""
 EPISODES = "episodes.npz"
 AGENT = "agent"
 NUM_LEVELS = 100_000
 """Levels of each split: nearly every recorded episode has its own, so that V cannot learn levels by heart."""
+
+OPEN_ROOM = MappingProxyType({"size": 7, "generator": "open", "discount": 0.95, "time_limit": 64})
+"""DishMaze as the comparison uses it: without inner walls, so that what V1 misses is no way through a maze."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,10 +102,22 @@ def device_of(config: Mapping[str, Any]) -> torch.device:
     return torch.device(config.get("device", "cpu"))
 
 
-def options_of(world_name: str, seed: int) -> dict[str, Any]:
+def world_name(label: str) -> str:
+    """The world behind a label WORLD or WORLD@RECORDING."""
+    return label.partition("@")[0]
+
+
+def recorder_of(label: str) -> str:
+    """Key of the cell function that makes the recording."""
+    return RECORDERS.get(world_name(label), RECORD)
+
+
+def options_of(label: str, seed: int) -> dict[str, Any]:
     """Options of a world in the run of `seed`: CrossedHistory draws its pairing from the seed's own stream."""
     options: dict[str, Any] = {"num_levels": NUM_LEVELS}
-    if world_name == "CrossedHistory":
+    if world_name(label) == "DishMaze":
+        options |= OPEN_ROOM | {"dose": 0.1 if label.endswith("@dose10") else 0.0}
+    if label == "CrossedHistory":
         options["pairing"] = [int(item) for item in numpy_generator(seed, "comparison", "pairing").permutation(2)]
     return options
 
@@ -104,7 +125,12 @@ def options_of(world_name: str, seed: int) -> dict[str, Any]:
 def world_of_run(config: Mapping[str, Any]) -> World:
     """The training world of a cell."""
     options = options_of(config["world"], config["seed"])
-    return make_world(config["world"], **{name: _tupled(value) for name, value in options.items()})
+    return make_world(world_name(config["world"]), **{name: _tupled(value) for name, value in options.items()})
+
+
+def env_id_of(config: Mapping[str, Any]) -> str:
+    """The Gymnasium id of a cell's world."""
+    return world_id(world_name(config["world"]))
 
 
 def _tupled(value: Any) -> Any:
@@ -112,11 +138,11 @@ def _tupled(value: Any) -> Any:
 
 
 def agent_config(world: World, setup: Setup, *, head: str, regime: str) -> AgentConfig:
-    """The agent of one arm: one part per event, or per context for oracle heads."""
+    """The agent of one arm: one part per event and at least two, or one per context for oracle heads."""
     return AgentConfig(
         encoder="mlp", encoder_sizes=setup.encoder_sizes, head=head, hidden_size=setup.hidden_size,
-        num_parts=len(world.event_names), num_contexts=len(world.context_names), num_events=len(world.event_names),
-        component_weights=tuple(world.reward_weights.tolist()),
+        num_parts=max(2, len(world.event_names)), num_events=len(world.event_names),
+        num_contexts=len(world.context_names), component_weights=tuple(world.reward_weights.tolist()),
         route_encoder=setup.route_encoder,  # type: ignore[arg-type]
         value_encoder=regime,  # type: ignore[arg-type]
     )  # fmt: skip
@@ -133,24 +159,30 @@ def record(context: CellContext) -> list[dict[str, Any]]:
         seed=derive_seed(seed, "comparison", "agent"), sample=experts.observations,
     ).to(device_of(config))  # fmt: skip
     agent, imitation = imitate(agent, experts, ImitationConfig(num_updates=setup.imitation_updates), seed=seed)
-    world_id = f"ValueLab/{config['world']}-v0"
-    options = options_of(config["world"], seed)
     if setup.reinforce_steps:
         # Another order of sums gives other weights in the end, and the frozen recordings were made without kernels.
         settings = ReinforceConfig(num_steps=setup.reinforce_steps, learning_rate=3e-4, fast_kernels=False)
-        env = make_vector(world_id, settings.num_envs, options=options)
+        env = make_vector(env_id_of(config), settings.num_envs, options=options_of(config["world"], seed))
         stream = open_stream(env, agent.spec, seed=seed, name="reinforce")
         agent, _ = reinforce(agent, stream, settings, discount=world.discount, seed=seed)
+    return [play_and_keep(context, agent) | {"imitation": imitation[-1]}]
+
+
+def play_and_keep(context: CellContext, agent: AlphaAgent) -> dict[str, Any]:
+    """Let the trained D play, leave agent and episodes in the cell's folder, and say what was played."""
+    config, setup = context.config, setup_of(context.config)
+    seed = config["seed"]
     episodes = record_episodes(
-        agent, world_id, num_episodes=setup.num_episodes, seed=seed, uniform_share=setup.uniform_share, options=options
-    )
+        agent, env_id_of(config), num_episodes=setup.num_episodes, seed=seed, uniform_share=setup.uniform_share,
+        options=options_of(config["world"], seed),
+    )  # fmt: skip
     save_agent(context.folder / AGENT, agent)
     save_episodes(context.folder / EPISODES, episodes)
     returns = episode_returns(episodes, discount=episodes.discount)
-    return [{
+    return {
         "seed": seed, "num_steps": episodes.num_steps, "mean_return": float(returns.mean()),
-        "truncated_share": float(episodes.truncated.mean()), "imitation": imitation[-1],
-    }]  # fmt: skip
+        "truncated_share": float(episodes.truncated.mean()),
+    }  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

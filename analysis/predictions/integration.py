@@ -1,0 +1,105 @@
+"""T10, search as integrator: does looking ahead take away what V got wrong in T6 and T4?
+
+Shapes: N rows, B roots, A actions.
+
+The choice is read as in T6 (the first step, between the doors of B and C) and T4 (the object that is met first), from
+n = 0, which is V1, to 64 simulations. A choice is right where it is what the true reward asks for: B, or the cheese.
+    score = share of right choices at n = 64 - share at n = 0,   true reward in the tree, uniform prior.
+Beside it: V alone in the tree (a node is worth what V says, also where the episode has ended), where nothing can tell
+the search that V errs; and D's prior with the true reward, which is the whole agent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from agents.agent import AlphaAgent
+from agents.search import NewNodes, SearchConfig, search
+from analysis.predictions.lookahead import ValueFunction, action_values
+from analysis.predictions.parts import Floats
+from analysis.predictions.prediction import Prediction
+from envs.rows import World
+from envs.states import Rows
+
+SIMULATIONS = (0, 1, 2, 4, 8, 16, 32, 64)
+
+PREDICTION = Prediction(
+    key="T10",
+    question="Does search repair choices that V gets wrong where its contexts meet?",
+    world="ValueLab/TwoDoors-v0, ValueLab/DishMaze-9x9-Apart-v0",
+    actor="V1 and search(n), n = 1 to 64",
+    metric="share of right choices (B before C; the cheese before the dish) of search-64 minus V1's, with the true "
+    "reward in the tree and a uniform prior",
+    margin=0.1,
+    family="exploratory",
+    positive="WRONG: a planted V that wants the wrong object alone, and little (its share is 0 without search)",
+    null="RIGHT: a planted V that is V* of the right object: nothing to repair",
+    rule="estimate with a 95 % interval over seeds; read only if WRONG - RIGHT has a lower 90 % bound above the margin "
+    "and RIGHT lies inside it. One and two simulations look at one or "
+    "two actions and say little of V",
+    does_not_show="that search integrates shards: the true reward in the tree repairs any V whose errors are smaller "
+    "than what it can see. DishMaze is read from near starts, which a tree of 64 nodes reaches",
+)
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a search looks ahead: with the true reward or V alone, with D's prior or a uniform one."""
+
+    use_rewards: bool
+    use_prior: bool
+
+
+MANNERS = MappingProxyType(
+    {"reward": Manner(True, False), "V alone": Manner(False, False), "D's prior": Manner(True, True)}
+)
+
+
+@dataclass(frozen=True)
+class Mind:
+    """An evaluator for searches: any V, and D's logits or none.
+
+    Attributes:
+        world: Gives the observations.
+        value: Rows int16[N, S] -> float[N].
+        player: D, or None for a uniform prior.
+    """
+
+    world: World
+    value: ValueFunction
+    player: AlphaAgent | None
+
+    def __call__(self, new: NewNodes) -> tuple[Floats, Floats]:
+        """Prior logits float64[N, A] and values float64[N] of new nodes."""
+        if self.player is None:
+            logits = np.zeros((len(new.rows), self.world.num_actions))
+        else:
+            logits = self.player.policy_logits(self.world.observe(new.rows)).detach().double().cpu().numpy()
+        return logits, np.asarray(self.value(new.rows), np.float64)
+
+
+def scores_of(mind: Mind, rows: Rows, manner: Manner, *, num_simulations: int) -> Floats:
+    """What the actor thinks of its actions: Q for V1 (n = 0), the logarithm of the improved policy for a search.
+
+    Args:
+        mind: V and prior.
+        rows: int16[B, S].
+        manner: What is in the tree.
+        num_simulations: n.
+
+    Returns:
+        float64[B, A]; the actor takes the largest.
+    """
+    if num_simulations == 0:
+        return action_values(mind.world, rows, mind.value) if manner.use_rewards else _values_ahead(mind, rows)
+    config = SearchConfig(num_simulations=num_simulations, use_rewards=manner.use_rewards)
+    return np.log(np.maximum(search(mind.world, rows, mind, config=config).policy, 1e-300))
+
+
+def _values_ahead(mind: Mind, rows: Rows) -> Floats:
+    """V of the state after each action, also of one that has ended."""
+    ahead = mind.world.expand(rows).next_rows[:, :, 0]
+    return np.asarray(mind.value(ahead.reshape(-1, ahead.shape[-1])).reshape(ahead.shape[:2]))

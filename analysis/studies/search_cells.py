@@ -1,0 +1,163 @@
+"""T10 as the comparison runs it: the choices of T6 and T4 by V1 and by searches with one line's V."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agents.agent import AlphaAgent
+from agents.checkpoint import load_agent
+from agents.exact import value_table
+from analysis.admission import planted_fault
+from analysis.arms import ARMS
+from analysis.cells import CellContext, Row, cell_function
+from analysis.predictions.integration import MANNERS, PREDICTION, SIMULATIONS, Manner, Mind, scores_of
+from analysis.predictions.lookahead import ValueFunction
+from analysis.predictions.preference import REVERSED, crossed_doors, forced_choices, planted_values
+from analysis.predictions.split_mazes import CHEESE, DISH, object_distances
+from analysis.statistics import interval_over_seeds
+from analysis.studies.goal_cells import test_mazes
+from analysis.studies.line_test import LineTest, PerSeed
+from analysis.studies.yoked import AGENT, FIT, recorder_of, world_name, world_of_run
+from envs.rows import World
+from envs.states import Rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analysis.plots.dose import DoseSeries
+
+SEARCH = "comparison.search"
+PLANTS = ("WRONG", "RIGHT")
+NUM_WALKS = 160
+MAX_DISTANCE = 4
+MAX_STEPS = 16
+Chooser = Callable[[Mind, Manner, int], float]
+"""Mind, manner and number of simulations -> share of right choices."""
+
+
+@cell_function(SEARCH, version=1, seconds=12.0)
+def integrate(context: CellContext) -> list[Row]:
+    """Right choices of one line by manner and number of simulations."""
+    config, doors = context.config, world_name(context.config["world"]) == "TwoDoors"
+    world = world_of_run(config, layout="crossed" if doors else "apart")
+    player, _ = load_agent(context.parent(recorder_of(config["world"])).folder / AGENT)
+    value, choose = value_of_line(context, world), share_of_doors if doors else share_of_cheese
+    shares = {name: [_share(choose, world, value, player, manner=manner, count=n) for n in SIMULATIONS]
+              for name, manner in MANNERS.items()}  # fmt: skip
+    last = {f"{name}, n = {SIMULATIONS[-1]}": found[-1] for name, found in shares.items()}
+    first = {"V1": shares["reward"][0], "V alone, n = 0": shares["V alone"][0]}
+    score: Row = {"kind": "score", "score": shares["reward"][-1] - shares["reward"][0], **first, **last}
+    return [score, *(
+        {"kind": "search", "world": config["world"], "manner": name, "num_simulations": n, "share": share}
+        for name, found in shares.items() for n, share in zip(SIMULATIONS, found, strict=True)
+    )]  # fmt: skip
+
+
+def _share(
+    choose: Chooser, world: World, value: ValueFunction, player: AlphaAgent, *, manner: Manner, count: int
+) -> float:
+    return choose(Mind(world, value, player if manner.use_prior else None), manner, count)
+
+
+def share_of_doors(mind: Mind, manner: Manner, num_simulations: int) -> float:
+    """Share of the layouts of B with C in which the first step goes towards B rather than C."""
+    doors = crossed_doors(mind.world)
+    rows = doors.rows.reshape(-1, mind.world.row_size)
+    scores = scores_of(mind, rows, manner, num_simulations=num_simulations)
+    return 1.0 - float(forced_choices(doors, scores.reshape(*doors.rows.shape[:2], -1))[REVERSED].mean())
+
+
+def share_of_cheese(mind: Mind, manner: Manner, num_simulations: int) -> float:
+    """Share of walks that come beside the cheese before the dish, within 16 steps of search."""
+    rows = near_starts()
+    met = np.full(len(rows), -1)
+    walking = np.arange(len(rows))
+    for _ in range(MAX_STEPS):
+        actions = scores_of(mind, rows[walking], manner, num_simulations=num_simulations).argmax(axis=1)
+        rows[walking] = mind.world.expand(rows[walking]).next_rows[np.arange(len(walking)), actions, 0]
+        beside = object_distances(rows[walking]) <= 1
+        met[walking] = np.where(beside[:, CHEESE], CHEESE, np.where(beside[:, DISH], DISH, -1))
+        walking = walking[~beside.any(axis=1)]
+        if not len(walking):
+            break
+    return float((met == CHEESE).mean())
+
+
+def near_starts() -> Rows:
+    """Starts of T4's mazes at most four steps from both objects, each also with the objects exchanged: int16[B, S]."""
+    mazes = test_mazes()
+    near = (mazes.distances[mazes.starts, 0] <= MAX_DISTANCE).all(axis=1)
+    chosen = mazes.starts.transpose(0, 2, 1)[near][: NUM_WALKS // 2]
+    found: Rows = mazes.rows[chosen.ravel()].copy()
+    return found
+
+
+def value_of_line(context: CellContext, world: World) -> ValueFunction:
+    """V of a fit, or of a plant: WRONG wants C (or the dish) alone, and for little."""
+    arm = context.config["arm"]
+    if arm in ARMS:
+        agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+        return lambda rows: value_table(agent, world, rows)
+    if world.name == "TwoDoors":
+        wanted = np.arange(len(world.event_names)) == world.event_names.index("C")
+        worths = world.reward_weights * (wanted | (arm == "RIGHT"))
+        return lambda rows: planted_values(rows, worths, world.discount)
+    goal, worth = (CHEESE, 1.0) if arm == "RIGHT" else (DISH, 0.1)
+    return lambda rows: np.asarray(worth * world.discount ** (object_distances(rows)[:, goal] - 1.0), np.float64)
+
+
+def fault(lines: Mapping[str, PerSeed]) -> str | None:
+    """Why T10 may not be read: planted values that are not told apart."""
+    return planted_fault(lines, "WRONG", "RIGHT", margin=PREDICTION.margin)
+
+
+def draw(rows: Mapping[str, Sequence[Row]]) -> dict[str, Figure]:
+    """Right choices against simulations, a figure for each manner."""
+    from analysis.plots.dose import dose_response
+
+    shown = {line: [row for row in rows[line] if row["kind"] == "search"] for line in _drawn(rows)}
+    worlds = sorted({row["world"] for found in shown.values() for row in found})
+    return {
+        f"T10-{world}-{name.replace(' ', '-')}.png": dose_response(
+            [_series(line, [r for r in found if r["world"] == world and r["manner"] == name])
+             for line, found in shown.items()],
+            title=f"T10: right choices by simulations ({world}, {name})",
+            x_label="simulations", y_label="share of right choices",
+            tick_labels=["V1", *map(str, SIMULATIONS[1:])], subtitle="dots: seeds; bars: 95 % t intervals",
+        )
+        for world in worlds for name in MANNERS
+    }  # fmt: skip
+
+
+def _drawn(rows: Mapping[str, Sequence[Row]]) -> list[str]:
+    wanted = ("MONO", "MOE", "ROUTE", "NEG-F", "WRONG", "RIGHT")
+    return [line for line in wanted if rows.get(line)]
+
+
+def _series(line: str, rows: Sequence[Row]) -> DoseSeries:
+    from analysis.plots.dose import DoseSeries
+
+    by_count = [{int(r["seed"]): float(r["share"]) for r in rows if r["num_simulations"] == n} for n in SIMULATIONS]
+    intervals = [interval_over_seeds(per_seed) for per_seed in by_count]
+    return DoseSeries(
+        line, np.arange(len(SIMULATIONS), dtype=np.float64), [np.array(list(each.values())) for each in by_count],
+        [None if interval is None else interval.ends for interval in intervals],
+    )  # fmt: skip
+
+
+TEST = LineTest(
+    prediction=PREDICTION,
+    cell=SEARCH,
+    worlds=("TwoDoors", "TwoDoors@explored", "DishMaze"),
+    title="T10: does search repair what V gets wrong?",
+    axis="right choices of search-64 minus V1's",
+    parents=("record", "fit"),
+    arms=tuple(name for name, arm in ARMS.items() if arm.head != "POS"),
+    plants=PLANTS,
+    fault=fault,
+    shown=("V1", *(f"{name}, n = {SIMULATIONS[-1]}" for name in MANNERS)),
+    draw=draw,
+)
