@@ -42,7 +42,7 @@ Chooser = Callable[[Mind, Manner, int], float]
 def integrate(context: CellContext) -> list[Row]:
     """Right choices of one line by manner and number of simulations."""
     config, doors = context.config, world_name(context.config["world"]) == "TwoDoors"
-    world = world_of_run(config, layout="crossed" if doors else "apart")
+    world = world_of_run(config).in_layout("crossed" if doors else "apart")
     player, _ = load_agent(context.parent(recorder_of(config["world"])).folder / AGENT)
     value, choose = value_of_line(context, world), share_of_doors if doors else share_of_cheese
     shares = {name: [_share(choose, world, value, player, manner=manner, count=n) for n in SIMULATIONS]
