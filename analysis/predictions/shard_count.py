@@ -44,6 +44,14 @@ PREDICTION = Prediction(
     "parts are made of whole units",
 )
 
+PREDICTION_KNOWN = dataclasses.replace(
+    PREDICTION,
+    key="T13-known",
+    question="Are the parts of POS with 2 and with 8 needs counted right?",
+    world="ValueLab/MultiNeed-Objects8-v0",
+    does_not_show="anything of other arms: it calibrates T13",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class PartCount:

@@ -47,6 +47,7 @@ TEST = LineTest(
     title="T9: is a V that was taught another's values organised unlike it?",
     axis="distance of organisations (W1 of the units' selectivities)",
     parents=("sister", "teacher", "teacher's sister"),
+    arms=("MONO", "MOE", "ROUTE", "POS", "DISTILL", "DISTILL-NOISY", "DISTILL-POS", "DISTILL-POS-NOISY"),
     needs=("MONO", "DISTILL", "DISTILL-NOISY", "DISTILL-POS", "DISTILL-POS-NOISY"),
     admission=True,
     pair=("DISTILL-POS", "MONO"),

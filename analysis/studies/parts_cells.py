@@ -22,7 +22,7 @@ from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions import ablation as locality
 from analysis.predictions import activation, shard_count
 from analysis.predictions.parts import Floats, Ints, UnitReading
-from analysis.studies.line_test import LineTest
+from analysis.studies.line_test import LEAK, LineTest
 from analysis.studies.need_cells import held_out_states
 from analysis.studies.yoked import AGENT, FIT, world_of_run
 from envs.rows import World
@@ -45,7 +45,7 @@ class Insides:
         other: An untrained network with other weights.
         contexts: int64[N].
         declared: int64[U], the part that each unit belongs to by construction.
-        oracle: Whether its gate is told the context (POS).
+        told: Whether this is POS, whose gate is told the context and nothing else.
         seed: Of clusters and bases.
     """
 
@@ -54,14 +54,14 @@ class Insides:
     other: UnitReading
     contexts: Ints
     declared: Ints
-    oracle: bool
+    told: bool
     seed: int
 
     def readings(self, score: Callable[[UnitReading, Callable[[UnitReading], Floats]], float | None]) -> Row:
-        """`score(network, view)` in a random basis and, under an oracle gate, at each leak; by name."""
+        """`score(network, view)` in a random basis and, for POS, at each leak of its gate; by name."""
         views = {"rotated": lambda read: read.rotated(seed=self.seed)}
-        for leak in LEAKS if self.oracle else ():
-            views[f"leak {leak:g}"] = lambda read, leak=leak: read.contributions(leak=leak)  # type: ignore[misc]
+        for leak in LEAKS if self.told else ():
+            views[f"{LEAK}{leak:g}"] = lambda read, leak=leak: read.contributions(leak=leak)  # type: ignore[misc]
         return {name: score(self.trained, view) for name, view in views.items()}
 
 
@@ -74,7 +74,7 @@ def insides_of(context: CellContext) -> Insides:
     return Insides(
         trained=read_units(agent, world, rows), untrained=read_units(restart_value(agent), world, rows),
         other=read_units(restart_value(agent, seed=other), world, rows), contexts=contexts,
-        declared=agent.value_head.unit_part.numpy(), oracle=agent.value_head.needs_context,
+        declared=agent.value_head.unit_part.numpy(), told=context.config["arm"] == "POS",
         seed=derive_seed(seed, "comparison", "clusters", bits=31),
     )  # fmt: skip
 
@@ -195,11 +195,23 @@ ABLATION_TEST = LineTest(
 COUNT_TEST = LineTest(
     prediction=shard_count.PREDICTION,
     cell=COUNT,
-    worlds=("MultiNeed", "MultiNeed-Objects2", "MultiNeed-Objects8"),
+    worlds=("MultiNeed",),
     title="T13: does V fall by itself into as many parts as there are needs?",
     axis="share of seeds with as many stable parts as needs",
     admission=True,
     by_construction=("ROUTE", "MONO-ROUTE"),
     shown=("num_parts", "stability", "untrained", "rotated"),
     draw=draw_stability,
+)
+
+KNOWN_COUNT_TEST = LineTest(
+    prediction=shard_count.PREDICTION_KNOWN,
+    cell=COUNT,
+    worlds=("MultiNeed-Objects2", "MultiNeed-Objects8"),
+    title="T13: are 2 and 8 known parts counted as 2 and 8?",
+    axis="share of seeds with as many stable parts as needs",
+    arms=("MONO", "POS", "NEG-F"),
+    needs=("MONO", "POS", "NEG-F"),
+    admission=True,
+    shown=("num_parts", "stability", "untrained", "rotated"),
 )

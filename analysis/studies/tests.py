@@ -31,7 +31,7 @@ TESTS = MappingProxyType(
             reflection_cells.ACCESS_TEST, reflection_cells.CROSS_TEST, reflection_cells.CALIBRATION_TEST,
             organisation_cells.TEST, search_cells.TEST,
             compression_cells.TEST, trend_cells.TEST, trend_cells.CONTEST_TEST,
-            parts_cells.COUNT_TEST, table_cells.BINDING_TEST, table_cells.TABLE_TEST,
+            parts_cells.COUNT_TEST, parts_cells.KNOWN_COUNT_TEST, table_cells.BINDING_TEST, table_cells.TABLE_TEST,
         )
     }
 )  # fmt: skip
