@@ -67,7 +67,7 @@ def _tables(context: CellContext) -> Mapping[str, Floats]:
 def bind(context: CellContext) -> list[Row]:
     """Whether units answer to the cue and the object of one history; the untrained network, and clusters of units."""
     config = context.config
-    world = world_of_run(config, layout="crossed")
+    world = world_of_run(config).in_layout("crossed")
     pairing = np.array(world.config.pairing, dtype=np.int64)
     rows = crossed_rows(world, num_layouts=NUM_LAYOUTS)
     agent, _ = load_agent(context.parent(FIT).folder / AGENT)
