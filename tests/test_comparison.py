@@ -22,6 +22,7 @@ from analysis.predictions.crossed_states import object_distances
 from analysis.predictions.lookahead import first_reached, preference
 from analysis.preregistration import check, preregister
 from analysis.studies import (
+    admitting,
     comparison,
     comparison_scores,
     comparison_tables,
@@ -132,7 +133,7 @@ class TestRun:
 
     def test_without_controls_no_verdict_is_read(self) -> None:
         lines = {"MOE": dict.fromkeys(range(20), 0.5), "MONO": dict.fromkeys(range(20), 0.1)}
-        assert comparison_scores._admission(need_cells.CREDIT_TEST, lines, {}) is None
+        assert admitting.admission_of(need_cells.CREDIT_TEST, lines, {}) is None
         assert contest_test.planted_fault(lines) == "planted agents are missing"
         assert set(comparison_scores._tested({**lines, "POS": {}, "NEG-F": {}, "OPTIMUM": {}})) == {"MOE", "MONO"}
 

@@ -203,6 +203,10 @@ class TestTable:
         assert found.effective_rank == pytest.approx(4.0, abs=0.01)
         np.testing.assert_allclose(found.explained, [0.25, 0.5, 0.75, 1.0], atol=0.03)
 
+    def test_a_constant_in_v_is_no_shard(self) -> None:
+        table = self.rng.normal(size=(40, 3))
+        np.testing.assert_allclose(additivity(table + 100.0, seed=0), additivity(table, seed=0))
+
     @settings(max_examples=20, deadline=None)
     @given(SEEDS, st.integers(2, 5))
     def test_shares_rise_to_one(self, seed: int, num_contexts: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.admission import admit_metric
-from analysis.studies import comparison, comparison_scores, law_cells, organisation_cells, parts_cells, yoked
+from analysis.studies import admitting, comparison, law_cells, organisation_cells, parts_cells, yoked
 from analysis.studies.comparison import run_comparison
 from analysis.studies.plan import cells_of, make_plan
 from analysis.studies.yoked import world_of_run
@@ -92,9 +92,9 @@ def test_a_pair_of_its_own_needs_no_untrained_network() -> None:
 def test_doses_of_trained_leaks_go_before_leaks_that_are_read() -> None:
     score = {0: 0.5, 1: 0.5}
     readings = {"leak 0.5": {"POS": score}, "untrained": {"MONO": score}}
-    found = comparison_scores._by_leak({"POS": score, "POS-LEAK10": score}, readings)
+    found = admitting.by_leak({"POS": score, "POS-LEAK10": score}, readings)
     assert list(found) == [0.1]
-    assert list(comparison_scores._by_leak({"POS": score}, readings)) == [0.5]
+    assert list(admitting.by_leak({"POS": score}, readings)) == [0.5]
 
 
 def test_teachers_are_the_parents_of_t9() -> None:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.admission import Admission, admit_metric
+from analysis.admission import Admission
 from analysis.arms import ARMS, Line, contrasts_among
 from analysis.cells import Row
 from analysis.predictions.prediction import Prediction
 from analysis.statistics import paired_differences
-from analysis.studies.line_test import LEAK, Lines, LineTest, PerSeed
+from analysis.studies.admitting import admission_of, controls_fault
+from analysis.studies.line_test import Lines, LineTest
 from analysis.studies.plan import ComparisonPlan, cells_of
 from analysis.studies.tests import TESTS
 from analysis.studies.yoked import FIT
@@ -155,10 +156,10 @@ def _test_scores(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) -
     apart = _decided(contrasts, test.prediction.margin, plan.seeds)
     found = {}
     for world in worlds:
-        admission = _admission(test, scored[world], readings[world]) if test.admission else None
+        admission = admission_of(test, scored[world], readings[world]) if test.admission else None
         found[f"{test.key}, {world}" if len(worlds) > 1 else test.key] = TestScores(
             test, world, scored[world], zero[world], apart[world], admission,
-            controls=_controls(test, scored[world], admission), extra=readings[world], rows=rows[world],
+            controls=controls_fault(test, scored[world], admission), extra=readings[world], rows=rows[world],
         )  # fmt: skip
     return found
 
@@ -218,35 +219,3 @@ def is_control(line: str) -> bool:
     """Whether a line is that of an arm whose nature is known."""
     arm = ARMS.get(line.split(" (")[0])
     return arm is not None and arm.control
-
-
-def _controls(test: LineTest, lines: Lines, admission: Admission | None) -> str | None:
-    """Why no verdict may be read; None where the controls came out, or the test has none of its own."""
-    if test.fault is not None and (reason := test.fault(lines)) is not None:
-        return reason
-    if not test.admission:
-        return None
-    if admission is None:
-        return "POS, NEG-F or MONO's untrained network was not run"
-    return None if admission.admitted else "the metric is not admitted"
-
-
-def _admission(test: LineTest, lines: Lines, readings: Mapping[str, Lines]) -> Admission | None:
-    """None where a control is missing or stands on a single seed."""
-    positive, negative = (lines.get(name, {}) for name in test.pair)
-    untrained = readings.get("untrained", {}).get("MONO", {}) if test.common_pair else None
-    if any(len(control) < 2 for control in (positive, negative, untrained) if control is not None):
-        return None
-    by_dose = _by_leak(lines, readings) if test.common_pair else {}
-    by_dose = {0.0: positive, **by_dose} if by_dose else {}
-    return admit_metric(positive, negative=negative, untrained=untrained, by_dose=by_dose, pair=test.pair)
-
-
-def _by_leak(lines: Lines, readings: Mapping[str, Lines]) -> dict[float, PerSeed]:
-    """Leak of POS's gate -> scores: of arms that were trained with it, else of POS read with it."""
-    trained = {ARMS[line].options.get("gate_leak"): scores for line, scores in lines.items() if line in ARMS}
-    found = {float(leak): scores for leak, scores in trained.items() if leak is not None and scores}
-    if found:
-        return found
-    read = {name: by_line.get("POS", {}) for name, by_line in readings.items() if name.startswith(LEAK)}
-    return {float(name.removeprefix(LEAK)): scores for name, scores in read.items() if scores}

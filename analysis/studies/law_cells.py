@@ -77,9 +77,7 @@ class _Held:
 
     def excess(self, pair: list[Floats]) -> float:
         """`excess_decay` of what two networks (or kernels) say."""
-        return excess_decay(
-            (pair[0], pair[1]), self.contexts, distances=self.distances, optimum=self.optimum
-        )  # fmt: skip
+        return excess_decay((pair[0], pair[1]), self.contexts, distances=self.distances, optimum=self.optimum)
 
 
 @cell_function(KERNEL, version=1, seconds=15.0)
@@ -115,7 +113,9 @@ def law(context: CellContext) -> list[Row]:
     recording, held = read_recording(context.parent(RECORD).folder, device_of(config)), _Held(config, world)
     kernel = float(context.parent(KERNEL).rows[0]["excess"])
     seed = derive_seed(config["seed"], "comparison", "clusters", bits=31)
-    agents = [_taught(config, world, recording, corners, replica) for replica, corners in enumerate(held.corners)]
+    agents = [
+        _taught(config, recording, corners=corners, replica=replica) for replica, corners in enumerate(held.corners)
+    ]
     parts = [matched_contributions(unit_contributions(agent, world, held.rows), held.contexts, seed=seed)
              for agent in agents]  # fmt: skip
     whole = held.excess([value_table(agent, world, held.rows) for agent in agents])
@@ -125,9 +125,9 @@ def law(context: CellContext) -> list[Row]:
     }]  # fmt: skip
 
 
-def _taught(config: Row, world: World, recording: Recording, corners: Ints, replica: int) -> AlphaAgent:
+def _taught(config: Row, recording: Recording, *, corners: Ints, replica: int) -> AlphaAgent:
     """The arm's V after the episodes of given corners; replica 1 has other initial weights."""
-    arm, setup = ARMS[config["arm"]], setup_of(config)
+    arm, setup, world = ARMS[config["arm"]], setup_of(config), world_of_run(config)
     agent = arm_agent(recording.player, arm, world, setup=setup, regime=config["regime"], replica=replica)
     told = arm_episodes(recording.episodes, arm, seed=config["seed"])
     settings = ValueConfig(
