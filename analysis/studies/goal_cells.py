@@ -41,7 +41,7 @@ from envs.rows import World
 from envs.worlds.cells import ROW_STRIDE
 
 PURSUE = "comparison.goals"
-NUM_MAZES = 300
+NUM_MAZES = 600
 PLANTS = ("TWO-GOALS", "ONE-GOAL", "INDIFFERENT")
 PLANT_NOISE = 0.01
 
