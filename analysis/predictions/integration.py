@@ -1,4 +1,4 @@
-"""T10, search as integrator: does looking ahead take away what V got wrong in T6 and T4?
+"""T10, search as integrator: does looking ahead take away what V got wrong in T6 (T10a) and T4 (T10b)?
 
 Shapes: N rows, B roots, A actions.
 
@@ -12,6 +12,7 @@ the search that V errs; and D's prior with the true reward, which is the whole a
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -29,12 +30,12 @@ from envs.states import Rows
 SIMULATIONS = (0, 1, 2, 4, 8, 16, 32, 64)
 
 PREDICTION = Prediction(
-    key="T10",
-    question="Does search repair choices that V gets wrong where its contexts meet?",
-    world="ValueLab/TwoDoors-v0, ValueLab/DishMaze-9x9-Apart-v0",
+    key="T10a",
+    question="Does search take B, worth more than C, where V1 takes C?",
+    world="ValueLab/TwoDoors-v0",
     actor="V1 and search(n), n = 1 to 64",
-    metric="share of right choices (B before C; the cheese before the dish) of search-64 minus V1's, with the true "
-    "reward in the tree and a uniform prior",
+    metric="share of choices of B before C of search-64 minus V1's, with the true reward in the tree and a uniform "
+    "prior",
     margin=0.1,
     family="exploratory",
     positive="WRONG: a planted V that wants the wrong object alone, and little (its share is 0 without search)",
@@ -42,8 +43,15 @@ PREDICTION = Prediction(
     rule="estimate with a 95 % interval over seeds; read only if WRONG - RIGHT has a lower 90 % bound above the margin "
     "and RIGHT lies inside it. One simulation tries the prior's best "
     "action alone and says little of V",
-    does_not_show="that search integrates shards: the true reward in the tree repairs any V whose errors are smaller "
-    "than what it can see. DishMaze is read from near starts, which a tree of 64 nodes reaches",
+    does_not_show="that search integrates shards: with the true reward in its tree it repairs any V, as far as it sees",
+)
+GOAL_PREDICTION = dataclasses.replace(
+    PREDICTION,
+    key="T10b",
+    question="Does search go to the cheese where V1 goes to the dish?",
+    world="ValueLab/DishMaze-9x9-Apart-v0",
+    metric="share of walks that meet the cheese before the dish of search-64 minus V1's, with the true reward in the "
+    "tree and a uniform prior, from starts at most four steps away",
 )
 
 

@@ -11,14 +11,21 @@ import numpy as np
 from agents.checkpoint import load_agent
 from agents.exact import value_table
 from analysis.admission import planted_fault
-from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
-from analysis.predictions.integration import MANNERS, PREDICTION, SIMULATIONS, Manner, Mind, act
+from analysis.predictions.integration import (
+    GOAL_PREDICTION,
+    MANNERS,
+    PREDICTION,
+    SIMULATIONS,
+    Manner,
+    Mind,
+    act,
+)
 from analysis.predictions.lookahead import ValueFunction
 from analysis.predictions.preference import REVERSED, crossed_doors, planted_values
 from analysis.predictions.split_mazes import CHEESE, DISH, object_distances
 from analysis.statistics import interval_over_seeds
-from analysis.studies.goal_cells import test_mazes
+from analysis.studies import goal_cells, preference_cells
 from analysis.studies.line_test import LineTest, PerSeed
 from analysis.studies.yoked import AGENT, FIT, recorder_of, world_name, world_of_run
 from envs.rows import World
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
 
 SEARCH = "comparison.search"
 PLANTS = ("WRONG", "RIGHT")
+SHOWN = ("V1", *(f"{name}, n = {SIMULATIONS[-1]}" for name in MANNERS))
 NUM_WALKS = 160
 MAX_DISTANCE = 4
 MAX_STEPS = 16
@@ -81,7 +89,7 @@ def share_of_cheese(mind: Mind, manner: Manner, num_simulations: int) -> float:
 
 def near_starts() -> Rows:
     """Starts of T4's mazes at most four steps from both objects, each also with the objects exchanged: int16[B, S]."""
-    mazes = test_mazes()
+    mazes = goal_cells.test_mazes()
     near = (mazes.distances[mazes.starts, 0] <= MAX_DISTANCE).all(axis=1)
     chosen = mazes.starts.transpose(0, 2, 1)[near][: NUM_WALKS // 2]
     found: Rows = mazes.rows[chosen.ravel()].copy()
@@ -148,13 +156,26 @@ def _series(line: str, rows: Sequence[Row]) -> DoseSeries:
 TEST = LineTest(
     prediction=PREDICTION,
     cell=SEARCH,
-    worlds=("TwoDoors", "TwoDoors@explored", "DishMaze"),
-    title="T10: does search repair what V gets wrong?",
-    axis="right choices of search-64 minus V1's",
+    worlds=("TwoDoors", "TwoDoors@explored"),
+    title="T10a: does search take B, worth more than C, where V1 takes C?",
+    axis="choices of B by search-64 minus V1's",
     parents=("record", "fit"),
-    arms=tuple(name for name, arm in ARMS.items() if arm.head != "POS"),
+    arms=preference_cells.TEST.arms,
     plants=PLANTS,
     fault=fault,
-    shown=("V1", *(f"{name}, n = {SIMULATIONS[-1]}" for name in MANNERS)),
+    shown=SHOWN,
+    draw=draw,
+)
+GOAL_TEST = LineTest(
+    prediction=GOAL_PREDICTION,
+    cell=SEARCH,
+    worlds=("DishMaze",),
+    title="T10b: does search go to the cheese where V1 goes to the dish?",
+    axis="walks to the cheese by search-64 minus V1's",
+    parents=("record", "fit"),
+    arms=goal_cells.TEST.arms,
+    plants=PLANTS,
+    fault=fault,
+    shown=SHOWN,
     draw=draw,
 )
