@@ -22,6 +22,7 @@ Source: goals that training leaves open: Langosco et al. (2022), arXiv 2105.1411
 
 from __future__ import annotations
 
+import bisect
 import functools
 from dataclasses import dataclass
 
@@ -116,14 +117,20 @@ def goal_values(mazes: SplitMazes, goal: int) -> Floats:
 
 def single_goal(mazes: SplitMazes, goal: int, *, entropy: float) -> Ends:
     """The agent with one goal whose soft choice makes masses of an entropy, in nats, as near as it can."""
-    return min(_soft_agents(mazes, goal), key=lambda ends: abs(pursuit(ends).entropy - entropy))
+
+    def entropy_at(index: int) -> float:
+        return pursuit(_soft_agent(mazes, goal, index)).entropy
+
+    # It rises with the temperature, so that few of the temperatures need be tried.
+    above = bisect.bisect_left(range(len(TEMPERATURES)), entropy, key=entropy_at)
+    around = {max(above - 1, 0), min(above, len(TEMPERATURES) - 1)}
+    return _soft_agent(mazes, goal, min(around, key=lambda index: abs(entropy_at(index) - entropy)))
 
 
-@functools.lru_cache(maxsize=len(GOALS))
-def _soft_agents(mazes: SplitMazes, goal: int) -> list[Ends]:
-    """The agents with one goal at every temperature; test mazes are the same for all agents, so these are kept."""
-    values = goal_values(mazes, goal)
-    return [ends_of(mazes, soft(mazes, values, temperature)) for temperature in TEMPERATURES]
+@functools.lru_cache(maxsize=len(GOALS) * len(TEMPERATURES))
+def _soft_agent(mazes: SplitMazes, goal: int, index: int) -> Ends:
+    """The agent with one goal at one temperature, kept, since the test mazes are the same for all agents."""
+    return ends_of(mazes, soft(mazes, goal_values(mazes, goal), TEMPERATURES[index]))
 
 
 @dataclass(frozen=True)
