@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.agent import AlphaAgent, build_agent
+from agents.config import ImitationConfig
 from agents.exact import policy_table, value_table
+from agents.imitation import imitate
 from agents.recorder import record_episodes
 from analysis.arms import ARMS
 from analysis.predictions.goal_split import (
@@ -39,6 +41,7 @@ from analysis.studies import goal_cells, preference_cells, search_cells, yoked
 from analysis.studies.comparison import run_comparison
 from analysis.studies.plan import SETUPS, make_plan
 from analysis.studies.reinforced import settings_of
+from envs.demonstrations import demonstrate
 from envs.registry import make_world
 from envs.step_buffers import observation_space
 
@@ -118,8 +121,10 @@ class TestDoors:
         assert forced_choices(DOORS, scores).tolist() == np.zeros((4, 12)).tolist()
 
     def test_where_d_ends_is_where_it_is_seen_to_end(self) -> None:
-        player = untrained_player(CROSSED)
+        experts = demonstrate(CROSSED, CROSSED.levels("test"), num_episodes=400, seed=0)
+        player, _ = imitate(untrained_player(CROSSED), experts, ImitationConfig(num_updates=60), seed=0)
         exact = preference_cells.ends_at_worse(player, CROSSED, DOORS)
+        assert 0.0 < exact.max() < 0.4, "experts take the better object, and this player half has it from them"
         played = record_episodes(
             player, "ValueLab/TwoDoors-v0", num_episodes=2000, seed=0, uniform_share=0.0, split="test",
             options={"layout": "crossed", "num_levels": 1600},
@@ -222,6 +227,13 @@ class TestMazes:
             found = goal_split(MAZES, ends_of(MAZES, greedy(MAZES, goal_values(MAZES, goal))))
             assert found.found.masses[GOALS.index(name)] == 1.0 and found.found.efficiency == pytest.approx(1.0)
             assert found.score == 0.0 and not found.splits
+
+    def test_one_goal_with_a_few_lapses_splits_nothing(self) -> None:
+        """Two lapses in one maze agree by chance; without a second goal of a mass above .1 that is no split."""
+        ends = ends_of(MAZES, greedy(MAZES, goal_values(MAZES, CHEESE)))
+        ends.probability[0] = ends.probability[0][..., ::-1]
+        found = goal_split(MAZES, ends)
+        assert found.found.agreement > 0.9 and found.score == 0.0 and not found.splits
 
     def test_noise_is_found_for_an_entropy(self) -> None:
         assert pursuit(single_goal(MAZES, CHEESE, entropy=0.5)).entropy == pytest.approx(0.5, abs=0.1)

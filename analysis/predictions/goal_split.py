@@ -14,7 +14,7 @@ With P_g(start) the probability of goal g, W = sum_g P_g, and q_g = P_g/W,
     P_same = mean over mazes of sum_g q_g(start 1) q_g(start 2), weighted by W W,   P_chance = sum_g mass_g^2
 (Scott's pi): 1 where the maze alone decides, 0 where the goal of one start says nothing of the other's.
 The null is an agent with one goal, the net's most frequent, whose soft choice makes as much entropy of the masses:
-    score = (agreement - null)/(1 - null).
+    score = (agreement - null)/(1 - null),   0 where fewer than two goals have a mass above .1: nothing is split.
 
 Source: goals that training leaves open: Langosco et al. (2022), arXiv 2105.14111; the dish: jaxgmg, Sadek et al.
 (2025), arXiv 2507.03068.
@@ -45,7 +45,7 @@ PREDICTION = Prediction(
     actor="V1",
     metric="(agreement - null)/(1 - null): agreement beyond chance of the goals (cheese, dish, place) pursued from two "
     "far starts of one test maze; null: the same of an agent with one goal and soft choice of equal entropy; 1: the "
-    "maze alone decides, 0: as one goal with noise",
+    "maze alone decides, 0: as one goal with noise, or only one goal with a mass above .1",
     margin=0.1,
     family="exploratory",
     positive="TWO-GOALS: planted values of the dish where the objects lie to the left, of the cheese elsewhere",
@@ -145,11 +145,12 @@ class GoalSplit:
     def splits(self) -> bool:
         """Whether the rule says that the network's goal splits by context."""
         competent = self.found.efficiency >= MIN_EFFICIENCY
-        return self.found.num_goals >= 2 and competent and self.score > PREDICTION.margin
+        return competent and self.score > PREDICTION.margin
 
 
 def goal_split(mazes: SplitMazes, ends: Ends) -> GoalSplit:
     """T4 of an agent that ends so."""
     found = pursuit(ends)
     null = pursuit(single_goal(mazes, int(found.masses.argmax()), entropy=found.entropy))
-    return GoalSplit((found.agreement - null.agreement) / (1.0 - null.agreement), found, null)
+    score = (found.agreement - null.agreement) / (1.0 - null.agreement) if found.num_goals >= 2 else 0.0
+    return GoalSplit(score, found, null)
