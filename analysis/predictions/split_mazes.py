@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from analysis.predictions.parts import Floats, Ints
 from envs.rows import World
@@ -137,10 +138,12 @@ def ends_of(mazes: SplitMazes, policy: Floats) -> Ends:
     """Follow a policy, float[S, A], backwards from the time limit."""
     beside = (mazes.distances == 1).astype(np.float64)
     onwards = np.where(beside.any(axis=1, keepdims=True), 0.0, policy)
-    probability, worth = beside, beside.any(axis=1).astype(np.float64)
+    first = np.arange(0, policy.size + 1, policy.shape[1])
+    step = csr_array((onwards.ravel(), mazes.following.ravel(), first), shape=(len(policy), len(policy)))
+    probability, worth = beside, beside.sum(axis=1)
     for _ in range(mazes.time_limit):
-        probability = beside + np.einsum("sa,sae->se", onwards, probability[mazes.following])
-        worth = beside.any(axis=1) + mazes.discount * (onwards * worth[mazes.following]).sum(axis=1)
+        probability = beside + step @ probability
+        worth = beside.sum(axis=1) + mazes.discount * (step @ worth)
     shortest = mazes.discount ** (mazes.distances[mazes.starts, 0] - 1.0)
     return Ends(probability[mazes.starts], worth[mazes.starts] / shortest)
 

@@ -41,7 +41,7 @@ from envs.rows import World
 from envs.worlds.cells import ROW_STRIDE
 
 PURSUE = "comparison.goals"
-NUM_MAZES = 300
+NUM_MAZES = 600
 PLANTS = ("TWO-GOALS", "ONE-GOAL", "INDIFFERENT")
 PLANT_NOISE = 0.01
 
@@ -53,7 +53,7 @@ def test_mazes() -> SplitMazes:
     return split_mazes(world, num_mazes=NUM_MAZES)
 
 
-@cell_function(PURSUE, version=1, seconds=2.0)
+@cell_function(PURSUE, version=2, seconds=2.0)
 def pursue(context: CellContext) -> list[Row]:
     """T4 of one line, and what D pursues in the same mazes."""
     mazes, world = test_mazes(), world_of_run(context.config).in_layout("apart")

@@ -48,7 +48,7 @@ def prefer(context: CellContext) -> list[Row]:
     taken = ends_at_worse(player, world, doors)
     if config["arm"] == "D":
         return [_score(taken)]
-    scores = _scores(context, player, world, doors)
+    scores = _scores(context, player, world, doors=doors)
     chosen = forced_choices(doors, scores).mean(axis=1)
     return [_score(chosen) | {"D": float(taken[REVERSED]), "choices made": share_made(doors, scores)}]
 
@@ -58,7 +58,7 @@ def _score(chosen: Floats) -> Row:
     return {"kind": "score", "score": float(chosen[REVERSED]), **by_pair}
 
 
-def _scores(context: CellContext, player: AlphaAgent, world: World, doors: Doors) -> Floats:
+def _scores(context: CellContext, player: AlphaAgent, world: World, *, doors: Doors) -> Floats:
     """What V1 of the line expects of each first step, float[P, L, A]."""
     config = context.config
     if config["arm"] == "V-PI":

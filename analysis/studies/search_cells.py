@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.agent import AlphaAgent
 from agents.checkpoint import load_agent
 from agents.exact import value_table
 from analysis.admission import planted_fault
-from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
-from analysis.predictions.integration import MANNERS, PREDICTION, SIMULATIONS, Manner, Mind, scores_of
+from analysis.predictions.integration import (
+    GOAL_PREDICTION,
+    MANNERS,
+    PREDICTION,
+    SIMULATIONS,
+    Manner,
+    Mind,
+    act,
+)
 from analysis.predictions.lookahead import ValueFunction
-from analysis.predictions.preference import REVERSED, crossed_doors, forced_choices, planted_values
+from analysis.predictions.preference import REVERSED, crossed_doors, planted_values
 from analysis.predictions.split_mazes import CHEESE, DISH, object_distances
 from analysis.statistics import interval_over_seeds
-from analysis.studies.goal_cells import test_mazes
+from analysis.studies import goal_cells, preference_cells
 from analysis.studies.line_test import LineTest, PerSeed
 from analysis.studies.yoked import AGENT, FIT, recorder_of, world_name, world_of_run
 from envs.rows import World
@@ -31,11 +38,10 @@ if TYPE_CHECKING:
 
 SEARCH = "comparison.search"
 PLANTS = ("WRONG", "RIGHT")
+SHOWN = ("V1", *(f"{name}, n = {SIMULATIONS[-1]}" for name in MANNERS))
 NUM_WALKS = 160
 MAX_DISTANCE = 4
 MAX_STEPS = 16
-Chooser = Callable[[Mind, Manner, int], float]
-"""Mind, manner and number of simulations -> share of right choices."""
 
 
 @cell_function(SEARCH, version=1, seconds=12.0)
@@ -45,10 +51,10 @@ def integrate(context: CellContext) -> list[Row]:
     world = world_of_run(config).in_layout("crossed" if doors else "apart")
     player, _ = load_agent(context.parent(recorder_of(config["world"])).folder / AGENT)
     value, choose = value_of_line(context, world), share_of_doors if doors else share_of_cheese
-    shares = {name: [_share(choose, world, value, player, manner=manner, count=n) for n in SIMULATIONS]
-              for name, manner in MANNERS.items()}  # fmt: skip
-    last = {f"{name}, n = {SIMULATIONS[-1]}": found[-1] for name, found in shares.items()}
+    minds = {name: Mind(world, value, player if manner.use_prior else None) for name, manner in MANNERS.items()}
+    shares = {name: [choose(mind, MANNERS[name], n) for n in SIMULATIONS] for name, mind in minds.items()}
     first = {"V1": shares["reward"][0], "V alone, n = 0": shares["V alone"][0]}
+    last = {f"{name}, n = {SIMULATIONS[-1]}": found[-1] for name, found in shares.items()}
     score: Row = {"kind": "score", "score": shares["reward"][-1] - shares["reward"][0], **first, **last}
     return [score, *(
         {"kind": "search", "world": config["world"], "manner": name, "num_simulations": n, "share": share}
@@ -56,18 +62,13 @@ def integrate(context: CellContext) -> list[Row]:
     )]  # fmt: skip
 
 
-def _share(
-    choose: Chooser, world: World, value: ValueFunction, player: AlphaAgent, *, manner: Manner, count: int
-) -> float:
-    return choose(Mind(world, value, player if manner.use_prior else None), manner, count)
-
-
 def share_of_doors(mind: Mind, manner: Manner, num_simulations: int) -> float:
-    """Share of the layouts of B with C in which the first step goes towards B rather than C."""
+    """Share of the layouts of B with C in which the first step goes to B, where only those to B and C are allowed."""
     doors = crossed_doors(mind.world)
-    rows = doors.rows.reshape(-1, mind.world.row_size)
-    scores = scores_of(mind, rows, manner, num_simulations=num_simulations)
-    return 1.0 - float(forced_choices(doors, scores.reshape(*doors.rows.shape[:2], -1))[REVERSED].mean())
+    rows, (better, worse) = doors.rows[REVERSED], doors.actions[REVERSED].T
+    every = np.arange(mind.world.num_actions)
+    mind = dataclasses.replace(mind, allowed=(better[:, None] == every) | (worse[:, None] == every))
+    return float((act(mind, rows, manner, num_simulations=num_simulations) == better).mean())
 
 
 def share_of_cheese(mind: Mind, manner: Manner, num_simulations: int) -> float:
@@ -76,7 +77,7 @@ def share_of_cheese(mind: Mind, manner: Manner, num_simulations: int) -> float:
     met = np.full(len(rows), -1)
     walking = np.arange(len(rows))
     for _ in range(MAX_STEPS):
-        actions = scores_of(mind, rows[walking], manner, num_simulations=num_simulations).argmax(axis=1)
+        actions = act(mind, rows[walking], manner, num_simulations=num_simulations)
         rows[walking] = mind.world.expand(rows[walking]).next_rows[np.arange(len(walking)), actions, 0]
         beside = object_distances(rows[walking]) <= 1
         met[walking] = np.where(beside[:, CHEESE], CHEESE, np.where(beside[:, DISH], DISH, -1))
@@ -88,7 +89,7 @@ def share_of_cheese(mind: Mind, manner: Manner, num_simulations: int) -> float:
 
 def near_starts() -> Rows:
     """Starts of T4's mazes at most four steps from both objects, each also with the objects exchanged: int16[B, S]."""
-    mazes = test_mazes()
+    mazes = goal_cells.test_mazes()
     near = (mazes.distances[mazes.starts, 0] <= MAX_DISTANCE).all(axis=1)
     chosen = mazes.starts.transpose(0, 2, 1)[near][: NUM_WALKS // 2]
     found: Rows = mazes.rows[chosen.ravel()].copy()
@@ -96,16 +97,20 @@ def near_starts() -> Rows:
 
 
 def value_of_line(context: CellContext, world: World) -> ValueFunction:
-    """V of a fit, or of a plant: WRONG wants C (or the dish) alone, and for little."""
-    arm = context.config["arm"]
-    if arm in ARMS:
-        agent, _ = load_agent(context.parent(FIT).folder / AGENT)
-        return lambda rows: value_table(agent, world, rows)
+    """V of a fit, or of a plant."""
+    if context.config["arm"] in PLANTS:
+        return planted_value(context.config["arm"], world)
+    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+    return lambda rows: value_table(agent, world, rows)
+
+
+def planted_value(plant: str, world: World) -> ValueFunction:
+    """RIGHT is V* of the right object; WRONG wants C, or the dish, alone, and for little."""
     if world.name == "TwoDoors":
         wanted = np.arange(len(world.event_names)) == world.event_names.index("C")
-        worths = world.reward_weights * (wanted | (arm == "RIGHT"))
+        worths = world.reward_weights * (wanted | (plant == "RIGHT"))
         return lambda rows: planted_values(rows, worths, world.discount)
-    goal, worth = (CHEESE, 1.0) if arm == "RIGHT" else (DISH, 0.1)
+    goal, worth = (CHEESE, 1.0) if plant == "RIGHT" else (DISH, 0.1)
     return lambda rows: np.asarray(worth * world.discount ** (object_distances(rows)[:, goal] - 1.0), np.float64)
 
 
@@ -151,13 +156,26 @@ def _series(line: str, rows: Sequence[Row]) -> DoseSeries:
 TEST = LineTest(
     prediction=PREDICTION,
     cell=SEARCH,
-    worlds=("TwoDoors", "TwoDoors@explored", "DishMaze"),
-    title="T10: does search repair what V gets wrong?",
-    axis="right choices of search-64 minus V1's",
+    worlds=("TwoDoors", "TwoDoors@explored"),
+    title="T10a: does search take B, worth more than C, where V1 takes C?",
+    axis="choices of B by search-64 minus V1's",
     parents=("record", "fit"),
-    arms=tuple(name for name, arm in ARMS.items() if arm.head != "POS"),
+    arms=preference_cells.TEST.arms,
     plants=PLANTS,
     fault=fault,
-    shown=("V1", *(f"{name}, n = {SIMULATIONS[-1]}" for name in MANNERS)),
+    shown=SHOWN,
+    draw=draw,
+)
+GOAL_TEST = LineTest(
+    prediction=GOAL_PREDICTION,
+    cell=SEARCH,
+    worlds=("DishMaze",),
+    title="T10b: does search go to the cheese where V1 goes to the dish?",
+    axis="walks to the cheese by search-64 minus V1's",
+    parents=("record", "fit"),
+    arms=goal_cells.TEST.arms,
+    plants=PLANTS,
+    fault=fault,
+    shown=SHOWN,
     draw=draw,
 )

@@ -29,7 +29,7 @@ TESTS = MappingProxyType(
             parts_cells.ACTIVATION_TEST, law_cells.TEST, parts_cells.ABLATION_TEST, goal_cells.TEST,
             need_cells.CREDIT_TEST, preference_cells.TEST, retargeting_test.TEST,
             reflection_cells.ACCESS_TEST, reflection_cells.CROSS_TEST, reflection_cells.CALIBRATION_TEST,
-            organisation_cells.TEST, search_cells.TEST,
+            organisation_cells.TEST, search_cells.TEST, search_cells.GOAL_TEST,
             compression_cells.TEST, trend_cells.TEST, trend_cells.CONTEST_TEST,
             parts_cells.COUNT_TEST, parts_cells.KNOWN_COUNT_TEST, table_cells.BINDING_TEST, table_cells.TABLE_TEST,
         )
