@@ -173,7 +173,7 @@ def refused(capsys: pytest.CaptureFixture[str], trained: Path) -> Refusal:
         (["train", "Walk-v0", "--import", "walk_envs", "--value-head", "ROUTE"], ["ROUTE", "event"]),
         (["compare", "--arms", "MONO", "MEO"], ["'MEO'", "ROUTE-RAND", "Did you mean 'MOE'?"]),
         (["compare", "--arms", "MONO", "MONO"], ["MONO", "once"]),
-        (["compare", "--tests", "T4"], ["'T4'", "CrossedHistory"]),
+        (["compare", "--tests", "T44"], ["'T44'", "CrossedHistory"]),
         (["compare", "--seeds", "1"], ["seeds", "1", "at least 2"]),
         (["compare", "--workers", "-1"], ["--workers", "-1", "from 0"]),
         (["compare", "--preregistration", "none.json"], ["none.json", "valuelab preregister"]),
