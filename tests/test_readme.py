@@ -256,7 +256,7 @@ def test_the_world_of_the_tutorial_works(page_world: Callable[[str], ModuleType]
 def test_the_page_of_the_comparison_agrees_with_the_code() -> None:
     text = TEXTS["comparison.md"]
     paragraphs = text.split("\n\n")
-    heads = {key: re.compile(rf"\*\*[^*]*(?<![\w-]){re.escape(key)}(?![\w-])") for key in TESTS}
+    heads = {key: re.compile(rf"(?:^|\()\*\*[^*]*(?<![\w-]){re.escape(key)}(?![\w-])") for key in TESTS}
     sections = {key: next(part for part in paragraphs if head.search(part)) for key, head in heads.items()}
     for key, test in TESTS.items():
         prediction = test.prediction
