@@ -95,7 +95,9 @@ def _short(asked: Asked, tests: Mapping[str, TestScores], scores: Scores) -> str
     """The conclusion, from the first test's verdicts in all its worlds."""
     readable = {name: test for name, test in tests.items() if _silence(name, test, scores) is None}
     if not readable:
-        return "No answer: the test that was named for it is silent."
+        few = any(test.controls is None for test in tests.values())
+        why = f"{scores.num_seeds} seeds are too few" if few else "the test that was named for it is silent"
+        return f"No answer: {why}."
     verdicts = [verdict for test in readable.values() for verdict in (*_verdicts(test).values(),)]
     yes = [v.contrast for v in verdicts if v.word == "distinguishable" and v.mean > 0]
     less = [v.contrast for v in verdicts if v.word == "distinguishable" and v.mean < 0]
