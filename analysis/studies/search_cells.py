@@ -44,7 +44,7 @@ MAX_DISTANCE = 4
 MAX_STEPS = 16
 
 
-@cell_function(SEARCH, version=1, seconds=12.0)
+@cell_function(SEARCH, version=2, seconds=12.0)
 def integrate(context: CellContext) -> list[Row]:
     """Right choices of one line by manner and number of simulations."""
     config, doors = context.config, world_name(context.config["world"]) == "TwoDoors"
