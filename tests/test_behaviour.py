@@ -282,11 +282,11 @@ class TestIntegration:
         player, rows = untrained_player(CROSSED), DOORS.rows[REVERSED]
         logits = player.policy_logits(CROSSED.observe(rows)).detach().numpy()
         mind = Mind(CROSSED, lambda states: value_table(player, CROSSED, states), player)
-        assert (act(mind, rows, MANNERS["D's prior"], num_simulations=1) == logits.argmax(axis=1)).all()
+        assert (act(mind, rows, MANNERS["D as prior"], num_simulations=1) == logits.argmax(axis=1)).all()
         allowed = np.eye(4, dtype=bool)[logits.argmin(axis=1)]
         kept = dataclasses.replace(mind, allowed=allowed)
         for n in (0, 1, 16):
-            assert (act(kept, rows, MANNERS["D's prior"], num_simulations=n) == logits.argmin(axis=1)).all()
+            assert (act(kept, rows, MANNERS["D as prior"], num_simulations=n) == logits.argmin(axis=1)).all()
 
     def test_without_search_it_is_v1(self) -> None:
         rows = DOORS.rows[REVERSED]

@@ -64,7 +64,7 @@ class Manner:
 
 
 MANNERS = MappingProxyType(
-    {"reward": Manner(True, False), "V alone": Manner(False, False), "D's prior": Manner(True, True)}
+    {"reward": Manner(True, False), "V alone": Manner(False, False), "D as prior": Manner(True, True)}
 )
 
 

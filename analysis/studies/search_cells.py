@@ -44,7 +44,7 @@ MAX_DISTANCE = 4
 MAX_STEPS = 16
 
 
-@cell_function(SEARCH, version=1, seconds=12.0)
+@cell_function(SEARCH, version=2, seconds=12.0)
 def integrate(context: CellContext) -> list[Row]:
     """Right choices of one line by manner and number of simulations."""
     config, doors = context.config, world_name(context.config["world"]) == "TwoDoors"
@@ -138,7 +138,7 @@ def draw(rows: Mapping[str, Sequence[Row]]) -> dict[str, Figure]:
 
 
 def _drawn(rows: Mapping[str, Sequence[Row]]) -> list[str]:
-    wanted = ("MONO", "MOE", "ROUTE", "NEG-F", "WRONG", "RIGHT")
+    wanted = ("MONO", "MOE", "ROUTE", "WRONG")
     return [line for line in wanted if rows.get(line)]
 
 
