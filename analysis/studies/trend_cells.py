@@ -17,6 +17,7 @@ from agents.values import fit_values
 from analysis.arms import ARMS
 from analysis.cells import CellContext, ParentResult, Row, cell_function
 from analysis.predictions.ablation import locality_of
+from analysis.predictions.activation import above_untrained, gating
 from analysis.predictions.contest import Subject, stacked_values
 from analysis.predictions.lookahead import action_values
 from analysis.predictions.skill_trend import CONTEST_PREDICTION, PREDICTION, trend
@@ -76,9 +77,9 @@ def skill_of(agent: AlphaAgent, world: World, table: TabularMDP, *, best: float)
     return start_value(table, policy_evaluation(table, policy)) / best
 
 
-@cell_function(TREND, version=1, seconds=20.0)
+@cell_function(TREND, version=2, seconds=20.0)
 def skill_trend(context: CellContext) -> list[Row]:
-    """T12 of one arm: ablation locality against skill."""
+    """T12 of one arm: ablation locality against skill, and T1's gating of parts beside it."""
     config, world = context.config, world_of_run(context.config)
     table = held_out_table(world, num_levels=NUM_LEVELS)
     best = start_value(table, value_iteration(table).values)
@@ -86,10 +87,18 @@ def skill_trend(context: CellContext) -> list[Row]:
     seed = derive_seed(config["seed"], "comparison", "clusters", bits=31)
 
     def look(agent: AlphaAgent) -> Row:
-        locality = locality_of(unit_contributions(agent, world, rows), contexts, seed=seed)["locality"]
-        return {"skill": skill_of(agent, world, table, best=best), "value": locality}
+        units = unit_contributions(agent, world, rows)
+        return {
+            "skill": skill_of(agent, world, table, best=best),
+            "value": locality_of(units, contexts, seed=seed)["locality"],
+            "gating": gating(units, contexts, seed=seed),
+        }
 
-    return _rows(snapshots(config, context.parent(RECORD), look=look))
+    found = snapshots(config, context.parent(RECORD), look=look)
+    above = [above_untrained(row["gating"], found[0]["gating"]) or 0.0 for row in found]
+    score, *curve = _rows(found)
+    beside = trend(np.array([row["skill"] for row in found]), np.array(above))
+    return [score | {"slope of T1": beside.slope, "last T1": beside.last}, *curve]
 
 
 @cell_function(CONTEST_TREND, version=1, seconds=120.0)
@@ -138,7 +147,7 @@ TEST = LineTest(
     axis="slope of T3's locality on V1's return (share of the optimum's)",
     parents=("record",),
     arms=ARMS_READ,
-    shown=("rank_correlation", "first", "last", "first skill", "last skill"),
+    shown=("rank_correlation", "first", "last", "first skill", "last skill", "slope of T1", "last T1"),
 )
 
 CONTEST_TEST = LineTest(
