@@ -39,15 +39,9 @@ class PolicyActor:
     """
 
     def __init__(
-        self,
-        agent: AlphaAgent,
-        *,
-        seed: int,
-        greedy: bool = False,
-        uniform_share: float = 0.0,
-        first_env: int = 0,
-        fast_kernels: bool = False,
-    ) -> None:
+        self, agent: AlphaAgent, *, seed: int, greedy: bool = False, uniform_share: float = 0.0, first_env: int = 0,
+        active_inputs: bool = False, one_pass: bool = False,
+    ) -> None:  # fmt: skip
         """Take an agent that will not change while this actor plays, or that changes between rollouts.
 
         Args:
@@ -56,10 +50,11 @@ class PolicyActor:
             greedy: take the most probable action instead of sampling.
             uniform_share: u in [0, 1], share of uniformly random actions.
             first_env: index of the first env among all that share the seed.
-            fast_kernels: see `ReinforceConfig`.
+            active_inputs: see `AlphaAgent.encode`.
+            one_pass: samples are drawn by `agents.sampling`.
         """
         self.agent, self.greedy, self.uniform_share, self.first_env = agent, greedy, uniform_share, first_env
-        self.fast_kernels = fast_kernels
+        self.active_inputs, self.one_pass = active_inputs, one_pass and not greedy and uniform_share == 0.0
         self.memory: Tensor | None = None
         self._key = named_stream(seed, "actions").generate_state(2, np.uint64)
 
@@ -75,7 +70,7 @@ class PolicyActor:
             actions[envs] = logits.argmax(axis=1)
             return actions, log_probs
         uniform = self._uniform(stream)[envs]
-        if self.fast_kernels and not self.greedy and self.uniform_share == 0.0:
+        if self.one_pass:
             actions[envs], log_probs[envs] = sample_actions(logits, uniform)
             return actions, log_probs
         probs = mixed_probs(logits, uniform_share=self.uniform_share, greedy=self.greedy)
@@ -88,7 +83,7 @@ class PolicyActor:
     @torch.no_grad()
     def _logits(self, stream: EnvStream, envs: Indices) -> Floats:
         memory = zeroed(self.memory, stream, size=self.agent.policy_encoder.memory_size, device=self.agent.device)
-        encoded = self.agent.encode(take(stream, envs), active=self.fast_kernels)
+        encoded = self.agent.encode(take(stream, envs), active=self.active_inputs)
         output = self.agent.policy(encoded, None if memory is None else memory[envs])
         if memory is not None and output.memory is not None:
             memory[envs] = output.memory

@@ -83,7 +83,9 @@ def reinforce(
     gamma = discount if config.discount is None else config.discount
     agent.value_discount = gamma if config.share_value else agent.value_discount
     optimizer = FlatAdam(_trained(agent, config), max_grad_norm=config.max_grad_norm)
-    actor = PolicyActor(agent, seed=seed, fast_kernels=config.fast_kernels)
+    actor = PolicyActor(
+        agent, seed=seed, active_inputs=config.fast_kernels, one_pass=is_dense(agent, config)
+    )  # fmt: skip
     tracker = ReturnTracker(stream.num_envs)
     generator = torch_generator(seed, "reinforce", "minibatches")
     num_updates = -(-config.num_steps // (stream.num_envs * config.rollout_length))

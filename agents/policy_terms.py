@@ -89,7 +89,7 @@ def _sum_terms(logits: Any, columns: Any, objective: Any, gradients: Any) -> Any
     """Sums over the rows of loss, entropy and divergence; writes the gradients of the two means, float32[2, B, A]."""
     (actions, old_log_probs, advantages), (clip, is_plain) = columns, objective
     num_rows, num_actions = logits.shape
-    loss, spread, divergence, weight = 0.0, 0.0, 0.0, 1.0 / num_rows
+    loss, spread, divergence = 0.0, 0.0, 0.0
     probs, log_probs = np.empty(num_actions), np.empty(num_actions)
     for b in range(num_rows):
         total, entropy = 0.0, 0.0
@@ -100,10 +100,10 @@ def _sum_terms(logits: Any, columns: Any, objective: Any, gradients: Any) -> Any
             log_probs[a] = np.float64(logits[b, a]) - highest
             probs[a] = math.exp(log_probs[a])
             total += probs[a]
-        log_total, share = math.log(total), 1.0 / total
+        log_total = math.log(total)
         for a in range(num_actions):
             log_probs[a] -= log_total
-            probs[a] *= share
+            probs[a] /= total
             entropy -= probs[a] * log_probs[a]
         log_ratio = log_probs[actions[b]] - old_log_probs[b]
         ratio, gain = math.exp(log_ratio), np.float64(advantages[b])
@@ -116,6 +116,6 @@ def _sum_terms(logits: Any, columns: Any, objective: Any, gradients: Any) -> Any
         divergence += ratio - 1.0 - log_ratio
         for a in range(num_actions):
             taken = 1.0 if a == actions[b] else 0.0
-            gradients[0, b, a] = -factor * (taken - probs[a]) * weight
-            gradients[1, b, a] = -probs[a] * (log_probs[a] + entropy) * weight
+            gradients[0, b, a] = -factor * (taken - probs[a]) / num_rows
+            gradients[1, b, a] = -probs[a] * (log_probs[a] + entropy) / num_rows
     return loss, spread, divergence

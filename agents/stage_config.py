@@ -77,10 +77,10 @@ class ReinforceConfig:
         normalize_advantage: advantages get mean 0 and deviation 1 in each minibatch.
         share_value: V itself is the baseline; otherwise D has a baseline head of its own.
         train_encoder: False leaves E as it is.
-        fast_kernels: on the CPU, the first layer adds up the inputs that differ from a base row, where few do, actions
-            are drawn and the policy loss is made in one pass each, and dense agents with a baseline of their own get
-            gradients that are written out: the same up to rounding, sooner (`agents.active_inputs`,
-            `agents.sampling`, `agents.policy_terms`, `agents.dense_update`).
+        fast_kernels: on the CPU, the first layer adds up the inputs that differ from a base row, where few do, and
+            one kernel makes the policy loss; dense agents with a baseline of their own also draw actions in one pass
+            and get gradients that are written out: the same up to rounding, sooner (`agents.active_inputs`,
+            `agents.policy_terms`, `agents.sampling`, `agents.dense_update`).
     """
 
     objective: Objective = "clipped"
