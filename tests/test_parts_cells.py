@@ -24,7 +24,7 @@ TINY = yoked.Setup(
     hidden_size=48, value_updates=20, batch_size=32, num_checked_levels=2, route_encoder="global",
 )  # fmt: skip
 SMALL = dict.fromkeys(("MultiNeed", "MultiNeed-Objects2", "MultiNeed-Objects8", "DiamondGhost"), TINY)
-TESTS = ("T1", "T2", "T3", "T9", "T13", "V(s,c)")
+TESTS = ("T1", "T2", "T3", "T9", "T13", "ContextTable")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ class TestCells:
         assert beyond["MONO"] == {} != beyond["DISTILL"]
 
     def test_the_table_of_v_is_read_beside_the_exact_ones(self, finished: comparison.ComparisonResult) -> None:
-        test = finished.scores.tests["V(s,c)"]
+        test = finished.scores.tests["ContextTable"]
         optimal = test.extra["interaction_optimal"]
         assert optimal["MONO"] == optimal["POS"]
         last = [r["explained"] for r in test.rows["MONO"] if r["kind"] == "additivity" and r["shards"] == 4]

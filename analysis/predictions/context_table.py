@@ -24,7 +24,7 @@ from analysis.predictions.prediction import Prediction
 TOLERANCE = 0.01
 
 PREDICTION = Prediction(
-    key="V(s,c)",
+    key="ContextTable",
     question="Does V depend on context in more than the way V* does?",
     world="ValueLab/MultiNeed-v0",
     actor="none",
