@@ -28,8 +28,8 @@ from analysis.studies import (
     comparison_tables,
     comparison_words,
     contest_test,
+    credit_cells,
     lessons,
-    need_cells,
     yoked,
 )
 from analysis.studies.answer_page import page, write_page
@@ -133,7 +133,7 @@ class TestRun:
 
     def test_without_controls_no_verdict_is_read(self) -> None:
         lines = {"MOE": dict.fromkeys(range(20), 0.5), "MONO": dict.fromkeys(range(20), 0.1)}
-        assert admitting.admission_of(need_cells.CREDIT_TEST, lines, {}) is None
+        assert admitting.admission_of(credit_cells.TEST, lines, {}) is None
         assert contest_test.planted_fault(lines) == "planted agents are missing"
         assert set(comparison_scores._tested({**lines, "POS": {}, "NEG-F": {}, "OPTIMUM": {}})) == {"MOE", "MONO"}
 

@@ -339,7 +339,9 @@ def exists(pid):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_study_keeps_its_finished_cells_and_goes_on(tmp_path, number):
     script = (
-        f"import sys; sys.path.insert(0, {str(TESTS)!r}); import study_cells; from analysis.study import run_study;"
+        # A job in a shell's background, as these tests may be, hands on that it ignores SIGINT.
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        f"sys.path.insert(0, {str(TESTS)!r}); import study_cells; from analysis.study import run_study;"
         f"run_study(study_cells.study(6), {str(tmp_path / 's')!r}, workers=2)"
     )
     process = subprocess.Popen(

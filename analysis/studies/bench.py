@@ -66,10 +66,8 @@ class Bench:
 
     def of_test(self, test: LineTest, lines: Sequence[Line]) -> list[Cell]:
         """The cells that score `lines` and the test's plants, each behind the cells that it reads."""
-        read = [line for line in lines if line.encoder == "scratch" or test.encoders]
-        read += [Line(plant, PLANTED) for plant in test.plants]
         cells: list[Cell] = []
-        for line in read:
+        for line in (*lines, *(Line(plant, PLANTED) for plant in test.plants)):
             parents = {seed: self._parents(test, line, seed) for seed in self.seeds}
             whose = {"arm": line.arm, "regime": line.encoder}
             if test.across_seeds:

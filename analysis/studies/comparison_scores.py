@@ -175,14 +175,13 @@ def _rows_by_line(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) 
 def _readings(rows: Mapping[str, Sequence[Row]]) -> dict[str, Lines]:
     """Reading ("score" among them) -> line -> {seed: number}, from the rows of kind "score"."""
     found: dict[str, Lines] = {}
-    for line, every in rows.items():
-        for row in (row for row in every if row["kind"] == "score"):
-            for name in row.keys() - {"kind", "seed"}:
+    scores = [(line, row) for line, every in rows.items() for row in every if row["kind"] == "score"]
+    for line, row in scores:
+        for name, number in row.items():
+            if name not in ("kind", "seed"):
                 per_seed = found.setdefault(name, {}).setdefault(line, {})
-                if row[name] is not None:
-                    per_seed[int(row["seed"])] = float(row[name])
-    names = dict.fromkeys(name for every in rows.values() for row in every if row["kind"] == "score" for name in row)
-    return {name: found[name] for name in names if name in found}
+                per_seed |= {} if number is None else {int(row["seed"]): float(number)}
+    return found
 
 
 def _contrast_lines(lines: Lines, arms: Sequence[str]) -> Lines:

@@ -77,18 +77,11 @@ def _learn_from_recording(
     setup, world = setup_of(context.config), world_of_run(context.config)
     lesson, curve = lesson_of(context, ARMS[context.config["arm"]], recording), []  # type: ignore[var-annotated]
     agent, _ = fit_values(
-        agent, lesson.episodes, _settings(setup), seed=context.config["seed"], encoded=recording.encoded,
+        agent, lesson.episodes, value_settings(setup), seed=context.config["seed"], encoded=recording.encoded,
         withheld=lesson.withheld, totals=lesson.totals, blocks=lesson.blocks, num_checkpoints=NUM_CHECKPOINTS,
         inspect=_follow(checked_states(recording.player, world, setup), world, curve),
     )  # fmt: skip
     return agent, curve
-
-
-def _settings(setup: Setup) -> ValueConfig:
-    return ValueConfig(
-        num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate,
-        target=setup.targets, trace_lambda=TRACE,
-    )  # fmt: skip
 
 
 def _follow(checked: CheckedStates, world: World, curve: list[Row]) -> Callable[[AlphaAgent, dict[str, Any]], bool]:
@@ -118,7 +111,7 @@ def _learn_from_own(context: CellContext, agent: AlphaAgent, recording: Recordin
     )  # fmt: skip
     curve: list[Row] = []
     agent, _ = fit_values(
-        agent, played, _settings(setup), seed=seed, restart=False, num_checkpoints=NUM_CHECKPOINTS,
+        agent, played, value_settings(setup), seed=seed, restart=False, num_checkpoints=NUM_CHECKPOINTS,
         inspect=_follow(checked_states(agent, world, setup), world, curve),
     )  # fmt: skip
     return agent, curve

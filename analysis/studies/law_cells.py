@@ -25,9 +25,9 @@ from analysis.predictions.activation_law import (
 from analysis.predictions.parts import Floats, Ints
 from analysis.predictions.predictors import KernelPredictor, Log
 from analysis.studies.contest_cells import flattened
+from analysis.studies.held_out_units import unit_contributions
 from analysis.studies.lessons import arm_episodes
 from analysis.studies.line_test import LineTest
-from analysis.studies.need_cells import unit_contributions
 from analysis.studies.yoked import RECORD, Recording, arm_agent, device_of, read_recording, setup_of, world_of_run
 from envs.chosen_episodes import choose_episodes
 from envs.episodes import Episodes, episode_of_step

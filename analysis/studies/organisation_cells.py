@@ -11,8 +11,8 @@ from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.organisation import PREDICTION, distance, match, unlikeness
 from analysis.predictions.parts import Floats
+from analysis.studies.held_out_units import held_out_states, unit_contributions
 from analysis.studies.line_test import LineTest
-from analysis.studies.need_cells import held_out_states, unit_contributions
 from analysis.studies.yoked import AGENT, world_of_run
 
 ORGANISE = "comparison.organisation"

@@ -22,8 +22,8 @@ from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions import ablation as locality
 from analysis.predictions import activation, shard_count
 from analysis.predictions.parts import Floats, Ints, UnitReading
+from analysis.studies.held_out_units import held_out_states
 from analysis.studies.line_test import LEAK, LineTest
-from analysis.studies.need_cells import held_out_states
 from analysis.studies.yoked import AGENT, FIT, world_of_run
 from envs.rows import World
 

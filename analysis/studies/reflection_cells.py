@@ -33,8 +33,8 @@ from analysis.predictions.reflection_plants import (
     calibration_case,
     cross_case,
 )
+from analysis.studies.held_out_units import unit_contributions
 from analysis.studies.line_test import LineTest
-from analysis.studies.need_cells import unit_contributions
 from analysis.studies.outlook import Outlook, held_out_table, layouts_of, outlook
 from analysis.studies.yoked import AGENT, FIT, device_of, world_of_run
 from envs.rows import World

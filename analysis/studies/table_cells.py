@@ -15,8 +15,8 @@ from analysis.instruments.minimal_pairs import context_cells, match_contexts, wo
 from analysis.predictions import context_table, event_binding
 from analysis.predictions.crossed_states import crossed_rows
 from analysis.predictions.parts import Floats, find_parts
+from analysis.studies.held_out_units import NUM_LEVELS, unit_contributions
 from analysis.studies.line_test import LineTest
-from analysis.studies.need_cells import NUM_LEVELS, unit_contributions
 from analysis.studies.yoked import AGENT, FIT, RECORD, setup_of, world_of_run
 from envs.rows import Levels
 from envs.tabular import enumerate_world, policy_evaluation, value_iteration

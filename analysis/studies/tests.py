@@ -7,10 +7,10 @@ from types import MappingProxyType
 from analysis.studies import (
     compression_cells,
     contest_test,
+    credit_cells,
     crossing_cells,
     goal_cells,
     law_cells,
-    need_cells,
     organisation_cells,
     parts_cells,
     preference_cells,
@@ -27,7 +27,7 @@ TESTS = MappingProxyType(
         for test in (
             contest_test.TEST, crossing_cells.TEST,
             parts_cells.ACTIVATION_TEST, law_cells.TEST, parts_cells.ABLATION_TEST, goal_cells.TEST,
-            need_cells.CREDIT_TEST, preference_cells.TEST, retargeting_test.TEST,
+            credit_cells.TEST, preference_cells.TEST, retargeting_test.TEST,
             reflection_cells.ACCESS_TEST, reflection_cells.CROSS_TEST, reflection_cells.CALIBRATION_TEST,
             organisation_cells.TEST, search_cells.TEST, search_cells.GOAL_TEST,
             compression_cells.TEST, trend_cells.TEST, trend_cells.CONTEST_TEST,

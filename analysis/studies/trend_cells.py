@@ -23,9 +23,9 @@ from analysis.predictions.lookahead import action_values
 from analysis.predictions.skill_trend import CONTEST_PREDICTION, PREDICTION, trend
 from analysis.studies.contest_cells import COLUMNS, PREDICT, test_rows
 from analysis.studies.fitting import value_settings
+from analysis.studies.held_out_units import held_out_states, unit_contributions
 from analysis.studies.lessons import arm_episodes
 from analysis.studies.line_test import LineTest
-from analysis.studies.need_cells import held_out_states, unit_contributions
 from analysis.studies.outlook import held_out_table
 from analysis.studies.yoked import RECORD, arm_agent, device_of, read_recording, setup_of, world_of_run
 from envs.archives import unzipped

@@ -1,11 +1,7 @@
-"""A test of fitted values in worlds whose rewards depend on the context: T5, credit locality.
-
-Shapes: N states, U units, C contexts.
-"""
+"""T5, credit locality, as the comparison runs it: V of one fit before and after one context is turned round."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from agents.agent import AlphaAgent, restart_value
@@ -16,8 +12,8 @@ from agents.outcomes import outcomes_of
 from agents.seeding import numpy_generator
 from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
-from analysis.predictions.locality import PREDICTION as credit_prediction
 from analysis.predictions.locality import (
+    PREDICTION,
     Phase,
     gradient_cosine,
     indices_of,
@@ -26,33 +22,16 @@ from analysis.predictions.locality import (
     score_of,
     turn_round,
 )
-from analysis.predictions.parts import Floats, Ints
+from analysis.studies.held_out_units import NUM_LEVELS
 from analysis.studies.lessons import arm_episodes
 from analysis.studies.line_test import LineTest
 from analysis.studies.yoked import AGENT, FIT, RECORD, device_of, read_recording, world_of_run
-from envs.rows import Levels, World
+from envs.rows import Levels
 from envs.tabular import enumerate_world
 
 FLIP = "comparison.credit"
-NUM_STATES = 4096
-NUM_LEVELS = 40
 NUM_PHASE_STEPS = 16_384
 BATCH = 128
-
-
-def held_out_states(world: World, *, seed: int) -> tuple[np.ndarray, Ints]:
-    """4,096 states drawn from all states of some held-out levels: rows int16[N, S] and contexts int64[N]."""
-    rows = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS)).rows
-    rng = numpy_generator(seed, "comparison", "held-out states")
-    rows = rows[rng.choice(len(rows), size=min(NUM_STATES, len(rows)), replace=False)]
-    return rows, world.context_of(rows)
-
-
-@torch.no_grad()
-def unit_contributions(agent: AlphaAgent, world: World, rows: np.ndarray) -> Floats:
-    """u_j(s) of every unit of V's last hidden layer, float[N, U]; their sum plus the bias is V."""
-    context = torch.from_numpy(world.context_of(rows))
-    return agent.value(world.observe(rows), context=context.to(agent.device)).unit_contributions.double().cpu().numpy()
 
 
 @cell_function(FLIP, version=3, seconds=3.0)
@@ -106,8 +85,8 @@ def _turned(agent: AlphaAgent, phase: Phase) -> torch.Tensor:
     return -value
 
 
-CREDIT_TEST = LineTest(
-    prediction=credit_prediction,
+TEST = LineTest(
+    prediction=PREDICTION,
     cell=FLIP,
     worlds=("MultiNeed", "DiamondGhost"),
     title="T5: does learning in one context leave V alone in the others?",
