@@ -14,7 +14,8 @@ from analysis.predictions.skill_trend import trend
 from analysis.studies import trend_cells
 from analysis.studies.comparison import run_comparison
 from analysis.studies.compression_cells import event_rewards, library_of, planted_choices, proximities
-from analysis.studies.outlook import Outlook, held_out_table, outlook
+from analysis.studies.held_out_units import held_out_table
+from analysis.studies.outlook import Outlook, outlook
 from analysis.studies.plan import make_plan
 from envs.registry import make_world
 from envs.rows import World

@@ -21,7 +21,8 @@ from analysis.predictions.privileged_access import (
 )
 from analysis.predictions.reflection_plants import access_pair, calibration_case, cross_case
 from analysis.studies.comparison import run_comparison
-from analysis.studies.outlook import held_out_table, layouts_of, outlook
+from analysis.studies.held_out_units import held_out_table
+from analysis.studies.outlook import layouts_of, outlook
 from analysis.studies.plan import make_plan
 from analysis.studies.reflection_cells import access_fault, situations
 from analysis.studies.yoked import Setup

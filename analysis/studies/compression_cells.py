@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from agents.checkpoint import load_agent
 from agents.exact import value_table
 from agents.seeding import derive_seed, numpy_generator
 from analysis.admission import planted_fault
@@ -17,9 +16,10 @@ from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.compression import PREDICTION, Compression, Library, choice_compression, value_compression
 from analysis.predictions.crossed_states import Rows, object_distances
 from analysis.predictions.parts import Floats, Ints
+from analysis.studies.held_out_units import held_out_table
 from analysis.studies.line_test import LineTest
-from analysis.studies.outlook import Outlook, held_out_table, outlook
-from analysis.studies.yoked import AGENT, FIT, device_of, world_of_run
+from analysis.studies.outlook import Outlook, outlook
+from analysis.studies.yoked import fitted_agent, world_of_run
 from envs.rows import World
 from envs.tabular import TabularMDP, state_index, value_iteration
 
@@ -44,7 +44,7 @@ def compress(context: CellContext) -> list[Row]:
         rng = numpy_generator(config["seed"], "comparison", "plant", config["arm"])
         choices = planted_choices(config["arm"], library, optimum, rng=rng)
         return [_row(choice_compression(library, choices, layouts=seen.layouts, seed=seed), {})]
-    agent = load_agent(context.parent(FIT).folder / AGENT)[0].to(device_of(config))
+    agent = fitted_agent(context)
     chosen = choice_compression(library, seen.choices(agent, world), layouts=seen.layouts, seed=seed)
     valued = value_compression(library, value_table(agent, world, seen.rows), layouts=seen.layouts)
     return [_row(chosen, {"values gain": valued.gain, "values ceiling": valued.ceiling})]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from agents.agent import AlphaAgent, restart_value
-from agents.checkpoint import load_agent
 from agents.config import ValueConfig
 from agents.exact import value_table
 from agents.outcomes import outcomes_of
@@ -22,12 +21,10 @@ from analysis.predictions.locality import (
     score_of,
     turn_round,
 )
-from analysis.studies.held_out_units import NUM_LEVELS
+from analysis.studies.held_out_units import NUM_LEVELS, held_out_table
 from analysis.studies.lessons import arm_episodes
 from analysis.studies.line_test import LineTest
-from analysis.studies.yoked import AGENT, FIT, RECORD, device_of, read_recording, world_of_run
-from envs.rows import Levels
-from envs.tabular import enumerate_world
+from analysis.studies.yoked import RECORD, fitted_agent, read_recording, world_of_run
 
 FLIP = "comparison.credit"
 NUM_PHASE_STEPS = 16_384
@@ -38,11 +35,11 @@ BATCH = 128
 def flip(context: CellContext) -> list[Row]:
     """T5 of one fitted V: E frozen, E free, and for MONO an untrained network in the same phase."""
     config, world = context.config, world_of_run(context.config)
-    agent = load_agent(context.parent(FIT).folder / AGENT)[0].to(device_of(config))
+    agent = fitted_agent(context)
     flipped = config["seed"] % len(world.context_names)
     phases = [phase_of(context, agent, flipped=name) for name in range(len(world.context_names))]
     phase = phases.pop(flipped)
-    rows = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS)).rows
+    rows = held_out_table(world, num_levels=NUM_LEVELS).rows
     other = world.context_of(rows) != flipped
     readings: Row = {"gradient_cosine": gradient_cosine(agent, phase, phases)}
     for reading in ("frozen", "free", *(["untrained"] if config["arm"] == "MONO" else [])):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.checkpoint import load_agent
 from agents.exact import value_table
 from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.crossed_history import (
@@ -21,7 +20,7 @@ from analysis.predictions.crossed_states import crossed_rows, object_distances
 from analysis.predictions.parts import Floats, Ints
 from analysis.predictions.predictors import proximity
 from analysis.studies.line_test import LineTest
-from analysis.studies.yoked import AGENT, FIT, world_of_run
+from analysis.studies.yoked import fitted_agent, world_of_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +34,7 @@ PANELS = ("MONO", "MOE", "ROUTE", "ROUTE-RAND")
 def cross(context: CellContext) -> list[Row]:
     """Score one fitted V on held-out layouts under every pairing."""
     world = world_of_run(context.config)
-    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+    agent = fitted_agent(context)
     rows = crossed_rows(world.in_layout("crossed"), num_layouts=NUM_LAYOUTS)
     flat = rows.reshape(-1, rows.shape[-1])
     values = value_table(agent, world, flat).reshape(rows.shape[:3])

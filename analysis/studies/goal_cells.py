@@ -35,7 +35,7 @@ from analysis.predictions.split_mazes import (
     split_mazes,
 )
 from analysis.studies.line_test import LineTest, PerSeed
-from analysis.studies.yoked import AGENT, FIT, OPEN_ROOM, RECORD, world_of_run
+from analysis.studies.yoked import AGENT, OPEN_ROOM, RECORD, fitted_agent, world_of_run
 from envs.registry import make_world
 from envs.rows import World
 from envs.worlds.cells import ROW_STRIDE
@@ -76,7 +76,7 @@ def _score(split: GoalSplit) -> Row:
 def _ends(context: CellContext, mazes: SplitMazes, world: World) -> Ends:
     config = context.config
     if config["arm"] in ARMS:
-        agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+        agent = fitted_agent(context)
         return _walked(mazes, value_table(agent, world, mazes.rows))
     return planted_ends(mazes, config["arm"], rng=numpy_generator(config["seed"], "comparison", "T4", config["arm"]))
 

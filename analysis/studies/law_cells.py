@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from agents.agent import AlphaAgent
-from agents.config import ValueConfig
 from agents.exact import value_table
 from agents.returns import returns_to_go
 from agents.seeding import derive_seed, numpy_generator
@@ -25,14 +24,15 @@ from analysis.predictions.activation_law import (
 from analysis.predictions.parts import Floats, Ints
 from analysis.predictions.predictors import KernelPredictor, Log
 from analysis.studies.contest_cells import flattened
-from analysis.studies.held_out_units import unit_contributions
+from analysis.studies.fitting import value_settings
+from analysis.studies.held_out_units import cluster_seed, held_out_table, unit_contributions
 from analysis.studies.lessons import arm_episodes
 from analysis.studies.line_test import LineTest
 from analysis.studies.yoked import RECORD, Recording, arm_agent, device_of, read_recording, setup_of, world_of_run
 from envs.chosen_episodes import choose_episodes
 from envs.episodes import Episodes, episode_of_step
-from envs.rows import Levels, World
-from envs.tabular import enumerate_world, value_iteration
+from envs.rows import World
+from envs.tabular import value_iteration
 from envs.worlds.cells import ROW_STRIDE
 
 LAW, KERNEL = "comparison.law", "comparison.law_kernel"
@@ -66,7 +66,7 @@ class _Held:
     """Held-out states of one seed: rows, contexts, V*, and distances from the run's and its sister's places."""
 
     def __init__(self, config: Row, world: World) -> None:
-        mdp = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS))
+        mdp = held_out_table(world, num_levels=NUM_LEVELS)
         rng = numpy_generator(config["seed"], "comparison", "law states")
         index = rng.choice(len(mdp.rows), size=min(NUM_STATES, len(mdp.rows)), replace=False)
         self.rows, self.optimum = mdp.rows[index], value_iteration(mdp).values[index]
@@ -112,7 +112,7 @@ def law(context: CellContext) -> list[Row]:
     config, world = context.config, world_of_run(context.config)
     recording, held = read_recording(context.parent(RECORD).folder, device_of(config)), _Held(config, world)
     kernel = float(context.parent(KERNEL).rows[0]["excess"])
-    seed = derive_seed(config["seed"], "comparison", "clusters", bits=31)
+    seed = cluster_seed(config["seed"])
     agents = [
         _taught(config, recording, corners=corners, replica=replica) for replica, corners in enumerate(held.corners)
     ]
@@ -130,12 +130,8 @@ def _taught(config: Row, recording: Recording, *, corners: Ints, replica: int) -
     arm, setup, world = ARMS[config["arm"]], setup_of(config), world_of_run(config)
     agent = arm_agent(recording.player, arm, world, setup=setup, regime=config["regime"], replica=replica)
     told = arm_episodes(recording.episodes, arm, seed=config["seed"])
-    settings = ValueConfig(
-        num_updates=setup.value_updates, batch_size=setup.batch_size, learning_rate=setup.learning_rate
-    )
-    return fit_values(
-        agent, placed_episodes(world, told, corners), settings, seed=config["seed"], num_checkpoints=1
-    )[0]  # fmt: skip
+    chosen = placed_episodes(world, told, corners)
+    return fit_values(agent, chosen, value_settings(setup), seed=config["seed"], num_checkpoints=1)[0]
 
 
 TEST = LineTest(

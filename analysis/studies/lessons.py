@@ -14,7 +14,6 @@ import numpy as np
 
 from agents.agent import AlphaAgent
 from agents.batches import all_values
-from agents.checkpoint import load_agent
 from agents.config import ValueConfig
 from agents.outcomes import outcomes_of
 from agents.returns import Flags, Floats
@@ -23,7 +22,7 @@ from agents.streams import Indices
 from analysis.arms import Arm
 from analysis.cells import CellContext
 from analysis.studies.exact_values import EXACT, read_values
-from analysis.studies.yoked import AGENT, FIT, Recording
+from analysis.studies.yoked import Recording, fitted_agent
 from envs.episodes import Episodes, episode_of_step
 
 
@@ -95,7 +94,7 @@ def _totals(context: CellContext, arm: Arm, recording: Recording) -> Floats | No
         return None
     if arm.teacher is None:
         return read_values(context.parent(EXACT).folder)[arm.lesson]
-    teacher, _ = load_agent(context.parent(FIT).folder / AGENT)
+    teacher = fitted_agent(context)
     return taught(teacher, recording, noisy=arm.lesson == "noisy teacher", seed=context.config["seed"])
 
 

@@ -17,8 +17,8 @@ from analysis.instruments.minimal_pairs import context_cells
 from analysis.predictions.crossed_states import Rows
 from analysis.predictions.parts import Floats, Ints
 from envs.errors import UserError
-from envs.rows import Levels, World
-from envs.tabular import TabularMDP, enumerate_world
+from envs.rows import World
+from envs.tabular import TabularMDP
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +57,6 @@ class Outlook:
         """Per action its reward, whether it goes on, and the layer float[M, U] there: float[N, A, U + 2]."""
         known = np.stack([self.rewards, self.alive], axis=2)
         return np.concatenate([known, self.alive[..., None] * layer[self.index]], axis=2)
-
-
-def held_out_table(world: World, *, num_levels: int) -> TabularMDP:
-    """All states of some held-out levels."""
-    return enumerate_world(world, Levels(world.levels("test").first, num_levels))
 
 
 def outlook(world: World, table: TabularMDP, *, num_states: int, seed: int) -> Outlook:

@@ -16,15 +16,14 @@ import numpy as np
 import torch
 
 from agents.agent import AlphaAgent, restart_value
-from agents.checkpoint import load_agent
 from agents.seeding import derive_seed
 from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions import ablation as locality
 from analysis.predictions import activation, shard_count
 from analysis.predictions.parts import Floats, Ints, UnitReading
-from analysis.studies.held_out_units import held_out_states
+from analysis.studies.held_out_units import cluster_seed, held_out_states
 from analysis.studies.line_test import LEAK, LineTest
-from analysis.studies.yoked import AGENT, FIT, world_of_run
+from analysis.studies.yoked import fitted_agent, world_of_run
 from envs.rows import World
 
 if TYPE_CHECKING:
@@ -68,14 +67,14 @@ class Insides:
 def insides_of(context: CellContext) -> Insides:
     """Read the fit that a cell has as its parent, on held-out states."""
     seed, world = context.config["seed"], world_of_run(context.config)
-    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+    agent = fitted_agent(context)
     rows, contexts = held_out_states(world, seed=seed)
     other = derive_seed(seed, "comparison", "second untrained")
     return Insides(
         trained=read_units(agent, world, rows), untrained=read_units(restart_value(agent), world, rows),
         other=read_units(restart_value(agent, seed=other), world, rows), contexts=contexts,
         declared=agent.value_head.unit_part.numpy(), told=context.config["arm"] == "POS",
-        seed=derive_seed(seed, "comparison", "clusters", bits=31),
+        seed=cluster_seed(seed),
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from analysis.predictions.preference import (
 )
 from analysis.studies.line_test import LineTest, PerSeed
 from analysis.studies.reinforced import NORMALISED
-from analysis.studies.yoked import AGENT, FIT, recorder_of, setup_of, world_of_run
+from analysis.studies.yoked import AGENT, fitted_agent, recorder_of, setup_of, world_of_run
 from envs.enumeration import state_finder
 from envs.rows import World
 from envs.tabular import enumerate_world, expected_reward, occupancy, policy_evaluation
@@ -71,7 +71,7 @@ def value_of_line(context: CellContext, world: World) -> ValueFunction:
     """V of a fit, or of a planted agent."""
     config = context.config
     if config["arm"] in ARMS:
-        agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+        agent = fitted_agent(context)
         return lambda rows: value_table(agent, world, rows)
     worths = coded_worths(world.reward_weights, relative=config["arm"] == "RELATIVE")
     return lambda rows: planted_values(rows, worths, world.discount)

@@ -16,7 +16,7 @@ import torch
 from agents.agent import AlphaAgent
 from agents.checkpoint import load_agent
 from agents.exact import value_table
-from agents.seeding import derive_seed, numpy_generator
+from agents.seeding import numpy_generator
 from analysis.admission import planted_fault
 from analysis.cells import CellContext, Row, cell_function
 from analysis.instruments.minimal_pairs import context_cells, match_contexts
@@ -33,9 +33,9 @@ from analysis.predictions.reflection_plants import (
     calibration_case,
     cross_case,
 )
-from analysis.studies.held_out_units import unit_contributions
+from analysis.studies.held_out_units import cluster_seed, held_out_table, unit_contributions
 from analysis.studies.line_test import LineTest
-from analysis.studies.outlook import Outlook, held_out_table, layouts_of, outlook
+from analysis.studies.outlook import Outlook, layouts_of, outlook
 from analysis.studies.yoked import AGENT, FIT, device_of, world_of_run
 from envs.rows import World
 from envs.tabular import TabularMDP, state_index, value_iteration
@@ -108,7 +108,7 @@ def cross_read(context: CellContext) -> list[Row]:
     else:
         (agent,) = networks_of(context)
         inside = insides_of(agent, world, table.rows[matched])
-    seed = derive_seed(config["seed"], "comparison", "clusters", bits=31)
+    seed = cluster_seed(config["seed"])
     layouts = layouts_of(world, table.rows[matched[:, 0]])
     found = crossing.cross_reading(inside.units, inside.features, inside.values, layouts=layouts, seed=seed)
     return [{"kind": "score", **vars(found)}]

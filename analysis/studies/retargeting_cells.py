@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agents.checkpoint import load_agent
 from agents.exact import value_table
 from agents.seeding import derive_seed
 from analysis.cells import CellContext, Row, cell_function
@@ -29,7 +28,7 @@ from analysis.predictions.retargeting import (
     score_of,
     target_cells,
 )
-from analysis.studies.yoked import AGENT, FIT, world_of_run
+from analysis.studies.yoked import fitted_agent, world_of_run
 from envs.rows import Rows, World
 from envs.worlds.cells import ROW_STRIDE
 
@@ -201,5 +200,5 @@ def _subject(context: CellContext, world: World) -> tuple[nn.Module, Table, Mapp
     if name in PLANTS:
         planted = PlantedValue(name, world)
         return planted, lambda rows: planted(rows).double().numpy(), {"": "code"}
-    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+    agent = fitted_agent(context)
     return agent, lambda rows: value_table(agent, world, rows), SITES

@@ -27,7 +27,7 @@ from analysis.predictions.split_mazes import CHEESE, DISH, object_distances
 from analysis.statistics import interval_over_seeds
 from analysis.studies import goal_cells, preference_cells
 from analysis.studies.line_test import LineTest, PerSeed
-from analysis.studies.yoked import AGENT, FIT, recorder_of, world_name, world_of_run
+from analysis.studies.yoked import AGENT, fitted_agent, recorder_of, world_name, world_of_run
 from envs.rows import World
 from envs.states import Rows
 
@@ -100,7 +100,7 @@ def value_of_line(context: CellContext, world: World) -> ValueFunction:
     """V of a fit, or of a plant."""
     if context.config["arm"] in PLANTS:
         return planted_value(context.config["arm"], world)
-    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+    agent = fitted_agent(context)
     return lambda rows: value_table(agent, world, rows)
 
 

@@ -15,11 +15,10 @@ from analysis.instruments.minimal_pairs import context_cells, match_contexts, wo
 from analysis.predictions import context_table, event_binding
 from analysis.predictions.crossed_states import crossed_rows
 from analysis.predictions.parts import Floats, find_parts
-from analysis.studies.held_out_units import NUM_LEVELS, unit_contributions
+from analysis.studies.held_out_units import NUM_LEVELS, cluster_seed, held_out_table, unit_contributions
 from analysis.studies.line_test import LineTest
-from analysis.studies.yoked import AGENT, FIT, RECORD, setup_of, world_of_run
-from envs.rows import Levels
-from envs.tabular import enumerate_world, policy_evaluation, value_iteration
+from analysis.studies.yoked import AGENT, RECORD, fitted_agent, setup_of, world_of_run
+from envs.tabular import policy_evaluation, value_iteration
 
 TABLE, BIND = "comparison.context_table", "comparison.binding"
 NUM_LAYOUTS = 40
@@ -49,10 +48,10 @@ def tabulate(context: CellContext) -> list[Row]:
 def _tables(context: CellContext) -> Mapping[str, Floats]:
     """Tables float[M, C] of V, V* and V^pi of the recorded policy."""
     world = world_with_pairs(world_of_run(context.config))
-    mdp = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS))
+    mdp = held_out_table(world, num_levels=NUM_LEVELS)
     contexts = world.context_of(mdp.rows)
     situations, _ = match_contexts(mdp.rows, contexts, cells=context_cells(mdp.rows, contexts))
-    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
+    agent = fitted_agent(context)
     player, _ = load_agent(context.parent(RECORD).folder / AGENT)
     policy = policy_table(player, world, mdp.rows, uniform_share=setup_of(context.config).uniform_share)
     values = {
@@ -70,8 +69,8 @@ def bind(context: CellContext) -> list[Row]:
     trained = world_of_run(config)
     pairing, world = np.array(trained.config.pairing, dtype=np.int64), trained.in_layout("crossed")
     rows = crossed_rows(world, num_layouts=NUM_LAYOUTS)
-    agent, _ = load_agent(context.parent(FIT).folder / AGENT)
-    seed = derive_seed(config["seed"], "comparison", "clusters", bits=31)
+    agent = fitted_agent(context)
+    seed = cluster_seed(config["seed"])
 
     def bound(subject: AlphaAgent, *, clustered: bool = False) -> float:
         units = unit_contributions(subject, world, rows.reshape(-1, rows.shape[-1]))

@@ -12,7 +12,6 @@ import numpy as np
 
 from agents.agent import AlphaAgent
 from agents.exact import value_table
-from agents.seeding import derive_seed
 from agents.values import fit_values
 from analysis.arms import ARMS
 from analysis.cells import CellContext, ParentResult, Row, cell_function
@@ -23,10 +22,15 @@ from analysis.predictions.lookahead import action_values
 from analysis.predictions.skill_trend import CONTEST_PREDICTION, PREDICTION, trend
 from analysis.studies.contest_cells import COLUMNS, PREDICT, test_rows
 from analysis.studies.fitting import value_settings
-from analysis.studies.held_out_units import held_out_states, unit_contributions
+from analysis.studies.held_out_units import (
+    NUM_LEVELS,
+    cluster_seed,
+    held_out_states,
+    held_out_table,
+    unit_contributions,
+)
 from analysis.studies.lessons import arm_episodes
 from analysis.studies.line_test import LineTest
-from analysis.studies.outlook import held_out_table
 from analysis.studies.yoked import RECORD, arm_agent, device_of, read_recording, setup_of, world_of_run
 from envs.archives import unzipped
 from envs.rows import World
@@ -36,7 +40,6 @@ TREND, CONTEST_TREND = "comparison.skill_trend", "comparison.skill_contest"
 NUM_CHECKPOINTS = 40
 READ = (1, 2, 3, 5, 8, 13, 20, 40)
 """Checkpoints that are read, out of 40 evenly spread over training: closer together while skill rises."""
-NUM_LEVELS = 40
 ARMS_READ = ("MONO", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
 """Arms that learn from recorded outcomes in the recorded order; of these, only event labels differ."""
 Look = Callable[[AlphaAgent], Row]
@@ -84,7 +87,7 @@ def skill_trend(context: CellContext) -> list[Row]:
     table = held_out_table(world, num_levels=NUM_LEVELS)
     best = start_value(table, value_iteration(table).values)
     rows, contexts = held_out_states(world, seed=config["seed"])
-    seed = derive_seed(config["seed"], "comparison", "clusters", bits=31)
+    seed = cluster_seed(config["seed"])
 
     def look(agent: AlphaAgent) -> Row:
         units = unit_contributions(agent, world, rows)

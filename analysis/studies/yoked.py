@@ -102,6 +102,11 @@ def device_of(config: Mapping[str, Any]) -> torch.device:
     return torch.device(config.get("device", "cpu"))
 
 
+def fitted_agent(context: CellContext) -> AlphaAgent:
+    """The agent of the one fit among a cell's parents."""
+    return load_agent(context.parent(FIT).folder / AGENT)[0].to(device_of(context.config))
+
+
 def world_name(label: str) -> str:
     """The world behind a label WORLD or WORLD@RECORDING."""
     return label.partition("@")[0]
