@@ -27,7 +27,7 @@ class Asked:
         name: "Q1" to "Q3".
         text: The question.
         tests: Keys of the tests whose verdicts answer it.
-        yes: What a verdict *distinguishable* above 0 says, after the names of the lines.
+        yes: What a verdict *distinguishable* above 0 says, after the names of lines or contrasts.
         no: What *equivalent* says.
         places_mono: Whether MONO's place between the controls belongs to the answer.
     """
@@ -98,17 +98,17 @@ def _short(asked: Asked, tests: Mapping[str, TestScores], scores: Scores) -> str
         few = any(test.controls is None for test in tests.values())
         why = f"{scores.num_seeds} seeds are too few" if few else "the test that was named for it is silent"
         return f"No answer: {why}."
-    verdicts = [verdict for test in readable.values() for verdict in (*_verdicts(test).values(),)]
+    verdicts = [verdict for test in readable.values() for verdict in _verdicts(test).values()]
     yes = [v.contrast for v in verdicts if v.word == "distinguishable" and v.mean > 0]
     less = [v.contrast for v in verdicts if v.word == "distinguishable" and v.mean < 0]
     no = [v.contrast for v in verdicts if v.word == "equivalent"]
     open_ = [v.contrast for v in verdicts if v.word == "inconclusive"]
     parts = [
-        f"For {', '.join(names)}: {words}."
+        f"For {'; '.join(names)}: {words}."
         for names, words in ((yes, asked.yes), (less, "the opposite, less than nothing"), (no, asked.no))
         if names
     ]
-    return " ".join([*parts, *([f"Undecided: {', '.join(open_)}."] if open_ else [])])
+    return " ".join([*parts, *([f"Undecided: {'; '.join(open_)}."] if open_ else [])])
 
 
 def _verdicts(test: TestScores) -> Mapping[str, Verdict]:

@@ -52,7 +52,7 @@ def arms_figure(test: TestScores, scores: Scores) -> Figure:
         x_label=test.test.axis,
         bands=bands(test.lines),
         null=0.0,
-        margin=test.prediction.margin,
+        margin=test.test.against_zero or test.prediction.margin,
         subtitle=f"{test.world}, {scores.num_seeds} seeds, 95 % t intervals{admitted}",
     )
 
