@@ -367,6 +367,8 @@ class TestEvaluate:
     def test_the_optimum_is_planned_from_other_resets_than_those_imitated(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        import minigrid  # noqa: F401  # registers its ids
+
         seen: list[set[int]] = []
 
         def search(env_id: str, **settings: Any) -> Episodes:
