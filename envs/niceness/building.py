@@ -1,0 +1,176 @@
+"""DR-MDPs from a step function with keyed noise, or from rows of probabilities."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from envs.errors import UserError, require_integer
+from envs.niceness.drmdp import DRMDP, Number, exact, position
+
+State = Hashable
+Step = Callable[[Any, str, str, tuple[int, ...]], tuple[Any, str]]
+Reward = Callable[[str, Any, str, str, Any], Number]
+Welfare = Callable[[Any, str, str, Any], Number]
+
+MAX_CASE_STATES = 10_000
+
+
+def tabulate(
+    name: str,
+    *,
+    thetas: Sequence[str],
+    actions: Sequence[str],
+    noop: str,
+    start: tuple[State, str],
+    horizon: int,
+    step: Step,
+    reward: Reward,
+    welfare: Welfare | None = None,
+    channels: Sequence[Sequence[Number]] = (),
+) -> DRMDP:
+    """The process of a step function; its states are those that the start reaches under any actions and any noise.
+
+    Args:
+        name: What it is called.
+        thetas: Names of the reward parameters.
+        actions: Names of the actions.
+        noop: The inert one.
+        start: (s_0, θ_0).
+        horizon: H >= 1.
+        step: (s, θ, a, noise) -> (s', θ'); `noise` holds one outcome index per channel. States are any hashables; their
+            `str` names them.
+        reward: (θ̂, s, θ, a, s') -> R; θ is the person's own, θ̂ the evaluator's.
+        welfare: (s, θ, a, s') -> hidden welfare; 0 where left out.
+        channels: Probabilities of the outcomes of each noise channel.
+
+    Raises:
+        UserError: Unknown names, a horizon below 1, probabilities that do not sum to 1, more than MAX_CASE_STATES
+            states.
+    """
+    require_names(name, thetas=thetas, actions=actions)
+    require_integer("horizon", horizon, low=1, high=10_000)
+    noop_index = position("noop", noop, actions)
+    start_theta = position("start theta", start[1], thetas)
+    laws = tuple(_law(f"channel {i} of {name}", law) for i, law in enumerate(channels))
+    noises = list(itertools.product(*(range(len(law)) for law in laws)))
+    states = _reachable(
+        start[0], name=name, moves=[(t, a, w) for t in thetas for a in actions for w in noises], step=step
+    )
+    shape = (len(states), len(thetas), len(actions), len(noises))
+    next_state, next_theta = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    rewards, hidden = np.full((len(thetas), *shape), Fraction(0)), np.full(shape, Fraction(0))
+    index = {state: i for i, state in enumerate(states)}
+    for place in np.ndindex(*shape):
+        state, theta, action = states[place[0]], thetas[place[1]], actions[place[2]]
+        after, theta_after = step(state, theta, action, noises[place[3]])
+        next_state[place], next_theta[place] = index[after], position("theta", theta_after, thetas)
+        for k, evaluator in enumerate(thetas):
+            rewards[k, *place] = exact("reward", reward(evaluator, state, theta, action, after))
+        hidden[place] = exact("welfare", welfare(state, theta, action, after)) if welfare else Fraction(0)
+    law = np.array([math.prod((p[o] for p, o in zip(laws, noise, strict=True)), start=Fraction(1)) for noise in noises])
+    return DRMDP(
+        name=name, states=tuple(map(str, states)), thetas=tuple(thetas), actions=tuple(actions), noop=noop_index,
+        start=(0, start_theta), horizon=horizon, channels=laws, probability=np.broadcast_to(law, shape).copy(),
+        next_state=next_state, next_theta=next_theta, reward=rewards, welfare=hidden,
+    )  # fmt: skip
+
+
+def require_names(case: str, *, thetas: Sequence[str], actions: Sequence[str]) -> None:
+    """Refuse a case without θ or actions, or with one named twice (UserError)."""
+    for kind, names in (("theta", thetas), ("action", actions)):
+        if not names or len(set(names)) != len(names):
+            raise UserError(f"{kind} names of {case} are {list(names)!r}; give at least one, all distinct.")
+
+
+def _law(name: str, probabilities: Sequence[Number]) -> tuple[Fraction, ...]:
+    """Probabilities of one channel's outcomes; one that never comes keeps its place."""
+    law = tuple(exact(name, p) for p in probabilities)
+    if sum(law) != 1 or min(law) < 0:
+        raise UserError(
+            f"{name} has the probabilities {', '.join(map(str, law))} of sum {sum(law)}; make them sum to 1."
+        )
+    return law
+
+
+def _reachable(
+    start: State, *, name: str, moves: Sequence[tuple[str, str, tuple[int, ...]]], step: Step
+) -> list[State]:
+    """States in breadth-first order, whatever θ the person holds."""
+    found, queue = {start: 0}, [start]
+    for state in queue:
+        for theta, action, noise in moves:
+            after = step(state, theta, action, noise)[0]
+            if after not in found:
+                found[after] = len(queue)
+                queue.append(after)
+        if len(queue) > MAX_CASE_STATES:
+            raise UserError(
+                f"{name} has more than {MAX_CASE_STATES} states; as a grid world it would be solved faster."
+            )
+    return queue
+
+
+def from_rows(
+    name: str,
+    *,
+    states: Sequence[str],
+    thetas: Sequence[str],
+    actions: Sequence[str],
+    noop: str,
+    start: tuple[str, str],
+    horizon: int,
+    rows: Mapping[tuple[str, str, str], Mapping[tuple[str, str], Number]],
+    reward: Reward,
+    welfare: Welfare | None = None,
+) -> DRMDP:
+    """The process of rows of probabilities (s, θ, a) -> {(s', θ'): p}; a row left out stays where it is.
+
+    Raises:
+        UserError: As `tabulate`; also a row that does not sum to 1 or names what is unknown, and an unknown start.
+    """
+    require_names(name, thetas=thetas, actions=actions)
+    require_integer("horizon", horizon, low=1, high=10_000)
+    first = (position("start state", start[0], states), position("start theta", start[1], thetas))
+    laws = _checked_rows(name, names=(states, thetas, actions), rows=rows)
+    shape = (len(states), len(thetas), len(actions), max((len(law) for law in laws.values()), default=1))
+    probability, hidden = np.full(shape, Fraction(0)), np.full(shape, Fraction(0))
+    rewards = np.full((len(thetas), *shape), Fraction(0))
+    next_state, next_theta = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for s, k, a in np.ndindex(*shape[:3]):
+        here = (states[s], thetas[k], actions[a])
+        for o, ((after, theta_after), p) in enumerate(laws.get(here, {here[:2]: Fraction(1)}).items()):
+            probability[s, k, a, o] = p
+            next_state[s, k, a, o] = position("state", after, states)
+            next_theta[s, k, a, o] = position("theta", theta_after, thetas)
+            for e, evaluator in enumerate(thetas):
+                rewards[e, s, k, a, o] = exact("reward", reward(evaluator, *here, after))
+            hidden[s, k, a, o] = exact("welfare", welfare(*here, after)) if welfare else Fraction(0)
+    return DRMDP(
+        name=name, states=tuple(states), thetas=tuple(thetas), actions=tuple(actions),
+        noop=position("noop", noop, actions), start=first, horizon=horizon, channels=(), probability=probability,
+        next_state=next_state, next_theta=next_theta, reward=rewards, welfare=hidden,
+    )  # fmt: skip
+
+
+def _checked_rows(
+    name: str,
+    *,
+    names: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    rows: Mapping[tuple[str, str, str], Mapping[tuple[str, str], Number]],
+) -> dict[tuple[str, str, str], dict[tuple[str, str], Fraction]]:
+    """Rows as fractions, without outcomes of probability 0."""
+    laws = {}
+    for here, law in rows.items():
+        for kind, value, known in zip(("state", "theta", "action"), here, names, strict=True):
+            position(kind, value, known)
+        row = {outcome: exact(f"probability at {here}", p) for outcome, p in law.items()}
+        if sum(row.values()) != 1 or min(row.values()) < 0:
+            raise UserError(f"{name}: the row at {here} has the sum {sum(row.values())}; make it sum to 1.")
+        laws[here] = {outcome: p for outcome, p in row.items() if p}
+    return laws
