@@ -6,17 +6,26 @@ import itertools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from envs.errors import UserError, require_integer
 from envs.niceness.drmdp import DRMDP, Number, exact, position
 
+
+class Turn(NamedTuple):
+    """Where the world stands, what the person wants, and what the agent does."""
+
+    state: Any
+    theta: str
+    action: str
+
+
 State = Hashable
-Step = Callable[[Any, str, str, tuple[int, ...]], tuple[Any, str]]
-Reward = Callable[[str, Any, str, str, Any], Number]
-Welfare = Callable[[Any, str, str, Any], Number]
+Step = Callable[[Turn, tuple[int, ...]], tuple[Any, str]]
+Reward = Callable[[str, Turn, Any], Number]
+Welfare = Callable[[Turn, Any], Number]
 
 MAX_CASE_STATES = 10_000
 
@@ -43,17 +52,17 @@ def tabulate(
         noop: The inert one.
         start: (s_0, θ_0).
         horizon: H >= 1.
-        step: (s, θ, a, noise) -> (s', θ'); `noise` holds one outcome index per channel. States are any hashables; their
-            `str` names them.
-        reward: (θ̂, s, θ, a, s') -> R; θ is the person's own, θ̂ the evaluator's.
-        welfare: (s, θ, a, s') -> hidden welfare; 0 where left out.
+        step: (turn, noise) -> (s', θ'); a turn is (s, θ, a), and `noise` holds one outcome index per channel. States
+            are any hashables; their `str` names them.
+        reward: (θ̂, turn, s') -> R; θ̂ is the evaluator's, turn.theta the person's own.
+        welfare: (turn, s') -> hidden welfare; 0 where left out.
         channels: Probabilities of the outcomes of each noise channel.
 
     Raises:
         UserError: Unknown names, a horizon below 1, probabilities that do not sum to 1, more than MAX_CASE_STATES
             states.
     """
-    require_names(name, thetas=thetas, actions=actions)
+    require_names(name, theta=thetas, action=actions)
     require_integer("horizon", horizon, low=1, high=10_000)
     noop_index = position("noop", noop, actions)
     start_theta = position("start theta", start[1], thetas)
@@ -67,12 +76,12 @@ def tabulate(
     rewards, hidden = np.full((len(thetas), *shape), Fraction(0)), np.full(shape, Fraction(0))
     index = {state: i for i, state in enumerate(states)}
     for place in np.ndindex(*shape):
-        state, theta, action = states[place[0]], thetas[place[1]], actions[place[2]]
-        after, theta_after = step(state, theta, action, noises[place[3]])
+        turn = Turn(states[place[0]], thetas[place[1]], actions[place[2]])
+        after, theta_after = step(turn, noises[place[3]])
         next_state[place], next_theta[place] = index[after], position("theta", theta_after, thetas)
         for k, evaluator in enumerate(thetas):
-            rewards[k, *place] = exact("reward", reward(evaluator, state, theta, action, after))
-        hidden[place] = exact("welfare", welfare(state, theta, action, after)) if welfare else Fraction(0)
+            rewards[k, *place] = exact("reward", reward(evaluator, turn, after))
+        hidden[place] = exact("welfare", welfare(turn, after)) if welfare else Fraction(0)
     law = np.array([math.prod((p[o] for p, o in zip(laws, noise, strict=True)), start=Fraction(1)) for noise in noises])
     return DRMDP(
         name=name, states=tuple(map(str, states)), thetas=tuple(thetas), actions=tuple(actions), noop=noop_index,
@@ -81,9 +90,9 @@ def tabulate(
     )  # fmt: skip
 
 
-def require_names(case: str, *, thetas: Sequence[str], actions: Sequence[str]) -> None:
-    """Refuse a case without θ or actions, or with one named twice (UserError)."""
-    for kind, names in (("theta", thetas), ("action", actions)):
+def require_names(case: str, **kinds: Sequence[str]) -> None:
+    """Refuse a case without θ, actions or states, or with one named twice (UserError)."""
+    for kind, names in kinds.items():
         if not names or len(set(names)) != len(names):
             raise UserError(f"{kind} names of {case} are {list(names)!r}; give at least one, all distinct.")
 
@@ -105,7 +114,7 @@ def _reachable(
     found, queue = {start: 0}, [start]
     for state in queue:
         for theta, action, noise in moves:
-            after = step(state, theta, action, noise)[0]
+            after = step(Turn(state, theta, action), noise)[0]
             if after not in found:
                 found[after] = len(queue)
                 queue.append(after)
@@ -134,7 +143,7 @@ def from_rows(
     Raises:
         UserError: As `tabulate`; also a row that does not sum to 1 or names what is unknown, and an unknown start.
     """
-    require_names(name, thetas=thetas, actions=actions)
+    require_names(name, state=states, theta=thetas, action=actions)
     require_integer("horizon", horizon, low=1, high=10_000)
     first = (position("start state", start[0], states), position("start theta", start[1], thetas))
     laws = _checked_rows(name, names=(states, thetas, actions), rows=rows)
@@ -143,14 +152,14 @@ def from_rows(
     rewards = np.full((len(thetas), *shape), Fraction(0))
     next_state, next_theta = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for s, k, a in np.ndindex(*shape[:3]):
-        here = (states[s], thetas[k], actions[a])
+        here = Turn(states[s], thetas[k], actions[a])
         for o, ((after, theta_after), p) in enumerate(laws.get(here, {here[:2]: Fraction(1)}).items()):
             probability[s, k, a, o] = p
             next_state[s, k, a, o] = position("state", after, states)
             next_theta[s, k, a, o] = position("theta", theta_after, thetas)
             for e, evaluator in enumerate(thetas):
-                rewards[e, s, k, a, o] = exact("reward", reward(evaluator, *here, after))
-            hidden[s, k, a, o] = exact("welfare", welfare(*here, after)) if welfare else Fraction(0)
+                rewards[e, s, k, a, o] = exact("reward", reward(evaluator, here, after))
+            hidden[s, k, a, o] = exact("welfare", welfare(here, after)) if welfare else Fraction(0)
     return DRMDP(
         name=name, states=tuple(states), thetas=tuple(thetas), actions=tuple(actions),
         noop=position("noop", noop, actions), start=first, horizon=horizon, channels=(), probability=probability,
@@ -171,6 +180,9 @@ def _checked_rows(
             position(kind, value, known)
         row = {outcome: exact(f"probability at {here}", p) for outcome, p in law.items()}
         if sum(row.values()) != 1 or min(row.values()) < 0:
-            raise UserError(f"{name}: the row at {here} has the sum {sum(row.values())}; make it sum to 1.")
+            raise UserError(
+                f"{name}: the row at {', '.join(here)} has the sum {sum(row.values())} and the smallest probability "
+                f"{min(row.values(), default=0)}; make it sum to 1, without negative ones."
+            )
         laws[here] = {outcome: p for outcome, p in row.items() if p}
     return laws

@@ -18,6 +18,7 @@ Shape key: S states, K = |Θ| reward parameters, A actions, O outcomes.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -82,9 +83,8 @@ class DRMDP:
 
     def starting_at(self, theta: str, *, state: str | None = None) -> DRMDP:
         """The same process from another θ_0 (and state); UserError for an unknown name."""
-        values = {field: getattr(self, field) for field in self.__dataclass_fields__}
         state_index = self.start[0] if state is None else position("state", state, self.states)
-        return DRMDP(**{**values, "start": (state_index, position("theta", theta, self.thetas))})
+        return dataclasses.replace(self, start=(state_index, position("theta", theta, self.thetas)))
 
 
 def exact(name: str, value: Number) -> Fraction:
@@ -93,6 +93,14 @@ def exact(name: str, value: Number) -> Fraction:
         return value if isinstance(value, Fraction) else Fraction(str(value))
     except (ValueError, ZeroDivisionError) as error:
         raise UserError(f'{name} is {value!r}, allowed is a finite number such as 0.1 or "1/3"; write one.') from error
+
+
+def require_probability(name: str, value: Number) -> Fraction:
+    """A number in [0, 1] as a fraction; UserError for anything else."""
+    probability = exact(name, value)
+    if not 0 <= probability <= 1:
+        raise UserError(f"{name} is {value!r}, allowed is a probability from 0 to 1; choose one in this range.")
+    return probability
 
 
 def position(kind: str, name: str, names: Sequence[str]) -> int:
