@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from agents.recorder import record_episodes
 from agents.reward_model import RewardModel, fit_rewards, reward_model_from
 from agents.search import LearnedRewards, NetworkEvaluator, SearchConfig, TableEvaluator, search
 from agents.search.actor import SearchActor
+from agents.value_actor import ValueActor, action_values
 from envs import make_world
 from envs.enumeration import enumerate_world, state_finder
 from envs.errors import UserError
@@ -138,3 +141,20 @@ def test_an_actor_with_a_model_plays_and_is_the_same_in_any_batch():
         actions = [actor.act(stream, np.ones(num_envs, np.bool_))[0][:2]]
         played.append(np.array(actions))
     np.testing.assert_array_equal(*played)
+
+
+def test_one_step_ahead_the_model_stands_in_place_of_the_worlds_rewards():
+    env_id, world = "ValueLab/CrossedHistory-5x5-v0", make_world("CrossedHistory-5x5")
+    agent = agent_for(world, encoder="gru", memory_size=8)
+    model = RewardModel(agent.value_encoder, world.num_actions, seed=3)
+    stream = open_stream(make_vector(env_id, 6), agent.spec, seed=0, name="test")
+    chosen, _ = ValueActor(agent, world, reward_model=model).act(stream, np.ones(6, np.bool_))
+    unpaid = dataclasses.replace(world, reward_weights=np.zeros(len(world.component_names)))
+    with torch.no_grad():
+        encoded = agent.encode(stream.observations).inputs
+        paid = model(encoded)[0].double().numpy()
+        _, memory = agent.features_of_value(stream.observations)
+    values = action_values(agent, unpaid, stream.rows(), discount=world.discount, memory=memory)
+    np.testing.assert_array_equal(chosen, (paid + values).argmax(axis=1))
+    own = action_values(agent, world, stream.rows(), discount=world.discount, memory=memory)
+    assert np.abs(own - values).max() > 0.1  # What the world pays would have counted.
