@@ -15,7 +15,13 @@ from envs.errors import UserError, nearest
 if TYPE_CHECKING:
     from analysis.probing.instrument import Instrument
 
-INSTRUMENTS: Mapping[str, str] = MappingProxyType({})
+INSTRUMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "readability": "analysis.probing.readability",
+        "context": "analysis.probing.context",
+        "outcomes": "analysis.probing.outcomes",
+    }
+)
 """Name -> module. Reports follow this order."""
 
 
