@@ -13,10 +13,9 @@ from analysis.probing.collecting import Collection
 from analysis.probing.comparing import compare_reports
 from analysis.probing.comparison_report import NOT_SHOWN, found, shown_rows, title_of, write_comparison
 from analysis.probing.instrument import Settings
-from analysis.probing.jobs import Job, probe_runs
+from analysis.probing.jobs import Job, checked_runs, probe_runs
 from analysis.probing.report import ProbeReport, write_report
 from analysis.progress import showing
-from analysis.runs import open_run
 from envs.errors import UserError, require_integer
 
 SEVERAL = Path("runs/probes")
@@ -35,12 +34,13 @@ def run(command: Probe) -> int:
         command.runs, settings, names=command.instruments, context=command.context, imports=command.imports,
         device=device.type,
     )  # fmt: skip
+    opened = checked_runs(job)
     say(line)
     with showing("probe") as display:
         reports = probe_runs(job, workers=command.workers, progress=display.tell)
     paths = []
-    for one, folder, report in zip(command.runs, folders, reports, strict=True):
-        say("", *open_run(one).remarks)
+    for one, folder, report in zip(opened, folders, reports, strict=True):
+        say("", *one.remarks)
         show(report)
         paths += write_report(report, folder)
     if len(reports) > 1:

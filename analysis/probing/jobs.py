@@ -21,10 +21,10 @@ from analysis.probing.comparing import require_comparable
 from analysis.probing.instrument import Instrument, Settings
 from analysis.probing.material import Material
 from analysis.probing.reading import Reading, from_text, read_with, to_text, without_finding
-from analysis.probing.registry import instrument, instruments
+from analysis.probing.registry import instrument, instruments, require_instruments
 from analysis.probing.report import ProbeReport, Subject
 from analysis.probing.states import ContextOf
-from analysis.runs import open_run
+from analysis.runs import Run, open_run
 from envs.errors import UserError, nearest
 
 
@@ -64,27 +64,33 @@ def probe_runs(job: Job, *, workers: int = 0, progress: Progress | None = None) 
         UserError: A run that cannot be opened, runs that do not compare, an unknown instrument, a context function that
             does not fit.
     """
-    import_packages(job.imports)
-    chosen = instruments(job.names)
-    subjects = [_subject(run) for run in job.runs]
-    if len(subjects) > 1:
-        require_comparable(subjects)
-    if job.context:
-        context_function(job.context)
+    opened, chosen = checked_runs(job), instruments(job.names)
     # The longest first, so that no process is left alone with one at the end; all of a run before the next run.
     tasks = [(run, one) for run in job.runs for one in sorted(chosen, key=lambda one: -one.seconds)]
-    texts = _answers(tasks, job, workers=min(workers, len(tasks)), progress=progress or (lambda fraction, text: None))
-    return [
-        ProbeReport(subject, tuple(texts[run, one.name] for one in chosen))
-        for run, subject in zip(job.runs, subjects, strict=True)
-    ]
+    readings = _answers(
+        tasks, job, workers=min(workers, len(tasks)), progress=progress or (lambda fraction, text: None)
+    )
+    return [ProbeReport(_subject(one), tuple(readings[one.folder, each.name] for each in chosen)) for one in opened]
+
+
+def checked_runs(job: Job) -> list[Run]:
+    """Open the runs of a job and refuse what can be refused before the work; raises as `probe_runs`."""
+    import_packages(job.imports)
+    require_instruments(job.names)
+    if job.context:
+        context_function(job.context)
+    opened = [open_run(run) for run in job.runs]
+    if len(opened) > 1:
+        require_comparable([_subject(run) for run in opened])
+    return opened
 
 
 def _answers(
     tasks: Sequence[tuple[Path, Instrument]], job: Job, *, workers: int, progress: Progress
 ) -> Mapping[tuple[Path, str], Reading]:
     """Readings by run and instrument."""
-    by_name = {f"{one.name} of {run}": (run, one) for run, one in tasks}
+    several = len(job.runs) > 1
+    by_name = {one.name + (f" of {run}" if several else ""): (run, one) for run, one in tasks}
     waiting = list(by_name)
     readings: dict[tuple[Path, str], Reading] = {}
     total = sum(one.seconds for _, one in tasks)
@@ -120,9 +126,8 @@ def _reading(result: TaskResult, one: Instrument) -> Reading:
     return without_finding(one, "failed", f"{result.failure}: {result.message}")
 
 
-def _subject(run: Path) -> Subject:
-    opened = open_run(run)
-    return Subject(opened.agent.config.head, opened.env_id, opened.agent.seed, opened.options)
+def _subject(run: Run) -> Subject:
+    return Subject(run.agent.config.head, run.env_id, run.agent.seed, run.options)
 
 
 def _task_text(run: Path, one: Instrument, job: Job) -> str:

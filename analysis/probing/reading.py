@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from analysis.plots.style import png_of
 from analysis.probing.instrument import Finding, Instrument, Settings
 from analysis.probing.material import Material, NotApplicable
 from envs.errors import UserError
 
+Drawn = Figure | bytes
+"""A figure, or the PNG of one that was drawn in another process."""
 Status = Literal["measured", "not applicable", "refused", "failed"]
 
 
@@ -39,7 +42,7 @@ class Reading:
         numbers: As in `Finding`; None where not defined.
         found: As in `Finding`.
         not_shown: As in `Finding`.
-        figures: File name without suffix -> PNG.
+        figures: By file name without suffix.
     """
 
     instrument: str
@@ -52,7 +55,7 @@ class Reading:
     numbers: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     found: tuple[str, ...] = ()
     not_shown: tuple[str, ...] = ()
-    figures: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    figures: Mapping[str, Drawn] = dataclasses.field(default_factory=dict)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -83,7 +86,7 @@ def _with_finding(instrument: Instrument, finding: Finding) -> Reading:
         columns=tuple(finding.columns),
         numbers={name: plain(float(value)) for name, value in finding.numbers.items()},
         found=tuple(finding.found), not_shown=tuple(finding.not_shown),
-        figures={name: png_of(figure) for name, figure in finding.figures.items()},
+        figures=dict(finding.figures),
     )  # fmt: skip
 
 
@@ -101,10 +104,15 @@ def plain(value: object) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def png_bytes(drawn: Drawn) -> bytes:
+    """A figure as PNG."""
+    return drawn if isinstance(drawn, bytes) else png_of(drawn)
+
+
 def to_text(reading: Reading) -> str:
     """A reading as JSON."""
     fields = {one.name: getattr(reading, one.name) for one in dataclasses.fields(reading)}
-    figures = {name: base64.b64encode(png).decode() for name, png in reading.figures.items()}
+    figures = {name: base64.b64encode(png_bytes(drawn)).decode() for name, drawn in reading.figures.items()}
     return json.dumps({**fields, "figures": figures}, allow_nan=False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.markdown import bullets, table
-from analysis.probing.reading import Reading
+from analysis.probing.reading import Drawn, Reading, png_bytes
 from analysis.study_table import parquet_of
 from envs.errors import UserError
 from envs.storage import write_bytes, write_json
@@ -70,9 +70,9 @@ class ProbeReport:
         return (ONE_NETWORK, *(line for one in measured for line in (one.does_not_show, *one.not_shown)))
 
     @property
-    def figures(self) -> dict[str, bytes]:
-        """PNG by file name without suffix."""
-        return {name: png for reading in self.readings for name, png in reading.figures.items()}
+    def figures(self) -> dict[str, Drawn]:
+        """By file name without suffix."""
+        return {name: drawn for reading in self.readings for name, drawn in reading.figures.items()}
 
     def reading(self, instrument: str) -> Reading:
         """What came of one instrument; UserError where it was not asked."""
@@ -120,8 +120,8 @@ def write_report(report: ProbeReport, folder: Path | str) -> list[Path]:
     }  # fmt: skip
     write_json(folder / "probe.json", summary)
     write_bytes(folder / "rows.parquet", parquet_of(report.rows()))
-    for name, png in report.figures.items():
-        write_bytes(folder / f"{name}.png", png)
+    for name, drawn in report.figures.items():
+        write_bytes(folder / f"{name}.png", png_bytes(drawn))
     files = ("probe.md", "probe.json", "rows.parquet", *(f"{name}.png" for name in report.figures))
     return [folder / name for name in files]
 
