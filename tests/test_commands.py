@@ -24,6 +24,7 @@ from agents import environments, experts, optimum
 from agents.agent import build_agent
 from agents.checkpoint import save_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
+from agents.environments import make_vector
 from agents.evaluation import Evaluation, evaluate
 from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
@@ -423,6 +424,27 @@ class TestProbe:
         assert read_json(run / "probe" / "probe.json")["rows"] == again.rows()
         assert ran("evaluate", run, "--episodes", 8) == 0
         assert "MOE on ValueLab/MultiNeed-v0" in ran.out
+
+    def test_several_runs_stand_side_by_side(self, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(probe, "Settings", functools.partial(Settings, probe=QUICK_PROBE))
+        runs = [tmp_path / name for name in ("mono", "moe")]
+        for folder, head in zip(runs, ("MONO", "MOE"), strict=True):
+            options = {"size": 4, "num_objects": 2}
+            env = make_vector(WORLD[0], 1, options=options)
+            config = AgentConfig(encoder_sizes=(8,), hidden_size=10, head=head, num_parts=2 if head == "MOE" else None)
+            agent = build_agent(env.single_observation_space, 4, config, seed=0)
+            save_agent(folder / "checkpoint", agent, extra={"env_id": WORLD[0], "options": options})
+        words = (*runs, "--instruments", "outcomes", "--workers", 0, "--episodes", 20)
+        assert ran("probe", *words) == 0
+        shown = " ".join(ran.out.split())
+        assert "Probes side by side: MONO (1 seed), MOE (1 seed)" in shown
+        assert "no interval: MONO has 1 seed(s), and an interval over seeds needs at least 2" in shown
+        assert "MOE − MONO" in shown and "(no interval)" in shown
+        folder = Path("runs/probes")
+        assert {"comparison.md", "comparison.json", "mono", "moe"} <= {path.name for path in folder.iterdir()}
+        assert (folder / "moe" / "probe.md").exists()
+        assert ran("probe", runs[0], runs[0]) == 2
+        assert "The same run is named twice" in ran.err
 
 
 @pytest.mark.usefixtures("tiny_comparison")

@@ -64,7 +64,7 @@ def ranks(swaps: Sequence[ContextSwap]) -> Figure | None:
     lines = {"V*": optimal.shares} | {swap.function: swap.spectrum.shares for swap in swaps}
     return spectrum_lines(
         lines,
-        title="How many products of context and situation a value table is made of",
+        title="Products of context and situation in a value table",
         x_label="product, the largest first",
         y_label="share of the table's variance",
         subtitle="all states of held-out levels alike; a monolith that copies V* has V*'s spectrum",
