@@ -145,7 +145,6 @@ def _numbers(swaps: Sequence[ContextSwap]) -> dict[str, float]:
         "V*'s swaps explained": own.effect.explained,
         "V's swaps, RMS": own.effect.rms,
         "interaction share in excess of V*'s": own.anova.interaction - own.anova_optimal.interaction,
-        "context share in excess of V*'s": own.effect.context_share - own.effect.context_share_optimal,
         "effective rank in excess of V*'s": own.spectrum.effective_rank - own.spectrum_optimal.effective_rank,
     }
 

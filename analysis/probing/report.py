@@ -71,8 +71,11 @@ class ProbeReport:
 
     @property
     def figures(self) -> dict[str, Drawn]:
-        """By file name without suffix."""
-        return {name: drawn for reading in self.readings for name, drawn in reading.figures.items()}
+        """By file name without suffix; ValueError where two instruments chose the same name."""
+        named = [pair for reading in self.readings for pair in reading.figures.items()]
+        if len(dict(named)) < len(named):
+            raise ValueError(f"Two instruments draw a figure of the same name: {sorted(name for name, _ in named)}.")
+        return dict(named)
 
     def reading(self, instrument: str) -> Reading:
         """What came of one instrument; UserError where it was not asked."""
