@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from agents.config import TrainConfig
@@ -11,13 +12,15 @@ from analysis.probe import Settings, probe_run
 from analysis.probing.report import ProbeReport, write_report
 
 
-def main(out: Path, config: TrainConfig | None = None, settings: Settings | None = None) -> ProbeReport:
-    """Write a run into `out`, and its probe into `out`/probe."""
+def main(
+    out: Path, config: TrainConfig | None = None, settings: Settings | None = None, *, names: Sequence[str] = ()
+) -> ProbeReport:
+    """Write a run into `out`, and its probe by some instruments (or all that are not slow) into `out`/probe."""
     env_id = "ValueLab/MultiNeed-v0"
     result = train(env_id, config or recommended(env_id, seed=0), out)
     for played in result.metrics["evaluations"]:
         print(f"{played['actor']} on {played['split']} levels: {played['mean_discounted_return']:.3f}")
-    report = probe_run(out, settings=settings or Settings(seed=1000))
+    report = probe_run(out, settings=settings or Settings(seed=1000), names=names)
     write_report(report, out / "probe")
     print(*report.found, *report.not_shown, sep="\n")
     return report

@@ -219,7 +219,7 @@ def test_memory_and_oracle_heads_are_probed(encoder: str, head: str) -> None:
 def test_worlds_without_context_get_a_readable_report(tmp_path: Path) -> None:
     env_id = "MiniGrid-Empty-5x5-v0"
     save_agent(tmp_path / "checkpoint", new_agent(env_id, {}, sample=True), extra={"env_id": env_id})
-    report = probe_run(tmp_path, settings=Settings(seed=0, collection=Collection(num_episodes=16)))
+    report = probe_run(tmp_path, settings=Settings(seed=0, collection=Collection(num_episodes=16)), names=NAMES)
     statuses = {reading.instrument: reading.status for reading in report.readings}
     assert (statuses["readability"], statuses["context"], statuses["outcomes"]) == (
         "not applicable", "not applicable", "measured",

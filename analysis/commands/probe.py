@@ -41,7 +41,8 @@ def run(command: Probe) -> int:
     paths = []
     for one, folder, report in zip(opened, folders, reports, strict=True):
         say("", *one.remarks)
-        show(report)
+        if len(reports) == 1:
+            show(report)
         paths += write_report(report, folder)
     if len(reports) > 1:
         paths += _side_by_side(reports, folders[0].parent)
@@ -68,7 +69,7 @@ def show(report: ProbeReport) -> None:
     """Print what each instrument found, then the numbers; the tables stand in probe.md."""
     say(report.title, "", "What was found")
     for reading in report.readings:
-        say(f"{reading.instrument}: {reading.question}", *_bullets(reading.sentences))
+        say("", *wrapped(f"{reading.instrument}: {reading.question}"), *_bullets(reading.sentences))
     say("", "What was not shown", *_bullets(report.not_shown), "")
     rows = [
         (reading.instrument, name, cell(value))

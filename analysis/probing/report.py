@@ -65,9 +65,10 @@ class ProbeReport:
 
     @property
     def not_shown(self) -> tuple[str, ...]:
-        """What this does not show."""
+        """What this does not show, each sentence behind its instrument's name."""
         measured = [reading for reading in self.readings if reading.status == "measured"]
-        return (ONE_NETWORK, *(line for one in measured for line in (one.does_not_show, *one.not_shown)))
+        lines = (f"{one.instrument}: {line}" for one in measured for line in (one.does_not_show, *one.not_shown))
+        return (ONE_NETWORK, *dict.fromkeys(lines))
 
     @property
     def figures(self) -> dict[str, Drawn]:
