@@ -50,7 +50,7 @@ def two_point(num_rows: int, *, tail: float, stream: np.random.Generator) -> Lab
     """
     labels = stream.integers(2, size=num_rows)
     values = np.where(stream.random(num_rows) < tail, -(1.0 - tail) / tail, 1.0)
-    return Labelled((2.0 * labels - 1.0)[:, None] * values[:, None], labels)
+    return Labelled(np.where(labels == 1, values, -values)[:, None], labels)
 
 
 def uniform_or_exponential(num_rows: int, *, width: float = 1.0, stream: np.random.Generator) -> Labelled:
