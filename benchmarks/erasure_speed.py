@@ -2,9 +2,9 @@
 
 Run: python benchmarks/erasure_speed.py [--rows 100000] [--features 256]
 
-Both see the same activations and indicators of three classes, in float32 as a network gives them and in float64, and end
-with the eraser: the package sums in the precision given, ours always in float64. Times are CPU seconds on one core, the
-best of some repetitions; shrinkage is off in the package, as ours has none.
+Both see the same activations and indicators of three classes, in float32 as a network gives them and in float64, and
+end with the eraser: the package sums in the precision given, ours always in float64. Times are CPU seconds on one core,
+the best of some repetitions; shrinkage is off in the package, as ours has none.
 
 The erasers are checked against each other, as the change that they make to the activations, and each for the gap that
 it leaves between class means. It fails if they differ by more than 1e-6 (1e-4 in float32, where the package rounds), or

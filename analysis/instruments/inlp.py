@@ -33,7 +33,8 @@ class InlpTrace:
 
     Attributes:
         centre: float64[d], the mean of the rows fitted.
-        bases: One orthonormal basis float64[k_i, d] of what step i took away, orthogonal to those before it.
+        bases: One orthonormal basis float64[k_i, d] of what step i took away, orthogonal to those before it. The last
+            one is empty where the classifier found nothing, which is so once class means are equal in the sample.
         accuracies: Balanced held-out accuracy of the classifier of step i, before its directions are taken away.
     """
 
@@ -62,8 +63,8 @@ def inlp(
         labels: int[n], two classes or more.
         held_out: Features and labels of other rows with the same classes, on which accuracies are taken.
         num_steps: At most so many classifiers.
-        tolerance: Stop after a classifier whose held-out balanced accuracy is at most chance + this; 0 runs all steps
-            unless one is below chance.
+        tolerance: Stop after a classifier whose held-out balanced accuracy is at most chance + this; a negative one
+            goes on below chance, until a classifier finds nothing or all steps are done.
 
     Raises:
         UserError: As `require_labels`.
@@ -84,6 +85,6 @@ def inlp(
             found = found - (found @ basis.T) @ basis
         bases.append(orthonormal_rows(found, scale=float(np.abs(model.coef_).max())))
         left, left_new = (part - (part @ bases[-1].T) @ bases[-1] for part in (left, left_new))
-        if accuracies[-1] <= 1.0 / num_classes + tolerance:
+        if not len(bases[-1]) or accuracies[-1] <= 1.0 / num_classes + tolerance:
             break
     return InlpTrace(centre, tuple(bases), tuple(accuracies))

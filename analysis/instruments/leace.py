@@ -139,6 +139,9 @@ def fit_leace(features: ArrayLike, labels: ArrayLike) -> AffineEraser:
     Raises:
         UserError: As `require_labels` and `LeaceFitter.eraser`.
 
+    Where class means differ by chance alone it still takes K - 1 dimensions away, as means are to be equal in the
+    sample; what that does to V is what a random subspace does.
+
     Cannot show: that the concept is gone. A threshold, a clipped or a non-linear readout may still tell the classes
     apart (`analysis.instruments.robust_probes`).
     """
