@@ -111,15 +111,15 @@ def causal_directions(
     basis = torch.tensor(start, dtype=a.dtype, requires_grad=True)
     optimizer = torch.optim.Adam([basis], lr=settings.rate)
     with torch.no_grad():
-        said_a, said_b = output_of(a), output_of(b)
+        # Both ways in one pass: what is said at a where a is swapped into b, and the other way round.
+        source, into, wanted = torch.cat([a, b]), torch.cat([b, a]), torch.cat([output_of(a), output_of(b)])
     means: list[float] = []
     for _ in range(max(1, settings.num_steps // settings.window)):
         total = 0.0
         for _ in range(settings.window):
-            batch = torch.from_numpy(stream.integers(len(a), size=settings.batch_size))
-            x, y = a[batch], b[batch]
-            forth = discrepancy(output_of(swap(basis, x, y)), said_a[batch])
-            loss = forth + discrepancy(output_of(swap(basis, y, x)), said_b[batch])
+            drawn = torch.from_numpy(stream.integers(len(a), size=settings.batch_size))
+            batch = torch.cat([drawn, drawn + len(a)])
+            loss = discrepancy(output_of(swap(basis, source[batch], into[batch])), wanted[batch])
             (basis.grad,) = torch.autograd.grad(loss, [basis])
             optimizer.step()
             with torch.no_grad():

@@ -150,3 +150,15 @@ def scaled_to(eraser: AffineEraser, features: Floats, *, size: float) -> AffineE
     """The eraser with its change multiplied such that ‖Δh‖ on these rows is `size`."""
     own = change_size(features, eraser(features))
     return eraser.scaled(size / own) if own > 0.0 else eraser
+
+
+def class_gap(features: ArrayLike, labels: ArrayLike) -> float:
+    """Largest distance of two class means along one feature, in standard deviations of the feature, over all features.
+
+    0 on the rows that LEACE or mean projection was fitted on.
+    """
+    rows, numbers, num_classes = require_labels(features, labels)
+    spread = rows.std(axis=0, dtype=np.float64)
+    apart = np.ptp(class_means(rows, one_hot(numbers, num_classes)), axis=0)
+    varies = spread > 1e-9 * spread.max()
+    return float((apart[varies] / spread[varies]).max())

@@ -19,12 +19,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from agents.seeding import derive_seed, numpy_generator
-from analysis.instruments.erasers import Eraser, change_size, mean_projection, random_subspace, scaled_to
+from analysis.instruments.erasers import (
+    Eraser,
+    change_size,
+    class_gap,
+    mean_projection,
+    random_subspace,
+    scaled_to,
+)
 from analysis.instruments.erasure_cost import Cost, Costing, Reading, costing, mean_cost
-from analysis.instruments.erasure_data import Activations
+from analysis.instruments.erasure_data import Activations, Floats, Ints
 from analysis.instruments.inlp import inlp
 from analysis.instruments.leace import fit_leace
-from analysis.instruments.robust_probes import PROBES, probe_accuracies
+from analysis.instruments.robust_probes import PROBES, linear_gain, probe_accuracies
 from analysis.instruments.translation import equal_geometric_medians, equal_means, equal_medians
 
 INLP_STEPS = (1, 2, 4, 8)
@@ -45,7 +52,7 @@ def standard_erasers(data: Activations) -> Mapping[str, Eraser]:
         "equal geometric medians": equal_geometric_medians(rows, labels),
         "mean projection": mean_projection(rows, labels),
         "LEACE": fit_leace(rows, labels),
-        **{f"INLP, {steps} steps": trace.eraser(steps) for steps in ran},
+        **{f"INLP, {steps} step{'s' * (steps > 1)}": trace.eraser(steps) for steps in ran},
     }
 
 
@@ -58,6 +65,8 @@ class Erasure:
         num_dimensions: Its rank.
         needs_labels: It cannot be applied to states whose concept is not known.
         accuracies: Balanced accuracy of probes fitted after erasing, by name.
+        linear_gain: Share of the constant's log loss that a linear probe saves after erasing; 0 is what LEACE promises.
+        gap: Largest distance of two class means along one feature, in its standard deviations.
         cost: Its own.
         random_accuracy: Of the linear probe after erasing a random subspace of this rank and ‖Δh‖.
         random_cost: Mean over random subspaces of this rank and ‖Δh‖.
@@ -67,6 +76,8 @@ class Erasure:
     num_dimensions: int
     needs_labels: bool
     accuracies: Mapping[str, float]
+    linear_gain: float
+    gap: float
     cost: Cost
     random_accuracy: float
     random_cost: Cost
@@ -81,6 +92,8 @@ class ErasureReport:
         num_features: d.
         chance: 1 / K.
         before: Balanced accuracy of each probe on fresh rows that nothing was taken from.
+        gain_before: Their `linear_gain`.
+        gap_before: Their `gap`.
         erasures: In the order given.
         flags: Warnings for the reader, in words.
     """
@@ -89,6 +102,8 @@ class ErasureReport:
     num_features: int
     chance: float
     before: Mapping[str, float]
+    gain_before: float
+    gap_before: float
     erasures: tuple[Erasure, ...]
     flags: tuple[str, ...]
 
@@ -130,6 +145,8 @@ def judge(
         num_features=data.features.shape[1],
         chance=1.0 / data.num_classes,
         before=_read_again(data, None, seed=probe_seed),
+        gain_before=linear_gain(*_erased(data, None)),
+        gap_before=class_gap(*data.part(data.test)),
         erasures=tuple(
             _judged(name, eraser, data=data, measure=measure, seed=probe_seed) for name, eraser in erasers.items()
         ),
@@ -154,6 +171,8 @@ def _judged(name: str, eraser: Eraser, *, data: Activations, measure: Costing, s
         num_dimensions=eraser.num_dimensions,
         needs_labels=eraser.needs_labels,
         accuracies=_read_again(data, eraser, seed=seed),
+        linear_gain=linear_gain(*_erased(data, eraser)),
+        gap=class_gap(erased, data.labels[data.test]),
         cost=measure.cost(erased),
         random_accuracy=_read_again(data, rivals[0], seed=seed, probes=("linear",))["linear"],
         random_cost=mean_cost([measure.cost(rival(measure.features)) for rival in rivals]),
@@ -164,21 +183,24 @@ def _read_again(
     data: Activations, eraser: Eraser | None, *, seed: int, probes: Sequence[str] = tuple(PROBES)
 ) -> Mapping[str, float]:
     """Accuracies of probes fitted and judged on erased rows, or on rows as they are."""
-    train, test = (
-        (rows if eraser is None else eraser(rows, labels), labels)
-        for rows, labels in (data.part(data.train), data.part(data.test))
-    )
-    return MappingProxyType(dict(probe_accuracies(train, test, seed=seed, probes=probes)))
+    return MappingProxyType(dict(probe_accuracies(*_erased(data, eraser), seed=seed, probes=probes)))
+
+
+def _erased(data: Activations, eraser: Eraser | None) -> tuple[tuple[Floats, Ints], tuple[Floats, Ints]]:
+    """The rows for probes and those to judge them, erased."""
+    train, test = data.part(data.train), data.part(data.test)
+    return (train, test) if eraser is None else ((eraser(*train), train[1]), (eraser(*test), test[1]))
 
 
 def _flags(data: Activations) -> tuple[str, ...]:
     """Says where numbers must not be taken at their face."""
     flags = []
-    num_fit, num_features = len(data.fit), data.features.shape[1]
-    if num_fit < 300 * num_features:
+    num_fit, num_groups, num_features = len(data.fit), data.num_fit_groups, data.features.shape[1]
+    if num_groups < 300 * num_features:
         flags.append(
-            f"erasers were fitted on {num_fit} rows of {num_features} features, fewer than 300 a feature: on fresh "
-            "rows a linear probe reads part of the concept again, whatever was erased in the sample"
+            f"erasers were fitted on {num_fit} rows from {num_groups} independent groups for {num_features} features, "
+            "and need about 300 a feature: on fresh rows a probe reads part of the concept again that chance or the "
+            "groups put between class means, whatever was erased in the sample"
         )
     if len(data.train) < 4 * (num_features + 1):
         flags.append(

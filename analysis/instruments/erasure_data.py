@@ -31,6 +31,7 @@ class Activations:
         fit: int64, the rows that erasers are fitted on; no episode is in two parts.
         train: int64, the rows that probes are fitted on.
         test: int64, the rows on which everything is judged.
+        num_fit_groups: Groups among the rows to fit: what is independent there.
     """
 
     features: NDArray[np.floating]
@@ -39,6 +40,7 @@ class Activations:
     fit: Ints
     train: Ints
     test: Ints
+    num_fit_groups: int
 
     def part(self, rows: Ints) -> tuple[Floats, Ints]:
         """Features and labels of some rows."""
@@ -80,4 +82,5 @@ def split_activations(
         raise UserError("all episodes with some class fell into one part; collect more of them")
     d = rows.shape[1]
     require_more_rows(len(parts[0]), d + num_classes + 1, why=f"half of {len(rows)} are there to fit {d} features")
-    return Activations(rows, numbers, context.astype(np.int64), *parts)
+    fit, train, test = parts
+    return Activations(rows, numbers, context.astype(np.int64), fit, train, test, len(np.unique(group[fit])))

@@ -68,9 +68,7 @@ def scale_of(features: Floats) -> Scale:
 
 def fit_linear(features: Floats, labels: Ints, *, seed: int) -> Predict:
     """Class-balanced logistic regression on features standardised by mean and standard deviation."""
-    deviation = features.std(axis=0)
-    rounding = 1e-9 * max(float(deviation.max()), np.finfo(np.float64).tiny)
-    scale = Scale(features.mean(axis=0), np.where(deviation > rounding, deviation, 1.0))
+    scale = _standard_scale(features)
     model = _logistic().fit(scale(features), labels)
     return lambda rows: np.asarray(model.predict(scale(rows)))
 
@@ -154,18 +152,36 @@ def probe_accuracies(
     """
     for name in probes:
         require_choice("a probe", name, choices=tuple(PROBES))
-    rows, numbers, num_classes = require_labels(*train)
-    new, new_numbers, _ = require_labels(*test)
-    if new.shape[1] != rows.shape[1] or not np.array_equal(np.unique(train[1]), np.unique(test[1])):
-        raise UserError(
-            f"test rows have {new.shape[1]} features and classes {np.unique(test[1]).tolist()}, training rows "
-            f"{rows.shape[1]} and {np.unique(train[1]).tolist()}; give rows of the same site and classes"
-        )
-    # Erasing leaves rounding where it takes a feature away, and what rounding depends on is the concept.
-    grain = 1e-9 * max(float(rows.std(axis=0, dtype=np.float64).max()), np.finfo(np.float64).tiny)
-    seen, judged = (np.rint(part.astype(np.float64) / grain) * grain for part in (rows, new))
-    fitted = {name: PROBES[name](seen, numbers, seed=seed) for name in probes}
-    return {name: balanced_accuracy(new_numbers, predict(judged)) for name, predict in fitted.items()}
+    (rows, labels), (new, new_labels) = _alike(train, test)
+    fitted = {name: PROBES[name](rows, labels, seed=seed) for name in probes}
+    return {name: balanced_accuracy(new_labels, predict(new)) for name, predict in fitted.items()}
+
+
+def linear_gain(train: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike]) -> float:
+    """What LEACE promises to be nothing: how much of the constant's log loss a linear readout saves on fresh rows.
+
+    gain = 1 - loss / ln K, each class weighing the same, loss the mean of -ln p(z | h) of logistic regression; the
+    largest over penalties C = 1, .01 and .0001, chosen on the test rows and so in favour of reading.
+
+    Where it is 0, accuracy may still be far above chance: a readout that is right on most rows and very wrong on a few
+    saves nothing.
+
+    Args:
+        train: Features [n, d] and labels int[n].
+        test: Features and labels of other rows, with the same classes.
+
+    Returns:
+        At most 1; 0 or less where no linear readout beats the constant.
+    """
+    (rows, labels), (new, new_labels) = _alike(train, test)
+    scale = _standard_scale(rows)
+    weight = 1.0 / np.bincount(new_labels)[new_labels] / len(np.unique(new_labels))
+    losses = []
+    for penalty in (1.0, 1e-2, 1e-4):
+        model = _logistic(penalty).fit(scale(rows), labels)
+        chosen = model.predict_proba(scale(new))[np.arange(len(new)), new_labels]
+        losses.append(float(-(weight * np.log(np.maximum(chosen, 1e-12))).sum()))
+    return 1.0 - min(losses) / float(np.log(len(np.unique(new_labels))))
 
 
 def best_threshold_accuracy(values: ArrayLike, labels: ArrayLike) -> float:
@@ -185,5 +201,29 @@ def best_threshold_accuracy(values: ArrayLike, labels: ArrayLike) -> float:
     return float(0.5 + 0.5 * np.abs(below[ends]).max())
 
 
-def _logistic() -> LogisticRegression:
-    return LogisticRegression(class_weight="balanced", tol=1e-3, max_iter=200)
+def _alike(
+    train: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike]
+) -> tuple[tuple[Floats, Ints], tuple[Floats, Ints]]:
+    """Both parts in float64 with labels from 0, and without what is rounding."""
+    rows, labels, _ = require_labels(*train)
+    new, new_labels, _ = require_labels(*test)
+    if new.shape[1] != rows.shape[1] or not np.array_equal(np.unique(train[1]), np.unique(test[1])):
+        raise UserError(
+            f"test rows have {new.shape[1]} features and classes {np.unique(test[1]).tolist()}, training rows "
+            f"{rows.shape[1]} and {np.unique(train[1]).tolist()}; give rows of the same site and classes"
+        )
+    # Erasing leaves rounding where it takes a feature away, and what rounding depends on is the concept.
+    grain = 1e-9 * max(float(rows.std(axis=0, dtype=np.float64).max()), np.finfo(np.float64).tiny)
+    seen, judged = (np.rint(part.astype(np.float64) / grain) * grain for part in (rows, new))
+    return (seen, labels), (judged, new_labels)
+
+
+def _standard_scale(features: Floats) -> Scale:
+    """Mean and standard deviation by column; 1 for a column that varies by rounding alone."""
+    deviation = features.std(axis=0)
+    rounding = 1e-9 * max(float(deviation.max()), np.finfo(np.float64).tiny)
+    return Scale(features.mean(axis=0), np.where(deviation > rounding, deviation, 1.0))
+
+
+def _logistic(penalty: float = 1.0) -> LogisticRegression:
+    return LogisticRegression(C=penalty, class_weight="balanced", tol=1e-3, max_iter=200)

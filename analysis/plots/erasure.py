@@ -69,7 +69,7 @@ def accuracy_figure(
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         style_axes(panel, x_label="dimensions taken away", grid="y")
     panels[0].set_ylabel("balanced accuracy on fresh rows", fontsize=10, color=INK)
-    panels[0].annotate("chance", (0.98, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+    panels[0].annotate("chance", (0.02, chance), xycoords=("axes fraction", "data"), ha="left", va="bottom",
                        fontsize=9, color=MUTED)  # fmt: skip
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
@@ -143,7 +143,7 @@ class AxisView:
 
 
 def axis_figure(
-    views: Sequence[AxisView], *, class_names: tuple[str, str], title: str, subtitle: str = "", num_bins: int = 36
+    views: Sequence[AxisView], *, class_names: tuple[str, str], title: str, subtitle: str = "", num_bins: int = 28
 ) -> Figure:
     """Draws 2-d histograms of two classes: hue says which class a cell holds, darkness how many rows.
 
