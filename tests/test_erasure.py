@@ -142,6 +142,9 @@ def test_the_geometric_median_is_the_point_of_least_distance() -> None:
     # More than half of all points in one place are its median, also where the steps would divide by 0.
     heavy = np.concatenate([np.zeros((60, 2)), rng(4).random((50, 2))])
     np.testing.assert_allclose(geometric_median(heavy), 0.0, atol=1e-6)
+    # Five of ten points lie at the mean, where the search starts; the pull of the others does not move them.
+    at_start = np.array([[0.0, 0.0]] * 5 + [[4.0, 0.0]] + [[-1.0, 0.0]] * 4)
+    np.testing.assert_array_equal(geometric_median(at_start), 0.0)
 
 
 # --- mean projection, INLP and RLACE ----------------------------------------------------------------------------------
