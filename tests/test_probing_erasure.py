@@ -19,7 +19,9 @@ from analysis.instruments.cde import CdeSettings
 from analysis.instruments.erasure import judge
 from analysis.instruments.erasure_data import split_activations
 from analysis.instruments.leace import fit_leace
-from analysis.probing import erasure_controls, erasure_pairs, erasure_returns
+from analysis.instruments.rlace import RlaceSettings
+from analysis.probing import erasure_controls, erasure_pairs, erasure_returns, registry
+from analysis.probing import rlace as rlace_on_agents
 from analysis.probing.activity import INTERFACE
 from analysis.probing.collecting import Collection, collect
 from analysis.probing.erasure import COLUMNS, INSTRUMENT
@@ -129,3 +131,17 @@ def test_too_few_rows_and_no_context_are_refused(material: Material) -> None:
         INSTRUMENT.measure(few, SETTINGS)
     with pytest.raises(NotApplicable, match="names no context"):
         INSTRUMENT.measure(dataclasses.replace(material, missing={"contexts": "The env names no context."}), SETTINGS)
+
+
+def test_rlace_says_how_far_two_runs_agree(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VALUELAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(rlace_on_agents, "BUDGET", RlaceSettings(num_steps=150, evaluate_every=75))
+    found = rlace_on_agents.INSTRUMENT.measure(material, SETTINGS)
+    assert rlace_on_agents.INSTRUMENT.is_slow and rlace_on_agents.INSTRUMENT not in registry.instruments()
+    planted = {row["site"]: row["agreement"] for row in found.rows if row["network"] == "planted"}
+    assert planted["positive"] > 0.9 > planted["null"] + 0.2
+    assert {row["network"] for row in found.rows} == {"trained", "untrained", "raw", "planted"}
+    assert 0.0 <= found.numbers["agreement of two RLACE runs"] <= 1.0
+    assert "before training" in found.found[0] and "random subspaces" in found.found[1]

@@ -8,11 +8,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from agents.seeding import numpy_generator
 from analysis.instruments import (
     cde,
+    concept_input,
     erasers,
     erasure,
     erasure_cost,
@@ -27,13 +30,13 @@ from analysis.instruments.erasure import ErasureReport
 from analysis.probing.controls import Outcome, cached_control, code_version
 from analysis.probing.instrument import Row
 
-MODULES = (cde, erasers, erasure, erasure_cost, erasure_data, leace, readout, robust_probes, stumps, toy)
+MODULES = (cde, concept_input, erasers, erasure, erasure_cost, erasure_data, leace, readout, robust_probes, stumps, toy)
 NUM_ROWS = 4000
 
 
 def control_rows() -> list[Row]:
     """One row for each control."""
-    version = code_version(*MODULES)
+    version = code_version(*MODULES, sys.modules[__name__])
     planted = {"positive": _positive, "null": _null, "outliers": _outliers, "copy": _copy}
     return [
         {"network": "planted", "site": name, "eraser": "class means" if name == "copy" else "LEACE",

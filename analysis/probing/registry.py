@@ -15,7 +15,9 @@ from envs.errors import UserError, nearest
 if TYPE_CHECKING:
     from analysis.probing.instrument import Instrument
 
-INSTRUMENTS: Mapping[str, str] = MappingProxyType({"erasure": "analysis.probing.erasure"})
+INSTRUMENTS: Mapping[str, str] = MappingProxyType(
+    {"erasure": "analysis.probing.erasure", "rlace": "analysis.probing.rlace"}
+)
 """Name -> module. Reports follow this order."""
 
 
