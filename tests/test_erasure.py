@@ -14,6 +14,7 @@ from scipy.stats import norm, spearmanr
 from analysis.instruments import toy
 from analysis.instruments.erasers import (
     change_size,
+    class_gap,
     mean_ablation,
     mean_projection,
     orthonormal_rows,
@@ -26,7 +27,7 @@ from analysis.instruments.erasure_data import Activations, split_activations
 from analysis.instruments.inlp import inlp
 from analysis.instruments.leace import fit_leace
 from analysis.instruments.rlace import RlaceSettings, onto_fantope, rlace
-from analysis.instruments.robust_probes import best_threshold_accuracy, probe_accuracies
+from analysis.instruments.robust_probes import best_threshold_accuracy, linear_gain, probe_accuracies
 from analysis.instruments.translation import equal_geometric_medians, equal_means, equal_medians, geometric_median
 from envs.errors import UserError
 
@@ -68,6 +69,8 @@ def test_c_is_gone_for_a_linear_probe_and_there_for_every_robust_one() -> None:
     assert abs(accuracies["linear"] - 0.5) < 0.03
     assert accuracies["clip"] == pytest.approx(0.90, abs=0.01)
     assert accuracies["ramp"] == pytest.approx(0.90, abs=0.01)
+    # A readout that is right on nine rows of ten and very wrong on the tenth saves no loss.
+    assert abs(linear_gain((train.features, train.labels), (test.features, test.labels))) < 0.01
     # More than .90: a sum of thresholds also finds the bands in which the outliers of either class lie.
     assert accuracies["stump"] > 0.89
 
@@ -85,6 +88,12 @@ def test_a_planted_shift_is_read_by_all_with_probability_phi() -> None:
     accuracies = probe_accuracies((train.features, train.labels), (test.features, test.labels), seed=0)
     for name, accuracy in accuracies.items():
         assert accuracy == pytest.approx(norm.cdf(1.0), abs=0.02), name
+    # E log2(1 + exp(-2 x)), x ~ N(1, 1): what the true posterior does not save.
+    grid = np.linspace(-9.0, 11.0, 4001)
+    lost = np.trapezoid(np.log2(1.0 + np.exp(-2.0 * grid)) * norm.pdf(grid, 1.0), grid)
+    gain = linear_gain((train.features, train.labels), (test.features, test.labels))
+    assert gain == pytest.approx(1.0 - lost, abs=0.02)
+    assert class_gap(train.features, train.labels) == pytest.approx(2.0 / np.sqrt(2.0), abs=0.05)
 
 
 # --- translation ------------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def test_swaps_that_cannot_be_say_why(material: Material) -> None:
 
 
 def test_too_few_rows_and_no_context_are_refused(material: Material) -> None:
-    few = dataclasses.replace(material, visited=material.visited.first(16), reachable=None)
+    few = dataclasses.replace(material, visited=material.visited.first(8), reachable=None)
     with pytest.raises(UserError, match="rows are too few|must hold it"):
         INSTRUMENT.measure(few, SETTINGS)
     with pytest.raises(NotApplicable, match="names no context"):

@@ -80,7 +80,8 @@ def split_activations(
     parts = [np.flatnonzero(folds <= 1), np.flatnonzero(folds == 2), np.flatnonzero(folds == 3)]
     if any(len(np.unique(numbers[part])) < num_classes for part in parts):
         raise UserError("all episodes with some class fell into one part; collect more of them")
-    d = rows.shape[1]
-    require_more_rows(len(parts[0]), d + num_classes + 1, why=f"half of {len(rows)} are there to fit {d} features")
+    varying = int((rows != rows[:1]).any(axis=0).sum())
+    why = f"half of {len(rows)} are there to fit {varying} features"
+    require_more_rows(len(parts[0]), varying + num_classes + 1, why=why)
     fit, train, test = parts
     return Activations(rows, numbers, context.astype(np.int64), fit, train, test, len(np.unique(group[fit])))

@@ -104,11 +104,13 @@ class LeaceFitter:
                 hidden in differences of features that are below rounding.
         """
         d, m = self._both.shape
-        require_more_rows(self.num_rows, d + m + 1, why=f"{d} features can tell {d + 1} rows apart whatever they mean")
+        require_more_rows(self.num_rows, 2, why="they do not vary")
         scale, concept_scale = (np.sqrt(np.diag(sums) / self.num_rows) for sums in (self._features, self._concept))
         for name, own in (("feature", scale), ("column of the concept", concept_scale)):
             if not own.any():
                 raise UserError(f"no {name} varies over {self.num_rows} rows, so there is nothing to erase")
+        varying = int((scale > 0.0).sum())
+        require_more_rows(self.num_rows, varying + m + 1, why=f"{varying} features tell as many rows apart by position")
         scale, concept_scale = (np.where(own > 0.0, own, 1.0) for own in (scale, concept_scale))
         between = self._both / self.num_rows / np.outer(scale, concept_scale)
         whiten, unwhiten = _whitening(self._features / self.num_rows / np.outer(scale, scale))
