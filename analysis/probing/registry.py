@@ -21,6 +21,7 @@ INSTRUMENTS: Mapping[str, str] = MappingProxyType(
         "context": "analysis.probing.context",
         "outcomes": "analysis.probing.outcomes",
     }
+    {"erasure": "analysis.probing.erasure", "rlace": "analysis.probing.rlace"}
 )
 """Name -> module. Reports follow this order."""
 
