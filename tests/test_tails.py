@@ -317,6 +317,15 @@ def test_resampled_exponents_equal_fits_of_resamples() -> None:
     assert fast == pytest.approx([fit.shape for fit in plain], rel=1e-3)
 
 
+def test_the_likelihood_ratio_test_keeps_its_size_on_rectified_units_of_correlated_rows() -> None:
+    """Drawing a row among those that are not 0 would take small values too often, and reject half of these units."""
+    groups = episodes(400, 6)
+    units = 0.9 * generator(27).normal(size=(400, 200))[groups] + 0.436 * generator(28).normal(size=(2400, 200))
+    shapes = unit_shapes(np.maximum(units, 0), groups, seed=0, settings=TailSettings(num_resamples=2))
+    assert np.mean([shape.p_normal < 0.05 for shape in shapes]) == pytest.approx(0.05, abs=0.05)
+    assert np.mean([shape.num_independent for shape in shapes]) == pytest.approx(200, abs=10)
+
+
 # --- atoms ------------------------------------------------------------------------------------------------------------
 
 

@@ -46,7 +46,7 @@ class ContributionSum:
         ratio_interval: Bootstrap over groups.
         ratio_shuffled: Mean and standard deviation of R where each contribution's rows are shuffled by themselves: the
             null with the same marginals.
-        kurtosis: Excess kurtosis of V; 0 for a normal law.
+        kurtosis: Excess kurtosis of V, 0 for a normal law; NaN where V does not vary.
         kurtosis_interval: Bootstrap over groups.
         kurtosis_independent: What it would be if the contributions were independent.
         mean_kurtosis: Mean kappa_j, weighted by var_j^2: `kurtosis_independent` is this / n_eff.
@@ -154,8 +154,11 @@ def _measures(draws: NDArray[np.number], sums: _Sums) -> tuple[Floats, Floats, F
     variance = two - one**2
     fourth = four - 4 * one * three + 6 * one**2 * two - 3 * one**4
     total = variances.sum(axis=1)
+    # Contributions that always add up to one number leave rounding errors, which have no shape.
+    moves = variance > 1e-12 * total
     with np.errstate(divide="ignore", invalid="ignore"):
-        return total**2 / (variances**2).sum(axis=1), variance / total, fourth / variance**2 - 3.0
+        kurtosis = np.where(moves, fourth / variance**2 - 3.0, np.nan)
+        return total**2 / (variances**2).sum(axis=1), np.maximum(variance, 0.0) / total, kurtosis
 
 
 def _interval(estimate: float, draws: Floats, *, level: float) -> Range:
@@ -164,5 +167,7 @@ def _interval(estimate: float, draws: Floats, *, level: float) -> Range:
     A resample's variances are noisier than the sample's, so that its n_eff is lower; unmoved, the interval of many
     equal contributions lies below their n_eff.
     """
+    if np.isnan(draws).all():
+        return np.nan, np.nan
     low, middle, high = np.nanquantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
     return float(estimate + low - middle), float(estimate + high - middle)

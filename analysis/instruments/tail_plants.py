@@ -38,9 +38,9 @@ def one_large(num_rows: int, num_units: int, *, stream: np.random.Generator) -> 
 
 PLANTS: MappingProxyType[str, Callable[..., Floats]] = MappingProxyType(
     {
-        "planted: many small independent, Laplace": many_small_independent,
-        "planted null: copies of one, normal": copies_of_one,
-        "planted null: one large, normal": one_large,
-        "planted null: many scales, normal": normal_of_many_scales,
+        "many small independent, Laplace": many_small_independent,
+        "null: copies of one, normal": copies_of_one,
+        "null: one large, normal": one_large,
+        "null: many scales, normal": normal_of_many_scales,
     }
 )

@@ -13,7 +13,8 @@ What is read of a unit are its distances from its centre:
   straighter: beta = 1.65, 1.44, 1.22 at m = -.5, -1, -2.
 
 Rows of one episode are not independent. Exponents and indices are read from all rows, with intervals from a bootstrap
-of whole episodes; tests see one row of each episode, drawn at random.
+of whole episodes; tests see one row of each episode, drawn before it is known whether it will be left out (drawn among
+those that are not, it would be small too often).
 
 Shapes: n rows, d units, G groups (episodes or levels), m distances, R resamples, K exponents.
 """
@@ -40,6 +41,9 @@ from envs.errors import UserError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+MIN_GROUPS = 50
+"""Fewer episodes than this have no tail to speak of, and bootstrap intervals that are too narrow."""
+
 
 @dataclass(frozen=True)
 class TailSettings:
@@ -47,13 +51,13 @@ class TailSettings:
 
     Attributes:
         atom_share: Share of rows from which on an exact value is an atom.
-        min_values: Fewest distinct distances, and fewest groups with one, for a unit to be read.
+        min_values: Fewest distinct distances, and fewest drawn rows with one, for a unit to be read.
         num_resamples: R.
         level: Coverage of the intervals, in (0, 1).
     """
 
     atom_share: float = 0.02
-    min_values: int = 50
+    min_values: int = 30
     num_resamples: int = 400
     level: float = 0.95
 
@@ -69,14 +73,14 @@ class UnitShape:
         is_one_sided: Whether one side of the centre alone was read.
         num_distances: m.
         num_distinct: Distinct distances; few of them mean a lattice, on which no law of this kind can hold exactly.
-        num_groups: Groups with a distance: the independent values of the tests.
+        num_independent: Of the distances of drawn rows, on which the tests and `aic` stand.
         beta: Exponent of the generalised normal law, in [.2, 20]; 2 normal, 1 Laplace.
         beta_interval: Bootstrap over groups.
         kurtosis: Excess kurtosis about the centre; 0 normal, 3 Laplace.
         p_normal: Of the likelihood ratio test of beta = 2.
         p_anderson: Of Anderson and Darling's test of the normal law; NaN where one side was read.
         aic: By law, 0 for the best.
-        laplace_over_normal: Vuong's z; 500 groups are needed to tell them apart reliably.
+        laplace_over_normal: Vuong's z; 500 values are needed to tell them apart reliably.
         hill: By rank.
         log_survival: Straightness of the tail.
     """
@@ -87,7 +91,7 @@ class UnitShape:
     is_one_sided: bool
     num_distances: int
     num_distinct: int
-    num_groups: int
+    num_independent: int
     beta: float
     beta_interval: tuple[float, float]
     kurtosis: float
@@ -131,14 +135,14 @@ def tails(contributions: ArrayLike, groups: ArrayLike, *, seed: int, settings: T
         settings: `TailSettings()` where left out.
 
     Raises:
-        UserError: Another number of dimensions, values that are not finite, groups of another length, fewer groups than
-            `min_values`, or fewer than two contributions that vary.
+        UserError: Another number of dimensions, values that are not finite, groups of another length, fewer than 50
+            groups, or fewer than two contributions that vary.
 
     Cannot show: that contributions are heuristics. Trained and untrained networks may have the same tails; claim only
     what differs between them.
     """
     settings = settings or TailSettings()
-    values, index = _checked(contributions, groups, min_groups=settings.min_values)
+    values, index = _checked(contributions, groups)
     sums = contribution_sum(values, index, stream=numpy_generator(seed, "tails", "sum"), level=settings.level)
     units = unit_shapes(values, index, seed=seed, settings=settings)
     total = unit_shapes(values.sum(axis=1, keepdims=True), index, seed=seed, settings=settings)
@@ -150,7 +154,7 @@ def unit_shapes(
 ) -> tuple[UnitShape, ...]:
     """Reads the shape of every column that has enough distances from its centre; arguments and errors as `tails`."""
     settings = settings or TailSettings()
-    table, index = _checked(values, groups, min_groups=settings.min_values)
+    table, index = _checked(values, groups)
     stream = numpy_generator(seed, "tails", "shapes")
     order = np.lexsort((stream.random(len(index)), index))
     table, index = table[order], index[order]
@@ -166,14 +170,15 @@ def discoveries(layers: Sequence[Sequence[UnitShape]], *, rate: float = 0.05) ->
 
 
 def _unit_shape(unit: int, values: Floats, groups: Ints, *, draws: Floats, settings: TailSettings) -> UnitShape | None:
-    """Reads one unit, or None where too little is left; the rows of a group come in random order."""
+    """Reads one unit, or None where too little is left; groups ascend, and the first row of each is the drawn one."""
     read = unit_distances(values, atom_share=settings.atom_share)
     present, first = np.unique(groups[read.rows], return_index=True)
     num_distinct = len(np.unique(read.distances))
-    if min(len(present), num_distinct) < settings.min_values:
+    is_drawn = np.diff(groups, prepend=-1)[read.rows] > 0
+    if min(is_drawn.sum(), num_distinct) < settings.min_values:
         return None
-    r, independent = read.distances / read.distances.max(), first
-    fits = {law: fit(r[independent]) for law, fit in FITS.items()}
+    r = read.distances / read.distances.max()
+    fits = {law: fit(r[is_drawn]) for law, fit in FITS.items()}
     best = min(fit.aic for fit in fits.values())
     beta = fit_gennorm(r).shape
     resampled = resampled_betas(r, first, beta=beta, draws=draws[:, present])
@@ -185,12 +190,12 @@ def _unit_shape(unit: int, values: Floats, groups: Ints, *, draws: Floats, setti
         is_one_sided=read.is_one_sided,
         num_distances=len(r),
         num_distinct=num_distinct,
-        num_groups=len(present),
+        num_independent=int(is_drawn.sum()),
         beta=beta,
         beta_interval=(float(low), float(high)),
         kurtosis=float((r**4).mean() / (r**2).mean() ** 2 - 3.0),
         p_normal=normal_p_value(fits["normal"], fits["gennorm"]),
-        p_anderson=np.nan if read.is_one_sided else anderson_darling(read.values[independent])[1],
+        p_anderson=np.nan if read.is_one_sided else anderson_darling(read.values[is_drawn])[1],
         aic={law: fit.aic - best for law, fit in fits.items()},
         laplace_over_normal=vuong(fits["laplace"], fits["normal"]).z,
         hill=hill(r, ranks_of(len(r))),
@@ -198,7 +203,7 @@ def _unit_shape(unit: int, values: Floats, groups: Ints, *, draws: Floats, setti
     )
 
 
-def _checked(values: ArrayLike, groups: ArrayLike, *, min_groups: int) -> tuple[Floats, Ints]:
+def _checked(values: ArrayLike, groups: ArrayLike) -> tuple[Floats, Ints]:
     """float64[n, d] and groups renumbered from 0, or what is wrong with them."""
     table, names = np.asarray(values, dtype=np.float64), np.asarray(groups)
     if table.ndim != 2 or table.size == 0:
@@ -218,9 +223,9 @@ def _checked(values: ArrayLike, groups: ArrayLike, *, min_groups: int) -> tuple[
             f"unit {unit}; find out where the network or the env produced it"
         )
     index = np.unique(names, return_inverse=True)[1].astype(np.int64)
-    if index.max() + 1 < min_groups:
+    if index.max() + 1 < MIN_GROUPS:
         raise UserError(
-            f"there are {index.max() + 1} groups, but a tail is read from {min_groups} or more, as the rows of one "
+            f"there are {index.max() + 1} groups, but a tail is read from {MIN_GROUPS} or more, as the rows of one "
             "episode are not independent; collect more episodes"
         )
     return table, index
