@@ -22,7 +22,7 @@ from analysis.probing.material import Material
 from analysis.probing.tails_reading import readings_of, row_of
 from envs.errors import UserError
 
-PLANT_ROWS, PLANT_UNITS = 1500, 64
+PLANT_ROWS, PLANT_UNITS = 1000, 40
 MODULES = (
     contribution_sum, shape_bootstrap, shape_laws, shape_tests, tail_index, tail_plants, tails, unit_distances,
 )  # fmt: skip
