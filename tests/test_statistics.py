@@ -214,7 +214,7 @@ def test_iqm_is_scipys_trimmed_mean(values):
 
 
 def test_aggregates_of_several_tasks_agree_with_the_definitions_of_the_reference_package():
-    """There IQM is the trimmed mean of the whole matrix, and PoI the mean of Mann and Whitney's U / (n m) over tasks."""
+    """There IQM is the trimmed mean of the whole matrix, PoI the mean of Mann and Whitney's U / (n m) over tasks."""
     generator = np.random.default_rng(19)
     for num_runs, num_tasks in ((3, 1), (5, 4), (10, 7), (11, 3)):
         x, y = generator.normal(0.3, 1, (num_runs, num_tasks)), generator.normal(0, 1, (num_runs + 2, num_tasks))
