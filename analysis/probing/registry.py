@@ -15,7 +15,9 @@ from envs.errors import UserError, nearest
 if TYPE_CHECKING:
     from analysis.probing.instrument import Instrument
 
-INSTRUMENTS: Mapping[str, str] = MappingProxyType({"tails": "analysis.probing.tails"})
+INSTRUMENTS: Mapping[str, str] = MappingProxyType(
+    {"generalisation": "analysis.probing.generalisation", "tails": "analysis.probing.tails"}
+)
 """Name -> module. Reports follow this order."""
 
 
