@@ -12,11 +12,11 @@ from analysis.statistics import t_interval
 from envs.errors import UserError
 
 QUICK = ProbeSettings(num_folds=3, penalties=(0.1,), num_resamples=200)
-NUM_LEVELS, STATES_A_LEVEL, NUM_EPISODES, LENGTH = 30, 8, 300, 10
+NUM_LEVELS, STATES_A_LEVEL, NUM_EPISODES, LENGTH = 30, 4, 200, 10
 
 
 def visits(seed: int) -> dict[str, np.ndarray]:
-    """300 episodes of 10 steps, each on one of 30 levels of 8 states."""
+    """200 episodes of 10 steps, each on one of 30 levels of 4 states."""
     rng = np.random.default_rng(seed)
     episode = np.repeat(np.arange(NUM_EPISODES), LENGTH)
     level = rng.integers(NUM_LEVELS, size=NUM_EPISODES)[episode]
@@ -62,9 +62,9 @@ def test_states_held_out_leave_a_control_of_states_unlearnt_and_say_so() -> None
 
 
 def test_a_refused_split_is_named_and_the_others_stand() -> None:
-    groups = visits(5) | {"half": np.repeat([0, 1], 1500)}
-    features = np.random.default_rng(6).normal(size=(3000, 2))
-    labels = np.arange(3000) % 2
+    groups = visits(5) | {"half": np.repeat([0, 1], 1000)}
+    features = np.random.default_rng(6).normal(size=(2000, 2))
+    labels = np.arange(2000) % 2
     found = {
         one.split: one
         for one in probe_by_split(features, labels, groups, seed=0, states=groups["state"], settings=QUICK)
@@ -120,7 +120,7 @@ def test_ridge_explains_the_planted_share_and_no_noise() -> None:
 def test_ridge_of_states_by_name_has_no_selectivity_and_does_not_reach_new_states() -> None:
     groups = visits(8)
     rng = np.random.default_rng(9)
-    codes, values = np.eye(NUM_LEVELS * STATES_A_LEVEL)[groups["state"]], rng.normal(size=240)[groups["state"]]
+    codes, values = np.eye(NUM_LEVELS * STATES_A_LEVEL)[groups["state"]], rng.normal(size=120)[groups["state"]]
     loose = ProbeSettings(num_folds=3, num_resamples=200, states_per_dimension=0.0)
     known, new = (
         ridge_probe(codes, values, groups[split], seed=0, states=groups["state"], settings=loose)

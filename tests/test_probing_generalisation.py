@@ -30,8 +30,8 @@ def test_every_split_target_and_network_is_reported() -> None:
     agent = build_agent(env.single_observation_space, int(env.single_action_space.n), config, seed=0, sample=sample)
     amounts = Collection(num_episodes=60, max_rows=600, num_levels=6)
     material = collect(agent, MULTI, seed=3, collection=amounts, options=SMALL)
-    loose = ProbeSettings(num_folds=3, penalties=(0.1,), num_resamples=100, states_per_dimension=0.0)
-    finding = INSTRUMENT.measure(material, Settings(seed=0, num_rows=500, probe=loose))
+    loose = ProbeSettings(num_folds=2, penalties=(0.1,), num_resamples=100, states_per_dimension=0.0)
+    finding = INSTRUMENT.measure(material, Settings(seed=0, num_rows=300, probe=loose))
     rows = [row for row in finding.rows if row["target"] in (CONTEXT, OPTIMUM)]
     assert len(rows) == 2 * 3 * 3
     for row in rows:

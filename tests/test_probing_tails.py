@@ -24,7 +24,7 @@ NETWORKS = ("trained", "untrained")
 
 
 @cache
-def material(num_episodes: int = 100, num_levels: int = 60) -> Material:
+def material(num_episodes: int = 100, num_levels: int = 55) -> Material:
     env = make_vector(MULTI, 1, options=SMALL)
     config = AgentConfig(head="MOE", num_parts=3, encoder_sizes=(12, 10), hidden_size=24, num_contexts=2, num_events=2)
     sample = env.reset(seed=[0])[0]
@@ -37,7 +37,7 @@ def material(num_episodes: int = 100, num_levels: int = 60) -> Material:
 def finding(tmp_path_factory) -> Iterator[Finding]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VALUELAB_CACHE", str(tmp_path_factory.mktemp("controls")))
-        yield registry.instrument("tails").measure(material(), Settings(seed=0, num_rows=1000))
+        yield registry.instrument("tails").measure(material(), Settings(seed=0, num_rows=500))
 
 
 def test_every_report_holds_both_networks_layer_zero_and_the_plants(finding: Finding) -> None:
