@@ -73,8 +73,7 @@ class AutoencoderSettings:
     @property
     def name(self) -> str:
         """Kind and strength of sparsity, as a table shows it."""
-        kind = f"l1 {self.penalty:g}" if self.num_active is None else f"TopK {self.num_active}"
-        return f"{kind}, frozen {self.frozen}" if self.frozen else kind
+        return f"L1 {self.penalty:g}" if self.num_active is None else f"TopK {self.num_active}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +107,8 @@ class SparseAutoencoder:
         """Reconstructed activations, float64[n, d]."""
         return np.asarray(codes @ self.dictionary + self.mean)
 
-    def loss(self, activations: Floats) -> float:
-        """What training minimised, on any rows [n, d]: E|h - h^|^2 / s^2 + penalty E sum(a) / s."""
-        codes = self.encode(activations)
+    def loss(self, activations: Floats, codes: Floats) -> float:
+        """What training minimised, on any rows [n, d] and their codes: E|h - h^|^2 / s^2 + penalty E sum(a) / s."""
         error = ((activations - self.decode(codes)) ** 2).sum(axis=1).mean()
         return float(error / self.spread**2 + self.settings.penalty * codes.sum(axis=1).mean() / self.spread)
 
@@ -124,7 +122,7 @@ def rectify(drive: Tensor, num_active: int | None) -> Tensor:
     codes = drive.relu()
     if num_active is None or num_active >= drive.shape[-1]:
         return codes
-    rest = codes
+    rest = codes.clone()
     for _ in range(num_active - 1):
-        rest = rest.masked_fill(rest >= rest.amax(dim=-1, keepdim=True), 0.0)
+        rest.masked_fill_(rest >= rest.amax(dim=-1, keepdim=True), 0.0)
     return codes * (codes >= rest.amax(dim=-1, keepdim=True))

@@ -127,7 +127,7 @@ def feature_table(fit: Fit, data: SparseData, *, seed: int, rule: ContextRule | 
     stream = numpy_generator(seed, "sparse features", "random directions")
     codes = model.encode(data.test)
     firing = firing_rates(codes)
-    drawn = random_directions(1000, like=data.train, stream=stream)
+    drawn = random_directions(200, like=data.train, stream=stream)
     recurrence, of_random = _recurrence(fit, data, drawn=drawn)
     recurrence[firing == 0] = np.nan
     recurs = np.nan_to_num(recurrence, nan=-1.0) > np.quantile(of_random, rule.quantile)
@@ -171,7 +171,7 @@ def ablation_effect(activations: Floats, changes: Floats, *, value: Readout) -> 
 def _recurrence(fit: Fit, data: SparseData, *, drawn: Floats) -> tuple[Floats, Floats]:
     """Mean over the other seeds of the cosine with the nearest alive feature, of own features and of drawn ones."""
     own = fit.models[0].dictionary
-    others = [found for model in fit.models[1:] if len(found := alive_dictionary(model, data.test))]
+    others = [found for model in fit.models[1:] if len(found := alive_dictionary(model, model.encode(data.test)))]
     if not others:
         return np.full(len(own), np.nan), np.ones(len(drawn))
     of_own, of_drawn = (np.mean([max_cosines(d, other) for other in others], axis=0) for d in (own, drawn))

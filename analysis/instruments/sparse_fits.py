@@ -5,31 +5,29 @@ Shapes: n rows to train on, m held-out rows, d units, K features, P parts of V.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.seeding import derive_seed
 from analysis.instruments.held_out import uniform_over_states
+from analysis.instruments.sparse_agreement import Agreement, agreement_of
 from analysis.instruments.sparse_autoencoder import AutoencoderSettings, Coder, SparseAutoencoder
-from analysis.instruments.sparse_baselines import random_cosine
 from analysis.instruments.sparse_data import SparseData
 from analysis.instruments.sparse_metrics import (
-    cross_seed_cosine,
     firing_rates,
     mean_active,
+    num_distinct,
     recovered,
     recovered_policy,
     unexplained,
 )
+from analysis.instruments.sparse_toys import matched_noise
 from analysis.instruments.sparse_training import train_autoencoders
 
 Floats = NDArray[np.float64]
-MARGIN = 0.05
-"""Seeds must agree by this much more than directions drawn at random before anything is called a feature."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +63,8 @@ class Fit:
         loss_train: Training's own loss there, in units of the spread.
         loss_test: The same on held-out rows; far above `loss_train` it was the rows that were learned.
         num_alive: Features that fire on some held-out row.
-        cross_seed: Mean over ordered pairs of seeds of the MMCS of alive features; NaN for one seed or a dead one.
-        random_uniform: MMCS of as many directions drawn uniformly.
-        random_shaped: MMCS of as many directions drawn with the covariance of the rows.
-        features_per_state: K over distinct states trained on; from 1 upwards the dictionary can be a lookup table.
+        num_distinct: Of these, after striking out those within a cosine of .9 of another.
+        agreement: Of the seeds.
     """
 
     settings: AutoencoderSettings
@@ -78,49 +74,44 @@ class Fit:
     loss_train: float
     loss_test: float
     num_alive: float
-    cross_seed: float
-    random_uniform: float
-    random_shaped: float
-    features_per_state: float
-
-    @property
-    def excess(self) -> float:
-        """How much better seeds agree than directions drawn at random, by the stricter of the two ways of drawing."""
-        return self.cross_seed - max(self.random_uniform, self.random_shaped)
-
-    @property
-    def has_features(self) -> bool:
-        """Whether `excess` is at least `MARGIN`."""
-        return bool(self.excess >= MARGIN)
-
-    @property
-    def verdict(self) -> str:
-        """What the agreement of seeds says, in words."""
-        if np.isnan(self.excess):
-            return "no verdict: fewer than two seeds have a feature that fires"
-        baseline = max(self.random_uniform, self.random_shaped)
-        numbers = f"cosine between seeds {self.cross_seed:.2f}, of random directions {baseline:.2f}"
-        if not self.has_features:
-            return f"no features: {numbers}"
-        table = f", but {self.features_per_state:.2g} features a state can be a lookup table"
-        return f"seeds agree: {numbers}{table if self.features_per_state >= 1 else ''}"
+    num_distinct: float
+    agreement: Agreement
 
 
 def fit_autoencoders(
-    data: SparseData, settings: Sequence[AutoencoderSettings], *, num_seeds: int, seed: int
+    data: SparseData, settings: Sequence[AutoencoderSettings], *, num_seeds: int, seed: int, num_noise_seeds: int = 0
 ) -> tuple[Fit, ...]:
-    """Trains every setting from `num_seeds` seeds derived from `seed`, all in one go, and measures them."""
-    seeds = [derive_seed(seed, "sparse features", index) for index in range(num_seeds)]
-    models = train_autoencoders(data.train, [(each, one) for each in settings for one in seeds])
-    grouped = [models[first : first + num_seeds] for first in range(0, len(models), num_seeds)]
-    return tuple(_fit(tuple(group), data, seed=seed) for group in grouped)
+    """Trains every setting from several seeds, all in one go, and measures them.
+
+    Args:
+        data: Rows on both sides of a split.
+        settings: Of the fits, in this order.
+        num_seeds: Autoencoders of a fit.
+        seed: From which theirs are derived.
+        num_noise_seeds: As many train on noise with the mean and covariance of the rows, as a baseline of agreement.
+    """
+    models = _trained(data.train, settings, num_seeds=num_seeds, seed=seed)
+    num_rows = len(data.train)
+    noise = matched_noise(data.train, num_rows=num_rows + len(data.test), seed=seed)
+    blind = _trained(noise[:num_rows], settings, num_seeds=num_noise_seeds, seed=seed)
+    return tuple(
+        _fit(own, data, noise=[_alive(model, noise[num_rows:]) for model in others], seed=seed)
+        for own, others in zip(models, blind, strict=True)
+    )
 
 
 def reconstruction_of(coder: Coder, data: SparseData) -> Reconstruction:
     """Codes the held-out rows and says what is left of them."""
-    h, read = data.test, data.readouts
-    codes = coder.encode(h)
-    decoded = coder.decode(codes)
+    return _reconstruction(coder, coder.encode(data.test), data)
+
+
+def alive_dictionary(model: Coder, codes: Floats) -> Floats:
+    """Directions of the features that fire in some row of codes [m, K], float64[alive, d]."""
+    return np.asarray(model.dictionary[firing_rates(codes) > 0])
+
+
+def _reconstruction(coder: Coder, codes: Floats, data: SparseData) -> Reconstruction:
+    h, read, decoded = data.test, data.readouts, coder.decode(codes)
     return Reconstruction(
         unexplained=unexplained(h, decoded),
         unexplained_uniform=unexplained(h, decoded, weights=uniform_over_states(data.test_states)),
@@ -131,30 +122,46 @@ def reconstruction_of(coder: Coder, data: SparseData) -> Reconstruction:
     )
 
 
-def alive_dictionary(model: Coder, activations: Floats) -> Floats:
-    """Directions of the features that fire on some row, float64[alive, d]."""
-    return np.asarray(model.dictionary[firing_rates(model.encode(activations)) > 0])
+def _trained(
+    activations: Floats, settings: Sequence[AutoencoderSettings], *, num_seeds: int, seed: int
+) -> list[tuple[SparseAutoencoder, ...]]:
+    """The seeds of every setting."""
+    seeds = [derive_seed(seed, "sparse features", index) for index in range(num_seeds)]
+    models = train_autoencoders(activations, [(each, one) for each in settings for one in seeds])
+    return [tuple(models[index * num_seeds : (index + 1) * num_seeds]) for index in range(len(settings))]
 
 
-def _fit(models: tuple[SparseAutoencoder, ...], data: SparseData, *, seed: int) -> Fit:
+def _alive(model: SparseAutoencoder, activations: Floats) -> Floats:
+    return alive_dictionary(model, model.encode(activations))
+
+
+def _fit(models: tuple[SparseAutoencoder, ...], data: SparseData, *, noise: Sequence[Floats], seed: int) -> Fit:
     """Measures the seeds of one setting."""
-    alive = [alive_dictionary(model, data.test) for model in models]
-    num_alive = float(np.mean([len(each) for each in alive]))
-    compared = min(len(each) for each in alive) > 0 and len(alive) > 1
-    draw = partial(random_cosine, round(num_alive), round(num_alive), seed=seed)
+    train = [model.encode(data.train) for model in models]
+    test = [model.encode(data.test) for model in models]
+    alive = [alive_dictionary(model, codes) for model, codes in zip(models, test, strict=True)]
+    settings = models[0].settings
     return Fit(
-        settings=models[0].settings,
+        settings=settings,
         models=models,
-        reconstruction=_mean_of([reconstruction_of(model, data) for model in models]),
-        unexplained_train=float(np.mean([unexplained(data.train, m.decode(m.encode(data.train))) for m in models])),
-        loss_train=float(np.mean([model.loss(data.train) for model in models])),
-        loss_test=float(np.mean([model.loss(data.test) for model in models])),
-        num_alive=num_alive,
-        cross_seed=cross_seed_cosine(alive) if compared else np.nan,
-        random_uniform=draw(like=data.train.shape[1]) if compared else np.nan,
-        random_shaped=draw(like=data.train) if compared else np.nan,
-        features_per_state=models[0].settings.num_features / data.num_train_states,
+        reconstruction=_mean_of([_reconstruction(m, codes, data) for m, codes in zip(models, test, strict=True)]),
+        unexplained_train=_mean(unexplained(data.train, m.decode(a)) for m, a in zip(models, train, strict=True)),
+        loss_train=_mean(model.loss(data.train, codes) for model, codes in zip(models, train, strict=True)),
+        loss_test=_mean(model.loss(data.test, codes) for model, codes in zip(models, test, strict=True)),
+        num_alive=_mean(len(each) for each in alive),
+        num_distinct=_mean(num_distinct(each) for each in alive),
+        agreement=agreement_of(
+            alive,
+            noise=noise,
+            like=data.train,
+            features_per_state=settings.num_features / data.num_train_states,
+            seed=seed,
+        ),
     )
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    return float(np.mean(list(numbers)))
 
 
 def _mean_of(parts: Sequence[Reconstruction]) -> Reconstruction:

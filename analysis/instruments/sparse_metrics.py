@@ -64,6 +64,18 @@ def max_cosines(of: Floats, among: Floats) -> Floats:
     return np.asarray(cosines(of, among).max(axis=1))
 
 
+def num_distinct(dictionary: Floats, *, cosine: float = 0.9) -> int:
+    """How many rows are left when each that points within `cosine` of one that is left already is struck out.
+
+    Training may serve one direction by two features that share its rows; they are alive, and one too many.
+    """
+    left: list[int] = []
+    for row, similarity in enumerate(cosines(dictionary, dictionary)):
+        if not left or similarity[left].max() < cosine:
+            left.append(row)
+    return len(left)
+
+
 def mean_max_cosine(of: Floats, among: Floats) -> float:
     """MMCS: mean over rows of `of` of the largest signed cosine with a row of `among`.
 

@@ -78,10 +78,10 @@ def shuffled_coordinates(activations: Floats, *, seed: int) -> Floats:
     return stream.permuted(activations, axis=0)
 
 
-def matched_noise(activations: Floats, *, seed: int) -> Floats:
-    """Normal rows with the mean and the covariance of these [n, d], as many of them."""
+def matched_noise(activations: Floats, *, num_rows: int, seed: int) -> Floats:
+    """Normal rows with the mean and the covariance of activations [n, d], float64[num_rows, d]."""
     stream = numpy_generator(seed, "sparse toys", "matched noise")
     mean = activations.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov(activations, rowvar=False).reshape(len(mean), len(mean)))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.asarray(mean + stream.standard_normal(activations.shape) @ root.T)
+    return np.asarray(mean + stream.standard_normal((num_rows, len(mean))) @ root.T)

@@ -25,7 +25,7 @@ from envs.errors import UserError
 Job = tuple[AutoencoderSettings, int]
 Weights = dict[str, Tensor]
 # Codes of a stack, in numbers: beyond this the working set leaves the cache and a longer stack only costs.
-STACK_SIZE = 2**18
+STACK_SIZE = 2**17
 FROZEN = {"": (), "decoder": ("decoder",), "encoder": ("encoder",)}
 
 
