@@ -60,10 +60,11 @@ def sparsity_frontier(lines: Sequence[FrontierLine], *, title: str, subtitle: st
     axes = figure.subplots()
     for index, line in enumerate(lines):
         order = np.argsort(line.num_active)
-        style = {"ls": (0, (4, 3)), "alpha": 0.75, "mfc": "white"} if line.is_baseline else {"ls": "-", "lw": 2.0}
+        color = SERIES[index % len(SERIES)]
         axes.plot(
-            np.asarray(line.num_active)[order], np.asarray(line.unexplained)[order], label=line.name,
-            color=SERIES[index % len(SERIES)], marker=MARKERS[index % len(MARKERS)], ms=6, zorder=3, **style,
+            np.asarray(line.num_active)[order], np.asarray(line.unexplained)[order], label=line.name, color=color,
+            marker=MARKERS[index % len(MARKERS)], ms=7, mfc="white" if line.is_baseline else color,
+            ls="--" if line.is_baseline else "-", lw=1.2 if line.is_baseline else 2.2, zorder=3,
         )  # fmt: skip
     axes.set(xscale="log", yscale="log")
     axes.axhline(1.0, color=MUTED, lw=1.0, ls=":", zorder=1)
@@ -130,7 +131,7 @@ def cosine_histogram(
     figure = new_figure(7.2, 3.6)
     axes = figure.subplots()
     low = min([own.min()] + [each.min() for each in baselines.values() if len(each)])
-    edges = np.linspace(min(low, 0.9), 1.0, 31)
+    edges = np.linspace(min(low, 0.9), 1.0, 31).tolist()
     axes.hist(own, edges, weights=np.full(len(own), 1.0 / len(own)), color=BLUE, alpha=0.6, label="features")
     for (name, cosines), color in zip(baselines.items(), (ORANGE, *SERIES[1:3]), strict=False):
         weights = np.full(len(cosines), 1.0 / max(len(cosines), 1))
@@ -146,7 +147,8 @@ def firing_histogram(rates: Floats, *, title: str, subtitle: str = "") -> Figure
     figure = new_figure(7.2, 3.4)
     axes = figure.subplots()
     alive = np.log10(rates[rates > 0])
-    axes.hist(alive, np.linspace(min(-4.0, alive.min(initial=0.0)), 0.0, 33), color=BLUE, alpha=0.6)
+    edges = np.linspace(min(-4.0, alive.min(initial=0.0)), 0.0, 33).tolist()
+    axes.hist(alive, edges, color=BLUE, alpha=0.6)
     style_axes(axes, x_label="share of rows in which a feature fires, log10", y_label="features", grid="y")
     _corner_note(axes, f"{int((rates == 0).sum())} of {len(rates)} features never fire")
     set_title(figure, title, subtitle)

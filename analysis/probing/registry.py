@@ -15,7 +15,7 @@ from envs.errors import UserError, nearest
 if TYPE_CHECKING:
     from analysis.probing.instrument import Instrument
 
-INSTRUMENTS: Mapping[str, str] = MappingProxyType({})
+INSTRUMENTS: Mapping[str, str] = MappingProxyType({"sparse_features": "analysis.probing.sparse_features"})
 """Name -> module. Reports follow this order."""
 
 
