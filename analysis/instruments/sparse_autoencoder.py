@@ -40,7 +40,7 @@ class AutoencoderSettings:
     """One autoencoder and its training.
 
     Attributes:
-        num_features: K, at least 1.
+        num_features: K, at least 2.
         penalty: L1 weight in loss = |h - h^|^2 + penalty sum(a), for activations centred and divided by their spread
             s = sqrt(E|h - mean|^2), so that one number means the same on every layer. On raw activations it is
             penalty * s. Never divided by K.
@@ -48,7 +48,7 @@ class AutoencoderSettings:
         frozen: "" to train everything; "decoder" keeps D as it was drawn, "encoder" keeps E: what is reached with one
             half left at random is no evidence of features (Sanity checks for SAEs, arXiv 2602.14111).
         num_steps: Steps of Adam.
-        batch_size: Rows of a step; all rows where there are fewer.
+        batch_size: Rows of a step, at least 2; all rows where there are fewer.
         learning_rate: Of Adam.
     """
 
@@ -62,7 +62,8 @@ class AutoencoderSettings:
 
     def __post_init__(self) -> None:
         """Check every option."""
-        for name, low, high in (("num_features", 1, 2**20), ("num_steps", 1, 10**7), ("batch_size", 1, 2**20)):
+        # Products with a single column or row take other paths, on which what is stacked changes last bits.
+        for name, low, high in (("num_features", 2, 2**20), ("num_steps", 1, 10**7), ("batch_size", 2, 2**20)):
             require_integer(name, getattr(self, name), low=low, high=high)
         require_number("penalty", self.penalty, low=0.0, high=1e6)
         require_number("learning_rate", self.learning_rate, low=1e-8, high=1.0)

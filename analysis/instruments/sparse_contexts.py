@@ -30,8 +30,8 @@ class ContextRule:
     Attributes:
         auroc: It tells one context from the others by more than this on held-out states, in (0.5, 1).
         quantile: Its cosine with the nearest features of other seeds lies above this quantile of random directions'.
-        num_draws: Random directions of the same size that its ablation must move V more than, each of them; 19 make
-            a level of 5 %.
+        num_draws: Uniformly random directions, along each of which the same changes must move V less than its own
+            ablation does; 19 make a level of 5 %.
         least_effect: And its ablation must move V by at least this, rms in standard deviations of V.
         most_ablated: At most so many features are ablated, those of the highest AUROC.
     """
@@ -135,7 +135,8 @@ def feature_table(fit: Fit, data: SparseData, *, seed: int, rule: ContextRule | 
     auroc[firing == 0] = np.nan
     random_auroc = _context_aurocs(*((h - model.mean) @ drawn.T for h in (data.train, data.test)), data=data)[1]
     wanted = _ablated(auroc, recurs, rule=rule)
-    effect, random_effect = _effects(model, codes, wanted, data=data, directions=drawn[: rule.num_draws])
+    anywhere = random_directions(rule.num_draws, like=data.train.shape[1], stream=stream)
+    effect, random_effect = _effects(model, codes, wanted, data=data, directions=anywhere)
     return FeatureTable(
         firing, recurrence, of_random, recurs, context, auroc, random_auroc, effect, random_effect, rule
     )

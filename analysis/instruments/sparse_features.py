@@ -52,7 +52,7 @@ class SparsePlan:
     penalties: tuple[float, ...] = (0.1, 0.03, 0.3)
     num_seeds: int = 3
     num_noise_seeds: int = 2
-    training: AutoencoderSettings = field(default_factory=lambda: AutoencoderSettings(num_features=1))
+    training: AutoencoderSettings = field(default_factory=lambda: AutoencoderSettings(num_features=2))
     rule: ContextRule = field(default_factory=ContextRule)
 
     def __post_init__(self) -> None:

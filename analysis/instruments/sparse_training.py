@@ -50,11 +50,11 @@ def checked_activations(activations: Floats) -> Floats:
     """The activations as float64[n, d].
 
     Raises:
-        UserError: Not two axes, fewer than two rows, not finite, or all rows equal.
+        UserError: Not two axes, fewer than two rows or units, not finite, or all rows equal.
     """
     h = np.asarray(activations, dtype=np.float64)
-    if h.ndim != 2 or h.shape[0] < 2 or h.shape[1] < 1:
-        raise UserError(f"activations have shape {h.shape}; [rows, units] with at least two rows is needed")
+    if h.ndim != 2 or min(h.shape) < 2:
+        raise UserError(f"activations have shape {h.shape}; [rows, units] with at least two of each is needed")
     if len(broken := np.argwhere(~np.isfinite(h))):
         row, column = broken[0]
         raise UserError(

@@ -82,7 +82,7 @@ def agreement_map(
     widths: Sequence[int],
     title: str,
     label: str,
-    subtitle: str = "number: dead features",
+    subtitle: str = "",
 ) -> Figure:
     """Draws a mean cosine (MMCS) over L1 weight and K as colours, with the number of dead features in each cell.
 
@@ -106,7 +106,9 @@ def agreement_map(
     axes.set_xticks(range(len(widths)), [str(width) for width in widths])
     axes.set_yticks(range(len(penalties)), [f"{penalty:g}" for penalty in penalties])
     style_axes(axes, x_label="features K", y_label="L1 weight")
-    figure.colorbar(image, ax=axes, shrink=0.8).set_label(label, fontsize=10, color=INK)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label(label, fontsize=10, color=INK)
+    bar.outline.set_visible(False)
     set_title(figure, title, subtitle)
     return figure
 
@@ -186,4 +188,4 @@ def strongest_states(
 
 
 def _corner_note(axes: Axes, text: str) -> None:
-    axes.annotate(text, (0.02, 0.97), xycoords="axes fraction", ha="left", va="top", fontsize=9, color=MUTED)
+    axes.annotate(text, (0.02, 1.03), xycoords="axes fraction", ha="left", va="bottom", fontsize=9, color=MUTED)

@@ -52,9 +52,7 @@ def frontier_figure(report: SparseReport) -> Figure:
     ]
     for name in dict.fromkeys(baseline.name for baseline in report.baselines):
         kept = [baseline.reconstruction for baseline in report.baselines if baseline.name == name]
-        lines.append(
-            FrontierLine(name, [each.num_active for each in kept], [each.unexplained for each in kept], True)
-        )
+        lines.append(FrontierLine(name, [each.num_active for each in kept], [each.unexplained for each in kept], True))
     return sparsity_frontier(
         lines, title="What few active codes leave unexplained", subtitle="states held out; further down is better"
     )
@@ -78,7 +76,7 @@ def map_figure(report: SparseReport) -> Figure | None:
         widths=[int(width) for width in widths],
         title="Do seeds find the same features?",
         label="cosine between seeds (MMCS)",
-        subtitle="below: features that fire on no held-out row",
+        subtitle="dead: features that fire on no held-out row",
     )
 
 
@@ -88,7 +86,7 @@ def recurrence_figure(report: SparseReport) -> Figure:
     return cosine_histogram(
         table.recurrence,
         {"random directions": table.random_recurrence},
-        title="How near is each feature's neighbour from another seed?",
+        title="Is each feature found again from another seed?",
         x_label="largest cosine with an alive feature of another seed",
         subtitle=f"{report.shown.settings.name}; random directions have the covariance of the rows",
     )
