@@ -353,11 +353,13 @@ def test_a_dozen_gaussians_at_full_size() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("num_rows", "train", "test"), [(500, 0.008, 0.590), (5000, 0.289, 0.491), (50_000, 0.393, 0.429)]
+    ("num_rows", "train", "test"),
+    [(500, (0.0, 0.02), (0.5, 0.8)), (5000, (0.25, 0.33), (0.44, 0.56)), (50_000, (0.36, 0.42), (0.4, 0.46))],
 )
-def test_isotropic_noise_at_full_size(num_rows: int, train: float, test: float) -> None:
+def test_isotropic_noise_at_full_size(num_rows: int, train: tuple[float, float], test: tuple[float, float]) -> None:
     h = isotropic_noise(num_rows=num_rows + 5000, seed=0).activations
     model = train_autoencoders(h[:num_rows], [(AutoencoderSettings(512, num_active=4, **FULL), 0)])[0]
     seen, fresh = (metrics.unexplained(x, model.decode(model.encode(x))) for x in (h[:num_rows], h[num_rows:]))
-    assert seen == pytest.approx(train, abs=0.04) and fresh == pytest.approx(test, abs=0.12)
-    assert seen < fresh
+    assert train[0] < seen < train[1] and test[0] < fresh < test[1]
+    # Better than PCA on noise, which has nothing to find.
+    assert fresh < 0.875
