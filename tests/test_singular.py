@@ -15,6 +15,8 @@ from analysis.instruments.singular import (
     SingularDirections,
     alignment,
     data_weighted_directions,
+    effective_number,
+    interface_gain,
     near_groups,
     singular_directions,
 )
@@ -205,6 +207,20 @@ def test_ablating_a_direction_is_subtracting_it_from_the_layer() -> None:
         assert effects.moved[i] == pytest.approx(change.std() / value_of(features).std())
 
 
+def test_setting_a_direction_to_its_mean_is_subtracting_it_about_there() -> None:
+    features, reads = normal(300, 8, seed=1) + 3.0, singular_directions(normal(6, 8)).read
+    mean = features.mean(axis=0)
+
+    def value_of(h: np.ndarray) -> np.ndarray:
+        return np.maximum(h, 2.0).sum(axis=1)
+
+    about_mean = ablation_effects(value_of, features, reads, seed=0, centre=mean, num_bases=2)
+    moved = ablation_effects(lambda h: value_of(h + mean), features - mean, reads, seed=0, num_bases=2)
+    np.testing.assert_allclose(about_mean.effect, moved.effect)
+    np.testing.assert_allclose(about_mean.threshold, moved.threshold)
+    assert about_mean.effect.max() < ablation_effects(value_of, features, reads, seed=0, num_bases=2).effect.max()
+
+
 def test_the_one_direction_that_v_reads_is_found_among_all_and_random_ones_are_not() -> None:
     def value_of(h: np.ndarray) -> np.ndarray:
         return h[:, 2] + h[:, 3]
@@ -229,6 +245,19 @@ def test_alignment_is_one_where_a_layer_reads_what_the_one_before_writes() -> No
     assert alignment(before, reader)[2, 0] == pytest.approx(1.0)
     assert alignment(before, reader)[1, 0] == pytest.approx(0.0, abs=1e-12)
     assert alignment(before, singular_directions(free)).mean() == pytest.approx((2 / (np.pi * 10)) ** 0.5, abs=0.1)
+
+
+def test_what_passes_an_interface() -> None:
+    one, other = np.outer(np.eye(8)[0], normal(5)), np.outer(normal(3, seed=1), np.eye(8)[0])
+    assert interface_gain(one, other) == pytest.approx(8.0)
+    assert interface_gain(np.roll(one, 1, axis=0), other) == pytest.approx(0.0)
+    unrelated = [interface_gain(normal(8, 20, seed=s), normal(20, 8, seed=100 + s)) for s in range(50)]
+    assert np.mean(unrelated) == pytest.approx(1.0, abs=0.05)
+
+
+def test_effective_numbers() -> None:
+    assert effective_number([3.0, 3.0, 3.0, 0.0]) == pytest.approx(3.0)
+    assert effective_number([3.0, 0.0]) == pytest.approx(1.0)
 
 
 def broken(value: float) -> np.ndarray:

@@ -138,6 +138,35 @@ def alignment(first: SingularDirections, second: SingularDirections) -> Floats:
     return np.abs(first.write @ second.read.T)
 
 
+def interface_gain(first: ArrayLike, second: ArrayLike) -> float:
+    """How much more one layer passes on of what the layer before writes than of anything: d |W₂ W₁|² / (|W₁|² |W₂|²).
+
+    In squared Frobenius norms, d being the number of features between: 1 for unrelated layers on average, d where both
+    have one direction and it is the same, 0 where the second is blind to what the first writes.
+
+    Args:
+        first: W₁, float[d, any].
+        second: W₂, float[any, d].
+
+    Raises:
+        UserError: As `singular_directions`, or layers of which one does not feed the other.
+    """
+    writes, reads = _some_weight(first), _some_weight(second)
+    if len(writes) != reads.shape[1]:
+        raise UserError(
+            f"the first layer writes {len(writes)} features and the second reads {reads.shape[1]}; give layers of "
+            "which one feeds the other"
+        )
+    passed = float(np.square(reads @ writes).sum())
+    return len(writes) * passed / (float(np.square(writes).sum()) * float(np.square(reads).sum()))
+
+
+def effective_number(gains: ArrayLike) -> float:
+    """(Σ gain²)² / Σ gain⁴: how many directions of equal gain would share the squared gains as these do."""
+    squares = np.square(np.asarray(gains, dtype=np.float64))
+    return float(squares.sum() ** 2 / np.square(squares).sum())
+
+
 def near_groups(gains: Floats, *, zero: float = 0.0) -> Ints:
     """Numbers runs of descending gains in which each is at least (1 − `NEAR`) of the one before, int64[r].
 

@@ -5,6 +5,8 @@ Subtracting gain_i · write_i read_iᵀ from W is the same as taking read_i out 
     (W − gain_i write_i read_iᵀ) h = W (h − read_i (read_i · h)),
 
 so V is asked for at the second argument, whatever else lies between (a gate that reads the same h is ablated with it).
+Rectified features are far from 0, and so is V there; setting read_i · h to its mean c · read_i instead stays nearer to
+where states lie.
 
 Shapes: n states, d features, r directions, C contexts, R random bases.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,6 +65,7 @@ def ablation_effects(
     *,
     seed: int,
     contexts: Ints | None = None,
+    centre: Floats | None = None,
     num_bases: int = 19,
 ) -> AblationEffects:
     """Takes each direction out of the features and asks V again.
@@ -72,6 +76,7 @@ def ablation_effects(
         reads: float[r, d] of unit length: all directions, not some that look like something.
         seed: Of the random bases.
         contexts: int64[n], of each state.
+        centre: float64[d], to whose activity directions are set; 0 where left out, which is to subtract them from W.
         num_bases: R; 19 give every direction together a chance of 5 % to pass for one that matters.
 
     Returns:
@@ -85,24 +90,26 @@ def ablation_effects(
     """
     rows, directions = finite_matrix("features", features, min_rows=2), finite_matrix("reads", reads)
     _check(rows, directions, contexts)
+    origin = np.zeros(rows.shape[1]) if centre is None else centre
     plain = value_of(rows)
     spread = float(plain.std())
     if not np.isfinite(plain).all() or spread <= 1e-12 * max(1.0, float(np.abs(plain).max())):
         raise UserError(f"V has a standard deviation of {spread} over these states, so no loss can be told from none")
     member = None if contexts is None else _membership(contexts)
     rng = np.random.default_rng(seed)
-    null = np.zeros((num_bases, 2))
-    for base in range(num_bases):
-        turned = np.linalg.qr(rng.normal(size=(rows.shape[1], min(directions.shape))))[0].T
-        null[base] = _scores(value_of, rows, turned, plain=plain, member=member)[1:].max(axis=1)
-    effect, moved, by_context = _scores(value_of, rows, directions, plain=plain, member=member) / spread
+    bases = [np.linalg.qr(rng.normal(size=(rows.shape[1], min(directions.shape))))[0].T for _ in range(num_bases)]
+    scores = partial(_scores, value_of, rows - origin, origin=origin, plain=plain, member=member)
+    null = np.array([scores(turned)[1:].max(axis=1) for turned in bases])
+    effect, moved, by_context = scores(directions) / spread
     threshold, context_threshold = null.max(axis=0) / spread
     return AblationEffects(effect, moved, by_context, float(threshold), float(context_threshold))
 
 
-def _scores(value_of: ValueOf, rows: Floats, reads: Floats, *, plain: Floats, member: Floats | None) -> Floats:
+def _scores(
+    value_of: ValueOf, shifted: Floats, reads: Floats, *, origin: Floats, plain: Floats, member: Floats | None
+) -> Floats:
     """Root mean square and standard deviation of ΔV, and the deviation of its context means, float64[3, r]."""
-    changes = np.stack([value_of(rows - np.outer(rows @ read, read)) - plain for read in reads])
+    changes = np.stack([value_of(origin + shifted - np.outer(shifted @ read, read)) - plain for read in reads])
     means = np.full((len(reads), 1), np.nan) if member is None else changes @ member
     return np.stack([np.sqrt((changes**2).mean(axis=1)), changes.std(axis=1), means.std(axis=1)])
 
