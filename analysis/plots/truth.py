@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.plots.style import (
@@ -117,6 +118,8 @@ def recursion_curves(searches: Sequence[Recursion], *, tau: float, title: str) -
             place = np.arange(1, len(scores) + 1)
             axes.plot(place, scores, color=color, marker=marker, ms=5, lw=1.4, label=one.name)
             axes.axhspan(*np.quantile(drawn, (0.05, 0.95)), color=color, alpha=0.10, lw=0)
+    for axes in grid:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[0].axhline(tau, color=INK, lw=1.0, ls=(0, (5, 3)))
     grid[0].axhline(0.25, color=MUTED, lw=1.0, ls=":")
     style_axes(grid[0], x_label="direction, orthogonal to all before", y_label="held-out CCS loss", grid="y")

@@ -15,7 +15,12 @@ from envs.errors import UserError, nearest
 if TYPE_CHECKING:
     from analysis.probing.instrument import Instrument
 
-INSTRUMENTS: Mapping[str, str] = MappingProxyType({})
+INSTRUMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "singular": "analysis.probing.singular",
+        "truth": "analysis.probing.truth",
+    }
+)
 """Name -> module. Reports follow this order."""
 
 
