@@ -1,6 +1,7 @@
 """Actors: what turns an agent into behaviour.
 
-D samples or takes its best action; V₁ looks one step ahead with V; search-n (`agents.search`) takes n simulations.
+D samples or takes its best action; V₁ (`agents.value_actor`) looks one step ahead with V; search-n (`agents.search`)
+takes n simulations.
 
 Shape key: N envs, A actions, O outcomes, S row size, M memory.
 """
@@ -22,6 +23,7 @@ from agents.search.actor import SearchActor
 from agents.search_config import SearchConfig
 from agents.seeding import stream as named_stream
 from agents.streams import EnvStream, Flags, Floats, Indices, require_finite
+from agents.value_actor import ValueActor
 from envs.errors import UserError, nearest
 from envs.rows import MAX_OUTCOMES, World
 
@@ -83,7 +85,7 @@ class PolicyActor:
     @torch.no_grad()
     def _logits(self, stream: EnvStream, envs: Indices) -> Floats:
         memory = zeroed(self.memory, stream, size=self.agent.policy_encoder.memory_size, device=self.agent.device)
-        encoded = self.agent.encode(take(stream, envs), active=self.active_inputs)
+        encoded = self.agent.encode(stream.shown_by(envs), active=self.active_inputs)
         output = self.agent.policy(encoded, None if memory is None else memory[envs])
         if memory is not None and output.memory is not None:
             memory[envs] = output.memory
@@ -95,78 +97,6 @@ class PolicyActor:
         """One number in [0, 1) per env: number k of the counter-based stream of this step."""
         bits = np.random.Philox(key=self._key, counter=[0, 0, stream.num_steps, 0])
         return np.random.Generator(bits).random(self.first_env + stream.num_envs)[self.first_env :]
-
-
-class ValueActor:
-    """V₁: argmax_a Σ_o p(o|s,a)·(r_o + γ·V(s_o)), V = 0 after termination; the lowest action among equals.
-
-    Outcomes and their probabilities come from the world's own kernel. The time limit is the engine's and is not seen.
-    """
-
-    def __init__(self, agent: AlphaAgent, world: World, *, discount: float | None = None) -> None:
-        """Take an agent and a world with a kernel.
-
-        Args:
-            agent: V∘E is read.
-            world: gives the outcomes.
-            discount: γ; None for the one that V was trained with, and for the world's own where V is untrained.
-        """
-        self.agent, self.world = agent, world
-        known = (discount, agent.value_discount, world.discount)
-        self.discount = next(gamma for gamma in known if gamma is not None)
-        self.memory: Tensor | None = None
-
-    def act(self, stream: EnvStream, needed: Flags) -> tuple[Indices, NDArray[np.float32]]:
-        """Choose (see `agents.rollout.Actor`); raises NonFiniteError for values that are NaN or infinite."""
-        envs, rows = np.flatnonzero(needed), stream.rows()
-        if rows is None:
-            raise UserError("V1 looks ahead with a world's kernel, which this env has not; use actor D.")
-        actions = np.zeros(stream.num_envs, np.int64)
-        if len(envs) == 0:
-            return actions, np.zeros(stream.num_envs, np.float32)
-        memory = self._remember(stream, envs)
-        lookahead = action_values(self.agent, self.world, rows[envs], discount=self.discount, memory=memory)
-        require_finite("one-step value", lookahead, step=stream.num_steps, envs=envs)
-        actions[envs] = lookahead.argmax(axis=1)
-        return actions, np.zeros(stream.num_envs, np.float32)
-
-    @torch.no_grad()
-    def _remember(self, stream: EnvStream, envs: Indices) -> Tensor | None:
-        memory = zeroed(self.memory, stream, size=self.agent.value_encoder.memory_size, device=self.agent.device)
-        if memory is not None:
-            _, after = self.agent.features_of_value(take(stream, envs), memory[envs])
-            assert after is not None
-            memory[envs] = after
-        self.memory = memory
-        return None if memory is None else memory[envs]
-
-
-@torch.no_grad()
-def action_values(
-    agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, discount: float, memory: Tensor | None = None
-) -> Floats:
-    """Q₁(s, a) = Σ_o p(o|s,a)·(r_o + γ·V(s_o)) with V = 0 after termination.
-
-    Args:
-        agent: V∘E is read.
-        world: gives outcomes, rewards and observations.
-        rows: int16[N, S].
-        discount: γ.
-        memory: float32[N, M] of V's encoder after these states, for encoders with memory.
-
-    Returns:
-        float64[N, A].
-    """
-    outcomes = world.expand(rows)
-    alive = (outcomes.probability > 0) & ~outcomes.terminated
-    next_rows = outcomes.next_rows[alive]
-    values = np.zeros(alive.shape)
-    context = torch.from_numpy(world.context_of(next_rows)).to(agent.device) if agent.value_head.needs_context else None
-    memory = None if memory is None else memory[np.nonzero(alive)[0]]
-    values[alive] = agent.value(world.observe(next_rows), memory, context=context).value.double().cpu().numpy()
-    rewards = outcomes.components @ world.reward_weights
-    lookahead: Floats = (outcomes.probability * (rewards + discount * values)).sum(axis=2)
-    return lookahead
 
 
 def actors_of(world: World | None) -> tuple[str, ...]:
@@ -228,13 +158,6 @@ def mixed_probs(logits: Floats, *, uniform_share: float = 0.0, greedy: bool = Fa
         probs /= probs.sum(axis=1, keepdims=True)
     mixed: Floats = (1.0 - uniform_share) * probs + uniform_share / logits.shape[1]
     return mixed
-
-
-def take(stream: EnvStream, envs: Indices) -> dict[str, Any]:
-    """What some of the envs show; without a copy where it is all of them."""
-    if len(envs) == stream.num_envs:
-        return stream.observations
-    return {name: array[envs] for name, array in stream.observations.items()}
 
 
 def _id_of(env: Any) -> str:

@@ -24,7 +24,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.search.batched import search
-from agents.search.evaluators import Estimates, NewNodes
+from agents.search.evaluators import Estimates
+from agents.search.new_nodes import NewNodes
 from agents.search.noise import draw_actions, root_noise
 from agents.search_config import SearchConfig
 from agents.seeding import numpy_generator

@@ -94,6 +94,10 @@ class EnvStream:
         shown, info = env.reset(seed=seeds)  # type: ignore[arg-type]
         self._show(flatten(shown), info, starts=~nobody)
 
+    def shown_by(self, envs: Indices) -> Observations:
+        """What some of the envs show; without a copy where it is all of them."""
+        return self.observations if len(envs) == self.num_envs else _take(self.observations, envs)
+
     def rows(self) -> NDArray[np.int16] | None:
         """State rows int16[N, S] of a native env, None of any other."""
         get_state = getattr(self.env, "get_state", None)

@@ -82,7 +82,8 @@ def _fields(command: type, prefix: str) -> Iterator[Option]:
         typed = next((mark.name for mark in marks if getattr(mark, "name", None)), name).replace("_", "-")
         if any("Positional" in repr(mark) for mark in marks):
             metavar = next((mark.metavar for mark in marks if getattr(mark, "metavar", None)), name.upper())
-            yield Option(metavar, kind)
+            many = typing.get_origin(kind) is tuple
+            yield Option(metavar, typing.get_args(kind)[0] if many else kind, many=many)
         elif nested := next((part for part in (kind, *marks) if _is_settings(part)), None):
             yield from _fields(nested, f"{prefix}{typed}.")
         elif kind is bool:
@@ -150,7 +151,7 @@ def _miscount(command: str, given: Sequence[str], positional: Sequence[Option]) 
     """A sentence about positional words that are missing or too many."""
     if len(given) < len(positional):
         return f"{command} needs {positional[len(given)].flag}; see valuelab {command} --help."
-    if len(given) > len(positional):
+    if len(given) > len(positional) and not any(option.many for option in positional):
         takes = " and ".join(option.flag for option in positional) or "no such word"
         return f"{command} cannot use {given[len(positional)]!r}: it takes {takes}; options start with --."
     return None

@@ -28,7 +28,7 @@ from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 from analysis.arguments import one_line, problem_with
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
-from analysis.cli_words import Device, EnvId, Import, Options, Run, Some, SomeRules
+from analysis.cli_words import Device, EnvId, Import, Options, Run, Runs, Some, SomeRules
 from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
@@ -144,16 +144,24 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """Ask a trained value head for its context: is it readable, and does V use it?"""
+    """Ask a trained value head for its context: is it readable, does V use it, and how? Several runs side by side."""
 
-    run: Run
-    """A folder written by `valuelab train`, or an agent saved from Stable-Baselines3."""
+    runs: Runs
+    """Folders written by `valuelab train`, or agents saved from Stable-Baselines3; several are also compared, heads
+    by heads, with differences over training seeds."""
+    instruments: tuple[str, ...] = ()
+    """Names of instruments, such as readability context (default: all but the slow ones; docs/instruments.md lists
+    them)."""
     episodes: int = 400
-    """Held-out episodes to collect."""
+    """Held-out episodes to collect of each run."""
     seed: int = 1000
-    """Seed of the episodes and the probes."""
+    """Seed of the episodes and of everything that the instruments draw."""
+    context: str = ""
+    """MODULE:FUNCTION, a context of your own: from observations, arrays [n, ...] by part, to n integers."""
+    workers: int = 2
+    """Worker processes; the numbers do not depend on it. 0: this process."""
     out: Path | None = None
-    """Folder for table and figures (default: RUN/probe)."""
+    """Folder for tables and figures (default: RUN/probe of one run, runs/probes of several)."""
     device: Device = "auto"
     """Where the networks run."""
     imports: Import = ()

@@ -20,5 +20,6 @@ Import = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(nam
 Options = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="option", metavar="NAME=VALUE")]
 EnvId = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
 Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+Runs = Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN")]
 SomeRules = Annotated[dict[str, Any], SearchRules, tyro.conf.arg(constructor=some_of(SearchRules))]
 File = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]

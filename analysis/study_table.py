@@ -41,10 +41,15 @@ def study_table(folder: str | Path) -> pl.DataFrame:
 def export_parquet(folder: str | Path, path: str | Path | None = None) -> Path:
     """Write `study_table` as Parquet, atomically, and return where (default: rows.parquet in the folder)."""
     target = Path(folder) / "rows.parquet" if path is None else Path(path)
-    buffer = io.BytesIO()
-    study_table(folder).write_parquet(buffer)
-    storage.write_bytes(target, buffer.getvalue())
+    storage.write_bytes(target, parquet_of(read_rows(folder)))
     return target
+
+
+def parquet_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Flat dicts that need not have the same fields or types, as the bytes of a Parquet file."""
+    buffer = io.BytesIO()
+    to_table(rows).write_parquet(buffer)
+    return buffer.getvalue()
 
 
 def to_table(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -11,12 +11,12 @@ import torch
 from stable_baselines3 import DQN, PPO
 from torch import Tensor, nn
 
-from agents.actors import action_values
 from agents.agent import AlphaAgent, build_agent, num_actions_of
 from agents.config import AgentConfig
 from agents.environments import import_package_of
 from agents.sb3 import ValueLabPolicy
 from agents.search import NetworkEvaluator, SearchConfig, search
+from agents.value_actor import action_values
 from analysis.instruments.activations import (
     edited,
     mean_ablate,

@@ -33,7 +33,7 @@ from analysis.cli_studies import Compare, Preregister
         (["evaluate", "run", "--actor", "V1"], Evaluate(Path("run"), actor="V1")),
         (["watch", "run", "--split", "train", "--out", "a.gif"], Watch(Path("run"), split="train", out=Path("a.gif"))),
         (["play", "X-v0", "--show-context", "--record", "f"], Play("X-v0", show_context=True, record=Path("f"))),
-        (["probe", "run", "--out", "there"], Probe(Path("run"), out=Path("there"))),
+        (["probe", "run", "--out", "there"], Probe((Path("run"),), out=Path("there"))),
         (["compare", "--arms", "MONO", "MOE", "--seeds", "5"], Compare(arms=("MONO", "MOE"), seeds=5)),
         (["preregister", "file.json", "--preset", "quick"], Preregister(file=Path("file.json"), preset="quick")),
     ],

@@ -24,6 +24,7 @@ from agents import environments, experts, optimum
 from agents.agent import build_agent
 from agents.checkpoint import save_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
+from agents.environments import make_vector
 from agents.evaluation import Evaluation, evaluate
 from agents.experts import find_demonstrations
 from agents.fields import settings_to_dict
@@ -39,7 +40,8 @@ from analysis.commands.environments import parse_options
 from analysis.commands.train import config_of
 from analysis.instruments.probes import ProbeSettings
 from analysis.predictions.crossed_history import crossing
-from analysis.probe import ProbeBudget, probe_agent, probe_run
+from analysis.probe import Settings, probe_agent, probe_run
+from analysis.probing.collecting import Collection
 from analysis.runs import open_run
 from analysis.studies import crossing_cells
 from analysis.studies import plan as plans
@@ -241,7 +243,7 @@ class TestTrain:
         assert {json.loads(line)["stage"] for line in (out / "curve.jsonl").open()} == {"imitate", "value"}
         assert ran("evaluate", out, "--episodes", 8) == 0
         assert "V1 is left out" in ran.out
-        assert ran("probe", out, "--episodes", 20) == 0
+        assert ran("probe", out, *NAMED, "--episodes", 20) == 0
         assert "not applicable" in ran.out
 
     def test_without_an_expert_the_stage_is_left_out_in_words(self, ran: Ran, tmp_path: Path) -> None:
@@ -385,6 +387,9 @@ class TestEvaluate:
         assert len(imitated) == len(planned) == NUM_SEARCHED and not imitated & planned
 
 
+NAMED = ("--instruments", "readability", "context", "outcomes", "--workers", 0)
+
+
 class TestProbe:
     def test_it_prints_words_and_writes_a_report(
         self, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -393,9 +398,9 @@ class TestProbe:
         agent, run = AgentConfig(encoder_sizes=(8,), hidden_size=8), tmp_path / "run"
         options = {"size": 4, "num_objects": 2, "num_levels": 40}
         train("ValueLab/MultiNeed-v0", TrainConfig(agent=agent, num_demonstrations=40, **STAGES), run, options=options)
-        monkeypatch.setattr(probe, "ProbeBudget", functools.partial(ProbeBudget, probe=QUICK_PROBE))
+        monkeypatch.setattr(probe, "Settings", functools.partial(Settings, probe=QUICK_PROBE))
         before = content(run)
-        assert ran("probe", run, "--episodes", 100, "--out", tmp_path / "probe") == 0
+        assert ran("probe", run, *NAMED, "--episodes", 100, "--out", tmp_path / "probe") == 0
         for part in ("What was found", "What was not shown", "probe.md", "probe.json"):
             assert part in ran.out
         assert {"probe.md", "probe.json", "swaps.png"} <= {path.name for path in (tmp_path / "probe").iterdir()}
@@ -411,13 +416,35 @@ class TestProbe:
         model = PPO(ValueLabPolicy, env, n_steps=16, batch_size=16, policy_kwargs=policy, seed=0, device="cpu")
         agent = agent_from_sb3(model.learn(256))
         save_agent(run / "checkpoint", agent, extra={"env_id": WORLD[0], "options": options})
-        monkeypatch.setattr(probe, "ProbeBudget", functools.partial(ProbeBudget, probe=QUICK_PROBE))
-        assert ran("probe", run, "--episodes", 100, "--seed", 5) == 0
-        assert "Probe of MOE trained on ValueLab/MultiNeed-v0 (measured)" in ran.out
-        budget = ProbeBudget(num_episodes=100, probe=QUICK_PROBE)
-        assert read_json(run / "probe" / "probe.json")["rows"] == probe_run(run, seed=5, budget=budget).rows()
+        monkeypatch.setattr(probe, "Settings", functools.partial(Settings, probe=QUICK_PROBE))
+        assert ran("probe", run, *NAMED, "--episodes", 100, "--seed", 5) == 0
+        assert "Probe of MOE trained on ValueLab/MultiNeed-v0, seed 0" in ran.out
+        settings = Settings(seed=5, collection=Collection(num_episodes=100), probe=QUICK_PROBE)
+        again = probe_run(run, settings=settings, names=NAMED[1:4])
+        assert read_json(run / "probe" / "probe.json")["rows"] == again.rows()
         assert ran("evaluate", run, "--episodes", 8) == 0
         assert "MOE on ValueLab/MultiNeed-v0" in ran.out
+
+    def test_several_runs_stand_side_by_side(self, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(probe, "Settings", functools.partial(Settings, probe=QUICK_PROBE))
+        runs = [tmp_path / name for name in ("mono", "moe")]
+        for folder, head in zip(runs, ("MONO", "MOE"), strict=True):
+            options = {"size": 4, "num_objects": 2}
+            env = make_vector(WORLD[0], 1, options=options)
+            config = AgentConfig(encoder_sizes=(8,), hidden_size=10, head=head, num_parts=2 if head == "MOE" else None)
+            agent = build_agent(env.single_observation_space, 4, config, seed=0)
+            save_agent(folder / "checkpoint", agent, extra={"env_id": WORLD[0], "options": options})
+        words = (*runs, "--instruments", "outcomes", "--workers", 0, "--episodes", 20)
+        assert ran("probe", *words) == 0
+        shown = " ".join(ran.out.split())
+        assert "Probes side by side: MONO (1 seed), MOE (1 seed)" in shown
+        assert "no interval: MONO has 1 seed(s), and an interval over seeds needs at least 2" in shown
+        assert "MOE − MONO" in shown and "(no interval)" in shown
+        folder = Path("runs/probes")
+        assert {"comparison.md", "comparison.json", "mono", "moe"} <= {path.name for path in folder.iterdir()}
+        assert (folder / "moe" / "probe.md").exists()
+        assert ran("probe", runs[0], runs[0]) == 2
+        assert "The same run is named twice" in ran.err
 
 
 @pytest.mark.usefixtures("tiny_comparison")
@@ -466,7 +493,8 @@ class TestCompare:
 class TestDemo:
     @pytest.fixture
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        budget = ProbeBudget(num_episodes=60, num_rows=300, num_levels=4, probe=QUICK_PROBE)
+        amount = Collection(num_episodes=60, num_levels=4)
+        few = Settings(seed=1000, num_rows=300, collection=amount, probe=QUICK_PROBE)
         settings = functools.partial(TrainConfig, num_demonstrations=20, num_evaluation_episodes=4, **STAGES)
         monkeypatch.setattr(demo, "MINIGRID", "MiniGrid-Empty-5x5-v0")
         monkeypatch.setattr(demo, "NUM_SEEDS", 2)
@@ -474,7 +502,7 @@ class TestDemo:
         monkeypatch.setattr(demo, "settings", lambda seed, device: settings(seed=seed, device=device))
 
         def probed(*names: object, **given: object) -> object:
-            return probe_agent(*names, **{**given, "budget": budget})  # type: ignore[arg-type]
+            return probe_agent(*names, **{**given, "settings": few})  # type: ignore[arg-type]
 
         monkeypatch.setattr(demo, "probe_agent", probed)
         plan = functools.partial(plans.make_plan, arms=("MONO", "POS"))

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from analysis.instruments.context import context_anova, swap_effect
+from analysis.instruments.context import swap_effect
+from analysis.instruments.interaction import context_anova
 from analysis.instruments.minimal_pairs import context_cells, match_contexts, world_with_pairs
 from envs.errors import UserError
 from envs.registry import make_world

@@ -11,7 +11,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agents import playing
-from agents.actors import PolicyActor, ValueActor, action_values, mixed_probs
+from agents.actors import PolicyActor, mixed_probs
 from agents.agent import AlphaAgent, build_agent
 from agents.config import AgentConfig
 from agents.environments import make_vector, open_stream
@@ -20,6 +20,7 @@ from agents.exact import policy_table
 from agents.playing import play
 from agents.recorder import record_episodes
 from agents.streams import EnvStream
+from agents.value_actor import ValueActor, action_values
 from envs.episodes import episode_of_step, load_episodes, save_episodes
 from envs.errors import NonFiniteError, UserError
 from envs.registry import make_world

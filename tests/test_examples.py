@@ -17,7 +17,8 @@ import torch
 from agents.checkpoint import load_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from analysis.instruments.probes import ProbeSettings
-from analysis.probe import ProbeBudget
+from analysis.probe import Settings
+from analysis.probing.collecting import Collection
 from analysis.studies.plan import make_plan
 from analysis.studies.yoked import Setup
 
@@ -27,8 +28,8 @@ SMALL_RUN = TrainConfig(
     imitation=ImitationConfig(num_updates=30), reinforce=ReinforceConfig(num_steps=2048, num_epochs=1),
     value=ValueConfig(num_updates=30, num_episodes=64), num_demonstrations=64, num_evaluation_episodes=16,
 )  # fmt: skip
-SMALL_PROBE = ProbeBudget(
-    num_episodes=40, num_rows=300, num_levels=4,
+SMALL_PROBE = Settings(
+    seed=1000, num_rows=300, collection=Collection(num_episodes=40, num_levels=4),
     probe=ProbeSettings(num_folds=3, num_inner_folds=2, penalties=(1.0,), num_resamples=100),
 )  # fmt: skip
 SMALL_SETUP = Setup(

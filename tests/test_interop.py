@@ -19,8 +19,9 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.train import train
-from analysis.probe import ProbeBudget, probe_run
-from analysis.probe_report import write_report
+from analysis.probe import Settings, probe_run
+from analysis.probing.collecting import Collection
+from analysis.probing.report import write_report
 from envs import GridVectorEnv
 from envs.registry import WORLDS, make_world, world_id, world_names
 
@@ -214,9 +215,10 @@ def test_foreign_envs_go_through_trainer_and_probe(env_id: str, tmp_path: Path) 
     assert stages_in(tmp_path / "run" / "curve.jsonl") == stages
     (evaluation,) = result.metrics["evaluations"]
     assert (evaluation["actor"], evaluation["num_episodes"]) == ("D", 4)
-    report = probe_run(tmp_path / "run", seed=1, budget=ProbeBudget(num_episodes=8))
-    assert not report.has_context
-    assert "not applicable: the environment names no context" in report.found[0]
+    settings = Settings(seed=1, collection=Collection(num_episodes=8))
+    report = probe_run(tmp_path / "run", settings=settings, names=["readability", "outcomes"])
+    assert [reading.status for reading in report.readings] == ["not applicable", "measured"]
+    assert "not applicable: The environment names no context" in report.found[0]
     assert any(path.name == "probe.md" for path in write_report(report, tmp_path / "probe"))
 
 

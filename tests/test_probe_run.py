@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import minigrid  # noqa: F401 (registers the MiniGrid ids)
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -19,11 +21,13 @@ from agents.exact import value_table
 from agents.recorder import record_episodes
 from agents.returns import returns_to_go
 from analysis.instruments.probes import ProbeSettings
-from analysis.probe import ProbeBudget, probe_agent, probe_run
-from analysis.probe_measures import context_table
-from analysis.probe_report import OutcomeFit, ProbeReport, write_report
-from analysis.probe_states import levels_of_states, untrained_twin, values_along, visited_states
-from analysis.probe_words import outcome_sentence
+from analysis.probe import Settings, probe_agent, probe_run
+from analysis.probing.activity import untrained_twin, values_along
+from analysis.probing.collecting import Collection
+from analysis.probing.outcomes import OutcomeFit, outcome_sentence
+from analysis.probing.report import ProbeReport, write_report
+from analysis.probing.states import visited_states
+from analysis.probing.tables import context_table, exact_values, levels_of_states
 from envs.episodes import Episodes
 from envs.errors import UserError
 from envs.registry import make_world
@@ -32,10 +36,12 @@ from envs.tabular import enumerate_world, value_iteration
 
 MULTI, CROSSED = "ValueLab/MultiNeed-v0", "ValueLab/CrossedHistory-v0"
 SMALL = {"size": 4, "num_objects": 2}
-QUICK = ProbeBudget(
-    num_episodes=60,
+NAMES = ("readability", "context", "outcomes")
+NUM_LEVELS = 24
+QUICK = Settings(
+    seed=5,
     num_rows=500,
-    num_levels=24,
+    collection=Collection(num_episodes=60, num_levels=NUM_LEVELS),
     probe=ProbeSettings(num_folds=3, num_inner_folds=2, penalties=(1.0,), num_resamples=200),
 )
 
@@ -54,7 +60,7 @@ def new_agent(
 def fitted_agent(env_id: str, options: dict, *, num_updates: int = 1200) -> AlphaAgent:
     """V regressed on V* of the very levels that are probed (what is planted must be there); D is left untrained."""
     agent, world = new_agent(env_id, options), make_world(env_id, **options)
-    mdp = enumerate_world(world, Levels(world.levels("test").first, QUICK.num_levels))
+    mdp = enumerate_world(world, Levels(world.levels("test").first, NUM_LEVELS))
     targets = torch.from_numpy(value_iteration(mdp).values).float()
     encoded = agent.encode(world.observe(mdp.rows))
     optimizer = torch.optim.Adam([*agent.value_encoder.parameters(), *agent.value_head.parameters()], lr=0.01)
@@ -77,18 +83,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(run: Path) -> ProbeReport:
-    return probe_run(run, seed=5, budget=QUICK)
+    return probe_run(run, settings=QUICK, names=NAMES)
 
 
 def test_v_is_compared_at_the_discount_that_it_learned_with(monkeypatch: pytest.MonkeyPatch) -> None:
     agent = new_agent(MULTI, SMALL)
     agent.value_discount = 0.5
-    near = probe_agent(agent, MULTI, seed=5, budget=QUICK, options=SMALL)
+    near = probe_agent(agent, MULTI, settings=QUICK, names=NAMES, options=SMALL)
     agent.value_discount = None
-    far = probe_agent(agent, MULTI, seed=5, budget=QUICK, options=SMALL)
-    moved = [swap(report, "V, trained").effect.rms_optimal for report in (near, far)]
+    far = probe_agent(agent, MULTI, settings=QUICK, names=NAMES, options=SMALL)
+    moved = [swap(report, "V, trained")["rms_optimal"] for report in (near, far)]
     assert moved[0] > 1.5 * moved[1], "at a small discount V* moves more between near and far needs"
-    assert near.outcomes.mean_outcome < far.outcomes.mean_outcome
+    outcomes = [report.reading("outcomes").rows[0]["mean_outcome"] for report in (near, far)]
+    assert outcomes[0] < outcomes[1]
 
 
 def test_the_untrained_twin_is_the_network_before_training() -> None:
@@ -104,35 +111,39 @@ def test_the_untrained_twin_is_the_network_before_training() -> None:
     assert torch.equal(untrained_twin(agent).value(world.observe(rows)).value, before)
 
 
-def swap(report: ProbeReport, function: str, weighting: str = "all states alike"):
-    (found,) = [s for s in report.swaps if (s.function, s.weighting) == (function, weighting)]
+def swap(report: ProbeReport, function: str, weighting: str = "all states alike") -> dict:
+    rows = report.reading("context").rows
+    (found,) = [row for row in rows if (row["function"], row["weighting"]) == (function, weighting)]
     return found
 
 
 def test_v_fitted_to_v_star_moves_as_v_star_and_the_untrained_v_does_not(report: ProbeReport) -> None:
     for weighting in ("all states alike", "visits of D"):
         trained, untrained = (swap(report, f"V, {kind}", weighting) for kind in ("trained", "untrained"))
-        assert trained.effect.slope > 0.7
-        assert abs(untrained.effect.slope) < 0.25
-        assert swap(report, "V* itself (planted positive)", weighting).effect.slope == pytest.approx(1.0)
-        assert swap(report, "V* without its context (planted null)", weighting).effect.slope == pytest.approx(0.0)
-        assert trained.anova_optimal.interaction > 0.5
+        assert trained["slope"] > 0.7
+        assert abs(untrained["slope"]) < 0.25
+        assert swap(report, "V* itself (planted positive)", weighting)["slope"] == pytest.approx(1.0)
+        assert swap(report, "V* without its context (planted null)", weighting)["slope"] == pytest.approx(0.0)
+        assert trained["interaction_share_optimal"] > 0.5
         # Even an aimless walk comes to the needed object sooner when that is the nearer one.
-        assert swap(report, "value of D, exact", weighting).effect.correlation > 0.5
-        assert trained.anova.interaction == pytest.approx(trained.anova_optimal.interaction, abs=0.15)
+        assert swap(report, "value of D, exact", weighting)["correlation"] > 0.5
+        assert trained["interaction_share"] == pytest.approx(trained["interaction_share_optimal"], abs=0.15)
+        assert abs(trained["effective_rank"] - trained["effective_rank_optimal"]) < 0.2
+        assert swap(report, "V* without its context (planted null)", weighting)["effective_rank"] == pytest.approx(1.0)
 
 
 def test_every_report_carries_all_baselines(report: ProbeReport) -> None:
-    found = {(probe.layer, probe.kind) for probe in report.probes if probe.source.startswith("visited")}
+    probes = report.reading("readability").rows
+    found = {(probe["layer"], probe["kind"]) for probe in probes if probe["states"].startswith("visited")}
     trained = {(layer, "trained") for layer in ("E of D", "E of V", "V's hidden layer")}
     untrained = {(layer, "untrained") for layer in ("E of D and V", "V's hidden layer")}
     assert found == trained | untrained | {("raw observation", "raw")}
-    assert {probe.source.split()[0] for probe in report.probes} == {"visited", "drawn"}
-    for probe in report.probes:
-        assert (probe.result is None) == bool(probe.refusal)
-        if probe.result is not None:
-            assert probe.result.accuracy > 0.6
-            assert 0.0 <= probe.result.control_accuracy <= 1.0
+    assert {probe["states"].split()[0] for probe in probes} == {"visited", "drawn"}
+    for probe in probes:
+        assert ("accuracy" not in probe) == bool(probe["refusal"])
+        if "accuracy" in probe:
+            assert probe["accuracy"] > 0.6
+            assert 0.0 <= probe["control_accuracy"] <= 1.0
 
 
 def test_words_name_nulls_and_limits(report: ProbeReport) -> None:
@@ -147,7 +158,7 @@ def test_words_name_nulls_and_limits(report: ProbeReport) -> None:
 
 def test_same_seed_same_report(run: Path, report: ProbeReport) -> None:
     torch.manual_seed(123)
-    again = probe_run(run, seed=5, budget=QUICK)
+    again = probe_run(run, settings=QUICK, names=NAMES)
     assert again.rows() == report.rows()
     assert again.text() == report.text()
 
@@ -159,73 +170,81 @@ def test_written_report_is_whole(report: ProbeReport, tmp_path: Path) -> None:
         "layers_visited.png",
         "layers_all.png",
         "values.png",
+        "context_rank.png",
+        "outcomes.png",
         "swaps.png",
         "policy_need_0.png",
         "policy_need_1.png",
     }
     assert names <= {path.name for path in paths}
     summary = json.loads((tmp_path / "probe" / "probe.json").read_text())
-    assert summary["status"] == "measured"
-    assert len(summary["rows"]) == len(report.probes) + len(report.swaps) + 1
+    assert [one["status"] for one in summary["instruments"]] == ["measured"] * 3
+    assert len(summary["rows"]) == len(report.rows()) == sum(len(reading.rows) for reading in report.readings)
+    assert pl.read_parquet(tmp_path / "probe" / "rows.parquet").height == len(summary["rows"])
     assert (tmp_path / "probe" / "probe.md").read_text() == report.text()
 
 
 def test_where_v_star_is_blind_the_report_gives_sizes_and_no_slope() -> None:
     options = {"size": 4, "num_levels": 400}
-    report = probe_agent(new_agent(CROSSED, options), CROSSED, seed=0, options=options, budget=QUICK)
-    effect = swap(report, "V, untrained").effect
-    assert math.isnan(effect.slope)
-    assert effect.rms > 0.0
-    assert effect.rms_optimal == pytest.approx(0.0, abs=1e-9)
+    report = probe_agent(new_agent(CROSSED, options), CROSSED, settings=QUICK, names=NAMES, options=options)
+    effect = swap(report, "V, untrained")
+    assert effect["slope"] is None
+    assert effect["rms"] > 0.0
+    assert effect["rms_optimal"] == pytest.approx(0.0, abs=1e-9)
     assert "V* does not depend on the context here, so a slope is not defined" in report.text()
     assert "swaps" not in report.figures
-    assert any(row["table"] == "swaps" and row["slope"] is None for row in report.rows())
+    assert report.reading("context").numbers["slope of V's swaps on V*'s"] is None
 
 
 def test_hidden_context_is_read_at_chance_and_moves_nothing() -> None:
     options = SMALL | {"context": "hidden"}
-    report = probe_agent(new_agent(MULTI, options), MULTI, seed=0, options=options, budget=QUICK)
-    (hidden,) = [p for p in report.probes if p.name == "V's hidden layer, trained" and p.source.startswith("drawn")]
-    assert abs(hidden.result.accuracy - 0.5) < 0.1
-    assert swap(report, "V, trained").effect.rms == 0.0
-    assert swap(report, "V, trained").effect.slope == 0.0
+    report = probe_agent(new_agent(MULTI, options), MULTI, settings=QUICK, names=NAMES, options=options)
+    accuracy = report.reading("readability").numbers["accuracy, V's hidden layer (all states)"]
+    assert abs(accuracy - 0.5) < 0.1
+    assert swap(report, "V, trained")["rms"] == 0.0
+    assert swap(report, "V, trained")["slope"] == 0.0
     assert "does not show the context" in report.text()
 
 
 @pytest.mark.parametrize(("encoder", "head"), [("gru", "MONO"), ("mlp", "POS")])
 def test_memory_and_oracle_heads_are_probed(encoder: str, head: str) -> None:
     agent = new_agent(MULTI, SMALL, encoder=encoder, head=head)
-    report = probe_agent(agent, MULTI, seed=0, options=SMALL, budget=QUICK)
-    assert report.status == "measured"
+    report = probe_agent(agent, MULTI, settings=QUICK, names=NAMES, options=SMALL)
+    assert {reading.status for reading in report.readings} == {"measured"}
     assert ("empty memory" in report.text()) == (encoder == "gru")
-    assert any(probe.source.startswith("drawn") for probe in report.probes) == (encoder != "gru")
+    sources = {row["states"].split()[0] for row in report.reading("readability").rows}
+    assert ("drawn" in sources) == (encoder != "gru")
 
 
 def test_worlds_without_context_get_a_readable_report(tmp_path: Path) -> None:
     env_id = "MiniGrid-Empty-5x5-v0"
     save_agent(tmp_path / "checkpoint", new_agent(env_id, {}, sample=True), extra={"env_id": env_id})
-    report = probe_run(tmp_path, seed=0, budget=ProbeBudget(num_episodes=16))
-    assert report.status == "not applicable"
-    assert (report.probes, report.swaps) == ((), ())
-    assert "names no context" in report.text()
+    report = probe_run(tmp_path, settings=Settings(seed=0, collection=Collection(num_episodes=16)))
+    statuses = {reading.instrument: reading.status for reading in report.readings}
+    assert (statuses["readability"], statuses["context"], statuses["outcomes"]) == (
+        "not applicable", "not applicable", "measured",
+    )  # fmt: skip
+    assert not report.reading("context").rows and not report.reading("readability").numbers
+    assert "context, not applicable: The environment names no context (info['context']), so" in report.text()
     assert "of the variance of the discounted reward that followed" in report.text()
-    assert "values" in report.figures
+    assert "outcomes" in report.figures
 
 
 def test_too_few_states_are_refused_with_the_cure(run: Path) -> None:
-    budget = ProbeBudget(num_episodes=40, num_rows=100, probe=QUICK.probe)
-    with pytest.raises(UserError, match=r"E of D: .* distinct states for .* features.*are needed"):
-        probe_run(run, seed=0, budget=budget)
+    settings = Settings(0, num_rows=100, collection=Collection(num_episodes=40), probe=QUICK.probe)
+    reading = probe_run(run, settings=settings, names=["readability"]).reading("readability")
+    assert (reading.status, reading.rows, dict(reading.numbers)) == ("refused", (), {})
+    assert re.search(r"E of D: .* distinct states for .* features.*are needed", reading.reason)
 
 
 def test_runs_that_do_not_name_their_env_are_refused(tmp_path: Path) -> None:
     save_agent(tmp_path, new_agent(MULTI, SMALL))
     with pytest.raises(UserError, match="does not say which environment"):
-        probe_run(tmp_path, seed=0)
+        probe_run(tmp_path, settings=QUICK)
     with pytest.raises(UserError, match="Did you mean 'ValueLab/MultiNeed-v0'"):
-        probe_agent(new_agent(MULTI, SMALL), "ValueLab/MultiNeeed-v0", seed=0)
+        probe_agent(new_agent(MULTI, SMALL), "ValueLab/MultiNeeed-v0", settings=QUICK)
     with pytest.raises(UserError, match="There is no run folder"):
-        probe_run(tmp_path / "nowhere", seed=0)
+        probe_run(tmp_path / "nowhere", settings=QUICK)
 
 
 def test_a_checkpoint_that_would_import_a_module_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +252,7 @@ def test_a_checkpoint_that_would_import_a_module_is_refused(tmp_path: Path, monk
     monkeypatch.syspath_prepend(tmp_path)
     save_agent(tmp_path / "agent", new_agent(MULTI, SMALL), extra={"env_id": "planted:Walk-v0"})
     with pytest.raises(UserError, match="names a module; give the id alone"):
-        probe_run(tmp_path / "agent", seed=0)
+        probe_run(tmp_path / "agent", settings=QUICK)
 
 
 def test_outcomes_discount_within_episodes_and_skip_truncated_ones() -> None:
@@ -274,7 +293,7 @@ def test_levels_of_states_follow_from_the_transitions() -> None:
 
 
 def test_values_do_not_depend_on_how_rows_are_batched() -> None:
-    table = context_table(make_world(MULTI, **SMALL), num_levels=3, max_states=10_000)
+    table = context_table(exact_values(make_world(MULTI, **SMALL), num_levels=3, max_states=10_000))
     agent = new_agent(MULTI, SMALL)
     rows = table.mdp.rows[table.index[:, 0]]
     alone = [value_table(agent, table.world, rows[i : i + 1])[0] for i in range(3)]
@@ -285,7 +304,7 @@ def test_memory_starts_anew_with_every_episode() -> None:
     agent = new_agent(MULTI, SMALL, encoder="gru")
     episodes = record_episodes(agent, MULTI, num_episodes=5, seed=0, options=SMALL, split="test")
     world = make_world(MULTI, **SMALL)
-    states = visited_states(episodes, agent, world=world)
+    states = visited_states(episodes, agent, world=world, seed=0)
     assert states.starts.sum() == 5
     along, alone = values_along(agent, states), value_table(agent, world, episodes.rows, as_first=True)
     with pytest.raises(UserError, match="V has a memory of 16 numbers"):

@@ -16,7 +16,7 @@ from agents.environments import make_vector, open_stream
 from agents.evaluation import evaluate
 from agents.search import NetworkEvaluator, SearchConfig, TableEvaluator, search
 from agents.search.actor import SearchActor
-from agents.search.evaluators import NewNodes
+from agents.search.new_nodes import NewNodes
 from agents.search.rollouts import RolloutEvaluator, RolloutPolicy
 from envs import make_world
 from envs.enumeration import enumerate_world

@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from agents import optimum
-from agents.actors import action_values
 from agents.checkpoint import load_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.environments import world_of
@@ -23,6 +22,7 @@ from agents.exact import policy_table, value_accuracy
 from agents.experts import corrected, find_demonstrations
 from agents.presets import MOST_BYTES, SHORT_EPISODES, recommended
 from agents.train import train
+from agents.value_actor import action_values
 from envs import demonstrations
 from envs.demonstrations import demonstrate, expert_policy
 from envs.episodes import Episodes, episode_returns

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from agents.actors import ValueActor
 from agents.agent import AlphaAgent, build_agent, restart_value, with_value_encoder
 from agents.batches import Minibatch, all_values, features_of, frozen_features, minibatches, one_step_of_each
 from agents.checkpoint import load_agent, save_agent
@@ -22,6 +21,7 @@ from agents.losses import relative_error
 from agents.outcomes import outcomes_of
 from agents.recorder import record_episodes
 from agents.returns import event_shares
+from agents.value_actor import ValueActor
 from agents.value_trainer import ValueTrainer
 from agents.values import fit_values
 from envs.episodes import Episodes

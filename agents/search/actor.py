@@ -12,9 +12,11 @@ from torch import Tensor
 
 from agents.agent import AlphaAgent
 from agents.memory import zeroed
+from agents.reward_model import RewardModel
 from agents.search.batched import SearchResult, search
 from agents.search.evaluators import Evaluator, NetworkEvaluator
 from agents.search.noise import draw_actions, root_noise
+from agents.search.payments import LearnedRewards
 from agents.search.rollouts import RolloutEvaluator, RolloutPolicy
 from agents.search_config import SearchConfig
 from agents.seeding import stream as named_stream
@@ -35,7 +37,7 @@ class SearchActor:
 
     def __init__(
         self, agent: AlphaAgent, world: World, config: SearchConfig, *, seed: int, greedy: bool = True,
-        first_env: int = 0, discount: float | None = None,
+        first_env: int = 0, discount: float | None = None, reward_model: RewardModel | None = None,
     ) -> None:  # fmt: skip
         """Take an agent and a world with a kernel.
 
@@ -48,6 +50,7 @@ class SearchActor:
                 or under PUCT from the shares of visits after Dirichlet noise.
             first_env: index of the first env among all that share the seed.
             discount: γ; None for the one that V was trained with, and for the world's own where V is untrained.
+            reward_model: whose rewards stand in the tree, with `config.use_rewards` False.
         """
         world.require_expandable()
         self.agent, self.world, self.config = agent, world, config
@@ -56,6 +59,8 @@ class SearchActor:
         self.discount = next(gamma for gamma in known if gamma is not None)
         self.policy_memory: Tensor | None = None
         self.value_memory: Tensor | None = None
+        self.reward_model = reward_model
+        self.reward_memory: Tensor | None = None
         self.last: SearchResult | None = None
         self.last_envs: Indices = np.zeros(0, np.int64)
         self._key = named_stream(seed, "search").generate_state(2, np.uint64)
@@ -86,13 +91,17 @@ class SearchActor:
                 network, self.world, self._rollouts, config=self.config, discount=self.discount,
                 keys=keys[self.first_env :][envs],
             )  # fmt: skip
+        rewards = self._rewards(stream, envs)
         try:
-            found = search(self.world, rows[envs], evaluator, config=self.config, discount=self.discount, noise=noise)
+            found = search(
+                self.world, rows[envs], evaluator, config=self.config, discount=self.discount, noise=noise,
+                rewards=rewards,
+            )  # fmt: skip
         except NonFiniteError as error:
             env = None if error.env is None else int(envs[error.env])
             raise NonFiniteError(error.site, env=env, step=stream.num_steps) from error
         self.last, self.last_envs = found, envs
-        self._remember(network, envs)
+        self._remember(network, rewards, envs)
         actions[envs] = found.actions
         if not self.greedy and self.config.rule == "puct":
             uniform = self._generator(stream, 2).random(self.first_env + stream.num_envs)
@@ -107,12 +116,22 @@ class SearchActor:
         before = [None if one is None else one[envs] for one in (self.policy_memory, self.value_memory)]
         return NetworkEvaluator(agent, self.world, policy_memory=before[0], value_memory=before[1])
 
-    def _remember(self, network: NetworkEvaluator, envs: Indices) -> None:
+    def _rewards(self, stream: EnvStream, envs: Indices) -> LearnedRewards | None:
+        if self.reward_model is None:
+            return None
+        size = self.reward_model.encoder.memory_size
+        self.reward_memory = zeroed(self.reward_memory, stream, size=size, device=self.agent.device)
+        before = None if self.reward_memory is None else self.reward_memory[envs]
+        return LearnedRewards(self.reward_model, self.agent, self.world, memory=before)
+
+    def _remember(self, network: NetworkEvaluator, rewards: LearnedRewards | None, envs: Indices) -> None:
         """Keep what the encoders remember after they saw the roots."""
         index = torch.from_numpy(envs)
-        for mine, seen in zip((self.policy_memory, self.value_memory), network.root_memories(), strict=True):
-            if mine is not None and seen is not None:
-                mine[index] = seen
+        mine = self.policy_memory, self.value_memory, self.reward_memory
+        seen = *network.root_memories(), None if rewards is None else rewards.root_memory()
+        for kept, after in zip(mine, seen, strict=True):
+            if kept is not None and after is not None:
+                kept[index] = after
 
     def _generator(self, stream: EnvStream, purpose: int) -> np.random.Generator:
         """The counter-based stream of this step."""

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.search import expansion, rules, table_kernels, walks
-from agents.search.evaluators import Evaluator, NewNodes
+from agents.search.evaluators import Evaluator
+from agents.search.new_nodes import NewNodes
+from agents.search.payments import Payments, Rewards
 from agents.search.rules import GUMBEL, PUCT, Rules, considered_visits
 from agents.search.tree import Tree
 from agents.search.walks import Leaves
@@ -58,6 +60,7 @@ def search(
     config: SearchConfig,
     discount: float | None = None,
     noise: Floats | None = None,
+    rewards: Rewards | None = None,
 ) -> SearchResult:
     """Look ahead from every row.
 
@@ -72,18 +75,26 @@ def search(
         discount: γ; None for the world's own.
         noise: float64[B, A] at the roots; None for none. Gumbel: one Gumbel(0) number per action, which makes the
             action a sample. PUCT: a distribution, of which `config.noise_share` is mixed into the prior.
+        rewards: a model whose rewards stand in the tree in place of the world's, where `config.use_rewards` is False;
+            what has ended is then worth 0.
 
     Raises:
-        UserError: an action may have more outcomes than can be listed; estimates or noise of another shape.
+        UserError: an action may have more outcomes than can be listed; estimates, noise or rewards of another shape; a
+            reward model beside the world's own rewards.
         NonFiniteError: the evaluator gives a value or a logit that is NaN or +inf, or the world such a reward.
     """
     world.require_expandable()
+    if rewards is not None and config.use_rewards:
+        raise UserError("A reward model stands in place of the world's rewards; search with use_rewards=False.")
     rows = world.checked(rows)
     batch, num_nodes = len(rows), config.num_simulations + 1
     grown = Tree.empty(batch, num_nodes, num_actions=world.num_actions, num_outcomes=world.max_outcomes)
     numbers = rules_of(config, world.discount if discount is None else discount)
     turn, grow = tree_loops()["turn_all"], _Growth(world, rows, num_nodes=num_nodes, numbers=numbers)
     estimates = _checked(evaluator(grow.roots()), (batch, world.num_actions))
+    payments = None if rewards is None else Payments(rewards, grown)
+    if payments is not None:
+        estimates = payments.settle(grown, grow.roots(), estimates)
     noise = start_roots(grown, estimates, config, noise=noise)
     leaves, schedule = Leaves.empty(batch), schedule_of(config, world.num_actions)
     new, scores = grow.nothing(), np.zeros(world.num_actions)
@@ -96,6 +107,7 @@ def search(
             new = grow(grown, leaves)
             if len(new.trees):
                 estimates = _checked(evaluator(new), (len(new.trees), world.num_actions))
+                estimates = estimates if payments is None else payments.settle(grown, new, estimates)
     return result_of(grown, numbers, noise=noise, rows=grow.states)
 
 

@@ -1,6 +1,6 @@
 """What a leaf is worth and what to try there: networks, tables, and the outcomes of rollouts.
 
-Shape key: B trees, N nodes, M new nodes, S row size, A actions, H memory size, X states.
+Shape key: B trees, M new nodes, A actions, H memory size, X states.
 """
 
 from __future__ import annotations
@@ -15,35 +15,13 @@ from torch import Tensor
 
 from agents.agent import AlphaAgent
 from agents.fast_forward import FastForward
+from agents.search.new_nodes import NewNodes
+from agents.search.node_memory import NodeMemory
 from envs.enumeration import TabularMDP, state_finder
 from envs.rows import Observations, World
 
 Floats = NDArray[np.float64]
 Estimates = tuple[Floats, Floats]
-
-
-@dataclass(frozen=True, eq=False)
-class NewNodes:
-    """Nodes that one simulation has added, at most one in each tree, in the order of trees; valid during the call.
-
-    Attributes:
-        rows: int16[M, S], their states.
-        trees: int64[M].
-        nodes: int32[M], their numbers; 0 for roots.
-        parents: int32[M]; −1 for roots.
-        num_nodes: N, room for nodes in each tree.
-    """
-
-    rows: NDArray[np.int16]
-    trees: NDArray[np.int64]
-    nodes: NDArray[np.int32]
-    parents: NDArray[np.int32]
-    num_nodes: int
-
-    def first(self, count: int) -> NewNodes:
-        """The first of them, without a copy."""
-        parts = (self.rows[:count], self.trees[:count], self.nodes[:count], self.parents[:count])
-        return NewNodes(*parts, num_nodes=self.num_nodes)
 
 
 class Evaluator(Protocol):
@@ -73,8 +51,8 @@ class NetworkEvaluator:
             value_memory: float32[B, H] of V's encoder before it sees the roots.
         """
         self.agent, self.world = agent, world
-        self._policy = _NodeMemory(agent.policy_encoder.memory_size, policy_memory)
-        self._value = _NodeMemory(agent.value_encoder.memory_size, value_memory)
+        self._policy = NodeMemory(agent.policy_encoder.memory_size, policy_memory)
+        self._value = NodeMemory(agent.value_encoder.memory_size, value_memory)
         self._has_memory = self._policy.size > 0 or self._value.size > 0
         self._forward = FastForward(agent)
 
@@ -108,30 +86,6 @@ class NetworkEvaluator:
         stores = (self._policy.store, (self._policy if self.agent.shared else self._value).store)
         policy, value = (None if store is None else store[:, 0] for store in stores)
         return policy, value
-
-
-class _NodeMemory:
-    """What an encoder remembers at every node of every tree, float32[B, N, H]; nothing for encoders without memory."""
-
-    def __init__(self, size: int, at_start: Tensor | None) -> None:
-        self.size, self.at_start = size, at_start
-        self.store: Tensor | None = None
-
-    def before(self, new: NewNodes) -> Tensor | None:
-        """The memory of the parents [M, H], before the new nodes are seen."""
-        if self.size == 0 or new.parents[0] < 0:
-            return self.at_start
-        assert self.store is not None
-        return self.store[torch.from_numpy(new.trees), torch.from_numpy(new.parents).long()]
-
-    def keep(self, new: NewNodes, memory: Tensor | None) -> None:
-        """Store the memory [M, H] after the new nodes were seen."""
-        if memory is None:
-            return
-        if new.parents[0] < 0:
-            self.store = memory.new_zeros(len(new.trees), new.num_nodes, self.size)
-        assert self.store is not None
-        self.store[torch.from_numpy(new.trees), torch.from_numpy(new.nodes).long()] = memory
 
 
 class TableEvaluator:

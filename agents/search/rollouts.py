@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.search.batched import world_loops
-from agents.search.evaluators import Estimates, Evaluator, NewNodes
+from agents.search.evaluators import Estimates, Evaluator
+from agents.search.new_nodes import NewNodes
 from agents.search_config import SearchConfig
 from envs.enumeration import TabularMDP
 from envs.row_index import RowIndex

@@ -28,9 +28,11 @@ from analysis.commands.printing import say, table_of
 from analysis.commands.returns import show as show_returns
 from analysis.commands.stopping import stopped_by_signals
 from analysis.commands.train import introduction
-from analysis.probe import ProbeBudget, probe_agent
-from analysis.probe_report import ProbeReport, write_report
-from analysis.probe_states import untrained_twin
+from analysis.probe import Settings, probe_agent
+from analysis.probing.activity import untrained_twin
+from analysis.probing.collecting import Collection, collect
+from analysis.probing.outcomes import outcome_fit
+from analysis.probing.report import ProbeReport, write_report
 from analysis.progress import Journey
 from analysis.studies.comparison import ComparisonResult, run_comparison
 from analysis.studies.plan import ComparisonPlan, cells_of, make_plan
@@ -43,6 +45,7 @@ NUM_SEEDS = 3
 NUM_UNTRAINED = 16
 NUM_HELD_OUT = 64
 """Episodes of the untrained network, which take as long as the time limit lets them."""
+PROBED_BY = ("readability", "context", "outcomes")
 SECONDS = {"train": 35.0, "measure": 8.0, "compare": 75.0, "probe": 10.0}
 """What the parts take on two cores, in seconds; the remaining time that is shown adapts to the machine."""
 
@@ -111,7 +114,7 @@ def _train(folder: Path, config: TrainConfig, journey: Journey, *, is_trained: b
         display.tell(0.5, "the untrained network plays")
         twin = untrained_twin(agent)
         before = evaluate(twin, MINIGRID, greedy=False, num_episodes=NUM_UNTRAINED, seed=config.seed)
-        fit = probe_agent(agent, MINIGRID, seed=1000, budget=ProbeBudget(num_episodes=NUM_HELD_OUT)).outcomes
+        fit = outcome_fit(collect(agent, MINIGRID, seed=1000, collection=Collection(num_episodes=NUM_HELD_OUT)))
     show_returns([line], title=f"{config.agent.head} on {MINIGRID}, seed {config.seed}")
     title = f"{MINIGRID}: return while reinforcing"
     figure = draw_curve(folder, title=title, best=line.optimum.undiscounted)
@@ -139,5 +142,7 @@ def _probe(out: Path, plan: ComparisonPlan, journey: Journey) -> tuple[ProbeRepo
     agent, _ = load_agent(study.artifacts(fit.hash) / AGENT)
     options = options_of("CrossedHistory", plan.seeds[0])
     with journey.piece("probe") as display:
-        report = probe_agent(agent, CROSSED, seed=1000, options=options, progress=display.tell)
+        report = probe_agent(
+            agent, CROSSED, settings=Settings(seed=1000), names=PROBED_BY, options=options, progress=display.tell
+        )
     return report, write_report(report, out / "probe")

@@ -10,8 +10,8 @@ import numpy as np
 
 from agents.measuring import Measured
 from analysis.commands.printing import wrapped
-from analysis.probe_report import OutcomeFit, ProbeReport
-from analysis.probe_words import outcome_sentence
+from analysis.probing.outcomes import OutcomeFit, outcome_sentence
+from analysis.probing.report import ProbeReport
 from analysis.statistics import interval_over_seeds
 from analysis.studies.comparison import ComparisonResult
 from analysis.studies.comparison_scores import TestScores
@@ -55,9 +55,9 @@ def conclusion(trained: Trained, result: ComparisonResult, report: ProbeReport |
 def probe_sentences(report: ProbeReport) -> list[str]:
     """One sentence on what can be read from V's hidden layer, and one on what V does with it, each with its null."""
     readouts = {
-        probe.kind: f"{probe.result.accuracy:.2f}"
-        for probe in report.probes
-        if probe.result is not None and (probe.layer == "V's hidden layer" or probe.kind == "raw")
+        row["kind"]: f"{row['accuracy']:.2f}"
+        for row in report.reading("readability").rows
+        if "accuracy" in row and (row["layer"] == "V's hidden layer" or row["kind"] == "raw")
     }
     sentences = []
     if "trained" in readouts:
@@ -66,11 +66,11 @@ def probe_sentences(report: ProbeReport) -> list[str]:
             f"{readouts['trained']}. Null: {readouts.get('untrained', '–')} from the same layer before training, "
             f"{readouts.get('raw', '–')} from the observation itself, which shows it."
         )
-    for swap in report.swaps[:1]:
+    for swap in report.reading("context").rows[:1]:
         sentences.append(
-            f"- Swapping nothing but the context moves that V by {swap.effect.rms:.3f} (root mean square), and context "
-            f"by situation is {swap.anova.interaction:.3f} of its variance. Null: V* moves by "
-            f"{swap.effect.rms_optimal:.3f}, and its share is {swap.anova_optimal.interaction:.3f}."
+            f"- Swapping nothing but the context moves that V by {swap['rms']:.3f} (root mean square), and context by "
+            f"situation is {swap['interaction_share']:.3f} of its variance. Null: V* moves by "
+            f"{swap['rms_optimal']:.3f}, and its share is {swap['interaction_share_optimal']:.3f}."
         )
     return sentences
 

@@ -1,4 +1,4 @@
-"""What context does to a value: swaps in minimal pairs, and the interaction share of a value table.
+"""What context does to a value: swaps in minimal pairs.
 
 A situation is a state without its context; a minimal pair is one situation under two contexts. A context that is shown
 can always be decoded, so these measures ask whether V moves as V* does when nothing but the context changes.
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from agents.seeding import numpy_generator
 from analysis.instruments.held_out import resampled_groups
+from analysis.instruments.value_tables import checked_table
 from envs.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -52,52 +53,6 @@ class SwapEffect:
     num_contexts: int
 
 
-@dataclass(frozen=True)
-class ContextAnova:
-    """Shares of the variance of a table f(s, c) = mean + a(s) + b(c) + i(s, c); all NaN for a constant table.
-
-    Attributes:
-        situation: Share of a.
-        context: Share of b.
-        interaction: Share of i. The three add up to 1.
-    """
-
-    situation: float
-    context: float
-    interaction: float
-
-
-def context_anova(table: Floats, *, weights: Floats | None = None) -> ContextAnova:
-    """Splits a value table by functional analysis of variance.
-
-    With p(s, c) = w_s / C: mean = E f, a(s) = E_c f - mean, b(c) = E_s f - mean, i = f - mean - a - b, and the share of
-    a part is its E[.^2] over E[(f - mean)^2]. The parts are orthogonal because p is a product.
-
-    Args:
-        table: float64[M, C], V or V* of each situation under each context.
-        weights: float64[M], at least 0, normalised here; uniform where left out.
-
-    Returns:
-        `ContextAnova`. Additive tables give interaction < 1e-12, products of centred factors give 1.
-
-    Raises:
-        UserError: A table that is not [M, C >= 2] and finite, or weights that do not fit it.
-
-    Cannot show: that V is sharded. V* has an interaction share of its own wherever reward depends on context; read
-    V's share in excess of V*'s, never against 0.
-    """
-    p = _checked(table, weights)
-    mean = p @ table.mean(axis=1)
-    situation = table.mean(axis=1) - mean
-    context = p @ table - mean
-    interaction = table - mean - situation[:, None] - context
-    total = float(p @ ((table - mean) ** 2).mean(axis=1))
-    if total <= (1e-14 * max(1.0, float(np.abs(table).max()))) ** 2:
-        return ContextAnova(np.nan, np.nan, np.nan)
-    parts = float(p @ situation**2), float((context**2).mean()), float(p @ (interaction**2).mean(axis=1))
-    return ContextAnova(*(part / total for part in parts))
-
-
 def swap_effect(
     values: Floats,
     optimal: Floats,
@@ -131,8 +86,8 @@ def swap_effect(
 
     Cannot show: why V moves. A V that copies V*'s table and one made of shards both have slope 1.
     """
-    p = _checked(values, weights)
-    _checked(optimal, weights)
+    p = checked_table(values, weights)
+    checked_table(optimal, weights)
     if values.shape != optimal.shape:
         raise UserError(
             f"V has shape {values.shape} and V* {optimal.shape}; both need [situations, contexts] of the same"
@@ -162,26 +117,6 @@ def swap_effect(
         num_situations=len(values),
         num_contexts=values.shape[1],
     )
-
-
-def _checked(table: Floats, weights: Floats | None) -> Floats:
-    """Checks a table and its weights, and returns the weights normalised to sum to 1."""
-    if table.ndim != 2 or table.shape[0] < 1 or table.shape[1] < 2:
-        raise UserError(
-            f"the value table has shape {table.shape}; [situations, contexts] with at least two contexts is needed"
-        )
-    if not np.isfinite(table).all():
-        raise UserError(
-            f"the value table holds {int((~np.isfinite(table)).sum())} values that are not finite; a diverged network "
-            "has no context effect to measure"
-        )
-    weights = np.ones(len(table)) if weights is None else weights
-    if weights.shape != (len(table),) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
-        raise UserError(
-            f"weights have shape {weights.shape} and sum {weights.sum()}; each of the {len(table)} situations needs a "
-            "finite weight of at least 0, and not all may be 0"
-        )
-    return np.asarray(weights / weights.sum())
 
 
 def _centred(table: Floats) -> Floats:

@@ -108,7 +108,12 @@ def save_figure(figure: Figure, path: Path | str) -> Path:
     path = Path(path)
     if path.suffix != ".png":
         raise UserError(f"figures are written as .png, but the file is named {path.name!r}; rename it")
+    write_bytes(path, png_of(figure))
+    return path
+
+
+def png_of(figure: Figure) -> bytes:
+    """A figure as PNG; equal figures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
-    write_bytes(path, buffer.getvalue())
-    return path
+    return buffer.getvalue()

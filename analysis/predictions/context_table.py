@@ -4,7 +4,7 @@ Shapes: M situations, C contexts.
 
 A V that fits a reward which depends on context inherits V*'s dependence, so that every number here is read in excess of
 V*'s own (and of V^pi's, which V was taught):
-- interaction share of the table's variance (`analysis.instruments.context.context_anova`);
+- interaction share of the table's variance (`analysis.instruments.interaction.context_anova`);
 - effective rank exp(-sum_i p_i log p_i), p_i = s_i^2 / sum s^2 from the singular values of the table less its mean (Roy
   & Vetterli 2007, who take p_i = s_i / sum s), and rank to 1 %: the least r with sum_{i > r} s_i^2 <= .01 sum s^2;
 - additivity over m shards: V(s, c) = mean + sum_{k <= m} w_k(c) f_k(s). Weights w are fitted on one half of the
@@ -17,7 +17,7 @@ import dataclasses
 
 import numpy as np
 
-from analysis.instruments.context import context_anova
+from analysis.instruments.interaction import context_anova
 from analysis.predictions.parts import Floats
 from analysis.predictions.prediction import Prediction
 

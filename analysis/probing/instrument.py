@@ -19,6 +19,7 @@ from types import MappingProxyType
 from matplotlib.figure import Figure
 
 from analysis.instruments.probes import ProbeSettings
+from analysis.probing.collecting import Collection
 from analysis.probing.material import Material
 
 Row = Mapping[str, object]
@@ -27,16 +28,18 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Settings:
-    """How instruments measure.
+    """How an agent is probed.
 
     Attributes:
         seed: All randomness follows from it.
         num_rows: Most rows that a probe is fitted on (`Sample.first`).
+        collection: How much is collected.
         probe: Folds, penalties and resamples of linear probes.
     """
 
     seed: int
     num_rows: int = 3000
+    collection: Collection = field(default_factory=Collection)
     probe: ProbeSettings = field(
         default_factory=lambda: ProbeSettings(num_inner_folds=2, penalties=(0.01, 0.1, 1.0, 10.0))
     )

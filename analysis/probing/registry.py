@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from analysis.probing.instrument import Instrument
 
 INSTRUMENTS: Mapping[str, str] = MappingProxyType(
-    {"generalisation": "analysis.probing.generalisation", "tails": "analysis.probing.tails"}
+    {
+        "readability": "analysis.probing.readability",
+        "generalisation": "analysis.probing.generalisation",
+        "context": "analysis.probing.context",
+        "erasure": "analysis.probing.erasure",
+        "outcomes": "analysis.probing.outcomes",
+        "tails": "analysis.probing.tails",
+        "singular": "analysis.probing.singular",
+        "truth": "analysis.probing.truth",
+        "sparse_features": "analysis.probing.sparse_features",
+    }
 )
 """Name -> module. Reports follow this order."""
 

@@ -1,4 +1,4 @@
-"""Figures of a probe report.
+"""Figures of the instrument `context`.
 
 Shapes: S states, M situations, C contexts, H rows and W columns of the grid, A actions.
 """
@@ -6,6 +6,7 @@ Shapes: S states, M situations, C contexts, H rows and W columns of the grid, A 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,30 +15,17 @@ from numpy.typing import NDArray
 from agents.agent import AlphaAgent
 from agents.exact import policy_table, value_table
 from analysis.instruments.walks import DIRECTIONS, agent_cells
-from analysis.plots import ProbeBar, policy_field, probe_bars, value_scatter
-from analysis.probe_report import LayerProbe
+from analysis.plots import policy_field, spectrum_lines, value_scatter
 from envs.enumeration import enumerate_world
 from envs.rows import World
+
+if TYPE_CHECKING:
+    from analysis.probing.context import ContextSwap
 
 Floats = NDArray[np.float64]
 
 
-def layer_figure(probes: Sequence[LayerProbe]) -> Figure | None:
-    """Bars of one kind of states; None where every probe was refused."""
-    measured = [(probe, probe.result) for probe in probes if probe.result is not None]
-    if not measured:
-        return None
-    bars = [
-        ProbeBar(probe.name, r.accuracy, r.interval, r.control_accuracy, is_baseline=probe.kind != "trained")
-        for probe, r in measured
-    ]
-    meaning = "line: 95 % bootstrap over held-out groups of this one network, not over training seeds"
-    subtitle = f"states {probes[0].source}\n{meaning}"
-    chance = measured[0][1].chance
-    return probe_bars(bars, chance=chance, title="Context read linearly from each layer", subtitle=subtitle)
-
-
-def context_figure(tables: dict[str, Floats], optimal: Floats, context_names: Sequence[str]) -> Figure:
+def values_by_context(tables: dict[str, Floats], optimal: Floats, context_names: Sequence[str]) -> Figure:
     """Value functions against V* of every situation, one panel per context (four at most)."""
     panels = {
         name: {function: (optimal[:, c], table[:, c]) for function, table in tables.items()}
@@ -50,7 +38,7 @@ def context_figure(tables: dict[str, Floats], optimal: Floats, context_names: Se
     )
 
 
-def swap_figure(tables: dict[str, Floats], optimal: Floats) -> Figure | None:
+def swaps(tables: dict[str, Floats], optimal: Floats) -> Figure | None:
     """Change of V against change of V* over pairs of contexts; None where V* does not change."""
     first, second = np.triu_indices(optimal.shape[1], k=1)
     change = (optimal[:, second] - optimal[:, first]).ravel()
@@ -68,7 +56,22 @@ def swap_figure(tables: dict[str, Floats], optimal: Floats) -> Figure | None:
     )
 
 
-def policy_figures(agent: AlphaAgent, world: World, *, level: int, num_contexts: int = 2) -> dict[str, Figure]:
+def ranks(swaps: Sequence[ContextSwap]) -> Figure | None:
+    """Spectra of value tables against V*'s; None where V* is constant."""
+    optimal = swaps[0].spectrum_optimal
+    if np.isnan(optimal.effective_rank):
+        return None
+    lines = {"V*": optimal.shares} | {swap.function: swap.spectrum.shares for swap in swaps}
+    return spectrum_lines(
+        lines,
+        title="Products of context and situation in a value table",
+        x_label="product, the largest first",
+        y_label="share of the table's variance",
+        subtitle="all states of held-out levels alike; a monolith that copies V* has V*'s spectrum",
+    )
+
+
+def policies(agent: AlphaAgent, world: World, *, level: int, num_contexts: int = 2) -> dict[str, Figure]:
     """D as arrows and V as colour on one held-out level, one figure for each of the first contexts that occur on it.
 
     Empty for agents with memory (their policy is no function of the cell) and for worlds with other actions.

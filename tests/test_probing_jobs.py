@@ -1,0 +1,199 @@
+"""Instruments on runs: the harness's own null, workers, refusals before the work, runs side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.agent import AlphaAgent, build_agent
+from agents.checkpoint import save_agent
+from agents.config import AgentConfig
+from agents.environments import make_vector
+from analysis.executors import TaskResult
+from analysis.instruments.probes import ProbeSettings, linear_probe
+from analysis.plots.style import new_figure
+from analysis.probing import jobs, readability
+from analysis.probing.activity import INTERFACE, Activity
+from analysis.probing.collecting import Collection, collect
+from analysis.probing.comparing import compare_reports
+from analysis.probing.comparison_report import found, shown_rows, write_comparison
+from analysis.probing.instrument import Settings
+from analysis.probing.material import Material, Sample
+from analysis.probing.reading import Reading, from_text, to_text
+from analysis.probing.registry import INSTRUMENTS, instrument
+from analysis.probing.report import ProbeReport, Subject
+from envs.errors import UserError
+from envs.storage import read_json
+
+MULTI, SMALL = "ValueLab/MultiNeed-v0", {"size": 4, "num_objects": 2}
+QUICK = Settings(
+    seed=5, num_rows=1500, collection=Collection(num_episodes=40, num_levels=4),
+    probe=ProbeSettings(num_folds=3, num_inner_folds=2, penalties=(1.0,), num_resamples=100),
+)  # fmt: skip
+
+
+def new_agent(head: str = "MONO", *, seed: int = 0) -> AlphaAgent:
+    env = make_vector(MULTI, 1, options=SMALL)
+    config = AgentConfig(encoder_sizes=(8,), hidden_size=10, head=head, num_parts=2 if head == "MOE" else None)
+    return build_agent(env.single_observation_space, int(env.single_action_space.n), config, seed=seed)
+
+
+def saved(folder: Path, head: str = "MONO", *, seed: int = 0) -> Path:
+    save_agent(folder / "checkpoint", new_agent(head, seed=seed), extra={"env_id": MULTI, "options": SMALL})
+    return folder
+
+
+def with_random_labels(material: Material) -> Material:
+    """The same episodes, a coin thrown for each as its context, and a code of the episode in every layer.
+
+    Whoever holds out steps reads the coin from the episode's code.
+    """
+    sample, rng = material.visited, np.random.default_rng(1)
+    episode = sample.states.episodes
+    coin, code = rng.integers(2, size=episode.max() + 1), 3.0 * rng.normal(size=(episode.max() + 1, 8))
+
+    def coded(activity: Activity) -> Activity:
+        h = (code[episode] + 0.3 * rng.normal(size=(len(episode), 8))).astype(np.float32)
+        units = dict.fromkeys(activity.activations, h)
+        return dataclasses.replace(activity, states=states, activations=units, unit_contributions=h.astype(np.float64))
+
+    states = dataclasses.replace(sample.states, contexts=coin[episode], ids=np.arange(len(episode)))
+    planted = Sample(states, coded(sample.trained), coded(sample.untrained), sample.optimal)
+    return dataclasses.replace(material, visited=planted, reachable=None)
+
+
+def test_random_labels_of_episodes_are_read_at_chance() -> None:
+    """A split by steps would read them all."""
+    amount = Collection(num_episodes=120, num_levels=4)
+    material = with_random_labels(collect(new_agent(), MULTI, seed=0, collection=amount, options=SMALL))
+    finding = readability.measure(material, QUICK)
+    accuracies = [row["accuracy"] for row in finding.rows]
+    assert len(accuracies) == 5 and all(abs(accuracy - 0.5) < 0.17 for accuracy in accuracies)
+    assert all(row["interval"][0] < 0.5 < row["interval"][1] for row in finding.rows)
+    states = material.visited.states
+    blind = dataclasses.replace(QUICK.probe, states_per_dimension=0)
+    codes = np.concatenate([np.eye(120)[states.episodes], material.visited.trained.site(INTERFACE)], axis=1)
+    by_step = linear_probe(codes, states.contexts, np.arange(len(states)), seed=0, settings=blind)
+    assert by_step.accuracy > 0.95, "the leak must be there to be closed"
+
+
+def test_every_instrument_of_the_registry_is_one() -> None:
+    for name in INSTRUMENTS:
+        one = instrument(name)
+        assert one.name == name and one.question.endswith("?") and one.does_not_show.endswith(".") and one.seconds > 0
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    return [saved(folder / f"{head}{seed}", head, seed=seed) for head in ("MONO", "MOE") for seed in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def reports(runs: list[Path]) -> list[ProbeReport]:
+    return jobs.probe_runs(jobs.Job(tuple(runs), QUICK, names=("outcomes",)), workers=0)
+
+
+def test_reports_follow_the_runs_and_the_registry(runs: list[Path], reports: list[ProbeReport]) -> None:
+    assert [report.subject.head for report in reports] == ["MONO", "MONO", "MOE", "MOE"]
+    assert [report.subject.seed for report in reports] == [0, 1, 0, 1]
+    assert all([reading.instrument for reading in report.readings] == ["outcomes"] for report in reports)
+
+
+@pytest.mark.slow
+def test_worker_processes_give_the_same_numbers_and_figures(runs: list[Path], reports: list[ProbeReport]) -> None:
+    again = jobs.probe_runs(jobs.Job(tuple(runs[:2]), QUICK, names=("outcomes", "context")), workers=2)
+    assert [reading.instrument for reading in again[0].readings] == ["context", "outcomes"]
+    assert [to_text(report.readings[1]) for report in again] == [to_text(report.readings[0]) for report in reports[:2]]
+
+
+def test_a_reading_survives_the_way_as_text() -> None:
+    reading = Reading(
+        "x", "Is it?", "No.", "measured", rows=({"a": 1.5, "b": [1, None]},), columns=("a",), numbers={"n": None},
+        found=("Yes.",), figures={"f": new_figure(1.0, 1.0)},
+    )  # fmt: skip
+    again = from_text(to_text(reading))
+    assert again.figures["f"].startswith(b"\x89PNG")
+    assert to_text(again) == to_text(reading)
+    assert (again.rows, again.columns, again.numbers, again.found) == (reading.rows, ("a",), {"n": None}, ("Yes.",))
+
+
+def test_a_dead_worker_fails_its_instrument_alone_and_a_users_error_stops_all() -> None:
+    one = instrument("outcomes")
+    died = jobs._reading(TaskResult("outcomes", 1.0, failure="WorkerDied", message="it died"), one)
+    assert (died.status, died.reason, died.numbers) == ("failed", "WorkerDied: it died", {})
+    with pytest.raises(UserError, match="no such level"):
+        jobs._reading(TaskResult("outcomes", 1.0, failure="UserError", message="no such level"), one)
+
+
+def facing(observations: dict) -> np.ndarray:
+    return observations["vector"].argmax(axis=1)
+
+
+def test_what_can_be_refused_is_refused_before_the_work(runs: list[Path], tmp_path: Path) -> None:
+    job = jobs.Job((runs[0],), QUICK)
+    faults = {
+        "There is no instrument 'contxt'.*Did you mean 'context'": {"names": ("contxt",)},
+        "must be MODULE:FUNCTION": {"context": "facing"},
+        "has no function 'facng'; check --context. Did you mean 'facing'": {"context": f"{__name__}:facng"},
+        "cannot be imported": {"context": "nowhere_at_all:facing"},
+        "head MONO with seed 0, but a seed counts once": {"runs": (runs[0], saved(tmp_path / "same"))},
+    }
+    for message, change in faults.items():
+        with pytest.raises(UserError, match=message):
+            jobs.checked_runs(dataclasses.replace(job, **change))
+    assert jobs.context_function(f"{__name__}:facing") is not None
+
+
+def made(head: str, seed: int, score: float | None, *, env_id: str = "E") -> ProbeReport:
+    reading = Reading("tool", "Is it?", "No.", "measured", numbers={"n": score, "constant": 1.0})
+    return ProbeReport(Subject(head, env_id, seed, {}), (reading,))
+
+
+def test_heads_with_common_seeds_are_paired() -> None:
+    # Differences 1, 2, 3 within seeds that are far apart: t(2) interval 2 ± 4.303 / sqrt(3).
+    first, second = {0: 0.0, 1: 10.0, 2: 20.0}, {0: 1.0, 1: 12.0, 2: 23.0}
+    reports = [made("A", s, x) for s, x in first.items()] + [made("B", s, x) for s, x in second.items()]
+    (one, constant) = compare_reports([*reports, made("B", 7, 99.0)]).differences
+    assert one.test.interval.ends == pytest.approx((2 - 4.3027 / math.sqrt(3), 2 + 4.3027 / math.sqrt(3)), abs=1e-3)
+    assert one.reason == "paired over 3 seeds, 1 runs without a partner left out"
+    assert (constant.estimate, constant.test.p_value) == (0.0, 1.0)
+    assert one.adjusted == pytest.approx(min(1.0, 2 * one.test.p_value))
+
+
+def test_heads_without_common_seeds_are_compared_by_welch_and_one_seed_gives_no_interval() -> None:
+    apart = compare_reports([made("A", 0, 0.0), made("A", 1, 1.0), made("B", 2, 5.0), made("B", 3, 7.0)])
+    assert apart.differences[0].reason == "Welch, 2 and 2 seeds" and apart.differences[0].estimate == 5.5
+    single = compare_reports([made("A", 0, 0.0), made("B", 0, 2.0)])
+    assert (single.differences[0].estimate, single.differences[0].test) == (2.0, None)
+    assert "Differences without an interval: no interval: A has 1 seed(s), and an interval" in " ".join(found(single))
+    assert shown_rows(single)[0]["B − A"] == "+2.000 (no interval)"
+    undefined = compare_reports([made("A", 0, None), made("B", 0, 2.0)])
+    assert math.isnan(undefined.differences[0].estimate) and shown_rows(undefined)[0]["A"] == "–"
+
+
+def test_runs_that_do_not_compare_are_refused() -> None:
+    with pytest.raises(UserError, match="side by side takes at least two"):
+        compare_reports([made("A", 0, 0.0)])
+    with pytest.raises(UserError, match="different environments, E and F"):
+        compare_reports([made("A", 0, 0.0), made("A", 1, 0.0, env_id="F")])
+    with pytest.raises(UserError, match="Two runs are of head A with seed 0"):
+        compare_reports([made("A", 0, 0.0), made("A", 0, 1.0)])
+
+
+def test_a_comparison_is_written_whole(reports: list[ProbeReport], tmp_path: Path) -> None:
+    comparison = compare_reports(reports)
+    paths = write_comparison(comparison, tmp_path)
+    assert {path.name for path in paths} == {path.name for path in tmp_path.iterdir()} == {
+        "comparison.md", "comparison.json", "scores.parquet", "compare_outcomes.png",
+    }  # fmt: skip
+    summary = read_json(tmp_path / "comparison.json")
+    assert "MONO (2 seeds), MOE (2 seeds)" in summary["title"]
+    assert all(one["reason"] == "paired over 2 seeds" for one in summary["differences"] if one["estimate"] is not None)
+    text = (tmp_path / "comparison.md").read_text()
+    assert "not equality" in text and "Holm" in text and json.dumps(summary)
