@@ -179,6 +179,8 @@ def _context_sentences(reports: Reports) -> list[str]:
         f"context by an AUROC above {table.rule.auroc} on held-out states; random directions: "
         f"{table.random_context_share:.0%}; {elsewhere}."
     )
+    if not table.tells_context.any():
+        return [told]
     both = table.tells_context & table.recurs
     num_ablated = int(np.isfinite(table.effect).sum())
     counted = (
