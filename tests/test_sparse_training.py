@@ -75,16 +75,21 @@ def test_bytes_do_not_depend_on_what_is_stacked(
         assert same(member, train_autoencoders(rows(100, num_units), [job])[0])
 
 
-def test_bytes_do_not_depend_on_the_number_of_threads() -> None:
-    job = (AutoencoderSettings(40, penalty=0.1, num_steps=20), 3)
-    before = torch.get_num_threads()
-    found = []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        found.append(train_autoencoders(rows(500, 30), [job])[0])
-        assert torch.get_num_threads() == threads
-    torch.set_num_threads(before)
-    assert same(*found)
+def test_training_takes_one_thread_and_gives_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, before = [], torch.get_num_threads()
+    gradients = sparse_training.loss_gradients
+
+    def spied(*given: object, **named: object) -> object:
+        seen.append(torch.get_num_threads())
+        return gradients(*given, **named)
+
+    monkeypatch.setattr(sparse_training, "loss_gradients", spied)
+    torch.set_num_threads(2)
+    try:
+        train_autoencoders(rows(), [(AutoencoderSettings(8, num_steps=3), 0)])
+        assert seen == [1, 1, 1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_seeds_differ_and_no_global_generator_is_read() -> None:

@@ -119,17 +119,16 @@ def independent_components(activations: Floats, *, num_active: int, seed: int) -
     Source: Hyvärinen & Oja (2000), as scikit-learn fits it. Where it does not converge, which is usual for activations
     that are no mixture of independent sources, what it reached is taken.
     """
-    mean = activations.mean(axis=0)
-    singular = np.linalg.svd(activations - mean, compute_uv=False)
-    rank = int((singular > 1e-6 * singular[0]).sum())
-    ica = FastICA(
-        n_components=rank, whiten="unit-variance", max_iter=100, random_state=derive_seed(seed, "ica", bits=32)
-    )
+    singular = np.linalg.svd(activations - activations.mean(axis=0), compute_uv=False)
+    reduced = principal_components(activations, num_active=int((singular > 1e-6 * singular[0]).sum()))
+    ica = FastICA(whiten="unit-variance", max_iter=100, random_state=derive_seed(seed, "ica", bits=32))
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        ica.fit(activations)
+        ica.fit(reduced.encode(activations))
     lengths = np.linalg.norm(ica.mixing_, axis=0)
-    return LinearCoder(mean, ica.components_.T * lengths, (ica.mixing_ / lengths).T, min(num_active, rank))
+    analysis = reduced.analysis @ ica.components_.T * lengths
+    dictionary = (ica.mixing_ / lengths).T @ reduced.dictionary
+    return LinearCoder(reduced.mean, analysis, dictionary, min(num_active, len(dictionary)))
 
 
 def nearest_centres(activations: Floats, *, num_features: int, seed: int) -> CentreCoder:

@@ -118,7 +118,7 @@ def _gaussians() -> Outcome:
     toy = dozen_gaussians(num_rows=6000, seed=0)
     data = toy_data(toy.activations)
     # Small steps: large ones leave now and then two features that share a cluster.
-    slow = AutoencoderSettings(64, num_active=1, num_steps=1000, batch_size=256, learning_rate=5e-4)
+    slow = AutoencoderSettings(64, num_active=1, learning_rate=1e-3)
     single, many = _fitted(data, slow), _fitted(data, AutoencoderSettings(64, penalty=0.18))
     centres = baselines.nearest_centres(data.train, num_features=12, seed=0)
     of_many = _numbers(many) | _truth(toy, many, data)

@@ -36,7 +36,7 @@ def figures(report: SparseReport, material: Material, sample: Sample) -> dict[st
     if (grid := map_figure(report)) is not None:
         found["sparse_map"] = grid
     if material.world is not None and sample.states.rows is not None:
-        states = states_figure(report, sample, material.world, sample.states.rows)
+        states = states_figure(report, sample, world=material.world, rows=sample.states.rows)
         if states is not None:
             found["sparse_states"] = states
     return found
@@ -101,7 +101,7 @@ def firing_figure(report: SparseReport) -> Figure:
     )
 
 
-def states_figure(report: SparseReport, sample: Sample, world: World, rows: Rows) -> Figure | None:
+def states_figure(report: SparseReport, sample: Sample, *, world: World, rows: Rows) -> Figure | None:
     """The distinct states on which some features fire most; None where nothing fires."""
     codes = report.shown.models[0].encode(sample.trained.site(INTERFACE).astype(np.float64))
     strongest = np.argsort(-codes.mean(axis=0), kind="stable")[:NUM_FEATURES]

@@ -140,9 +140,9 @@ def _difference_sentence(reports: Reports) -> str:
         return f"There is no excess to compare (elsewhere: {told})."
     gain = own - max(known)
     verdict = (
-        "more than everywhere else, so training made features that were not there before"
+        "more than everywhere else, which is what V's training adds on this network"
         if gain >= MARGIN
-        else "which is not more than elsewhere, so these features are no work of V's training"
+        else "which is not more than elsewhere, so nothing is claimed of V's training"
     )
     return f"Seeds agree by {own:+.2f} more than the largest baseline; elsewhere: {told}; {verdict} (margin {MARGIN})."
 
@@ -179,6 +179,8 @@ def _context_sentences(reports: Reports) -> list[str]:
         f"context by an AUROC above {table.rule.auroc} on held-out states; random directions: "
         f"{table.random_context_share:.0%}; {elsewhere}."
     )
+    if not table.tells_context.any():
+        return [told]
     both = table.tells_context & table.recurs
     num_ablated = int(np.isfinite(table.effect).sum())
     counted = (
