@@ -25,6 +25,7 @@ from analysis.instruments.truth_counts import (
 from analysis.instruments.truth_directions import direction_losses, sign_consistency, truth_like_share
 from analysis.instruments.truth_recursive import RecursiveCcs, distinct_answers, recursive_ccs
 from analysis.instruments.truth_toy import context_pairs, distractor_sweep, noise_pairs, planted_pairs
+from analysis.plots.truth import CountLine, SweepDots, count_curves, distractor_curves
 from envs.errors import UserError
 
 
@@ -235,6 +236,28 @@ def test_losses_of_directions_have_no_sign_and_no_sides(seed: int) -> None:
     perfect = ContrastPairs(pairs.plus, -pairs.plus)
     np.testing.assert_array_equal(direction_losses(perfect, directions), 0.0)
     np.testing.assert_array_equal(sign_consistency(perfect, directions), 1.0)
+
+
+def test_figures_of_counts_and_distractors() -> None:
+    sizes = np.arange(2.0, 6.0)
+    counted = count_curves(
+        {
+            "facts": (
+                "features d",
+                [CountLine("2^d", sizes, 2**sizes, "law"), CountLine("found", sizes, 2**sizes, "exact")],
+            )
+        },
+        title="Counts",
+    )
+    assert counted.axes[0].get_yscale() == "log"
+    swept = distractor_curves(
+        [SweepDots(name, np.array([0.0, 0.0, 4.0]), np.array([0.9, 1.0, 0.1])) for name in ("truth", "other")],
+        truth=1.5, title="Sweep",
+    )  # fmt: skip
+    means = swept.axes[0].lines[1].get_ydata()
+    np.testing.assert_allclose(means, [0.95, 0.1])
+    with pytest.raises(UserError, match="nothing to draw"):
+        distractor_curves([], truth=1.5, title="Sweep")
 
 
 PAIRS = noise_pairs(20, 3, seed=0)

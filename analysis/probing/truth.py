@@ -85,7 +85,7 @@ def measure(material: Material, settings: Settings) -> Finding:
     reversals = reversals_of(pairs, seed=settings.seed)
     places = [
         # Parts are many, and one reversal says enough of each.
-        _place(material, site, network, reversals[:1] if ".part_" in site else reversals)
+        _place(material, site, network, reversals=reversals[:1] if ".part_" in site else reversals)
         for site, network in _places(material)
     ]
     at = {(place.site, place.network): place for place in places}
@@ -107,7 +107,7 @@ def _places(material: Material) -> list[tuple[str, str]]:
     return [(OBSERVATION, "raw"), *itertools.product(sites, ("trained", "untrained"))]
 
 
-def _place(material: Material, site: str, network: str, reversals: Sequence[Reversal]) -> Place:
+def _place(material: Material, site: str, network: str, *, reversals: Sequence[Reversal]) -> Place:
     pairs = material.require_pairs()
     activity = pairs.sample.untrained if network == "untrained" else pairs.sample.trained
     searched = tuple(search_site(pairs, activity, site, reversal=reversal) for reversal in reversals)

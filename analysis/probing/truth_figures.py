@@ -63,13 +63,13 @@ def _counts(one: Searched) -> Figure:
         panels[f"{width} components of E's features"] = (
             "pairs n",
             [
-                _counted(f"C(n, {width})", sizes, [cover_count(n, width) for n in sizes.tolist()], "law"),
-                _counted("these pairs", few, [count_labelings(points[:n]) for n in few], "exact"),
-                _counted(f"by {NUM_SAMPLED:,} directions", sizes, [sampled(points[:n]) for n in sizes], "sampled"),
+                _counted(f"C(n, {width})", sizes, [cover_count(n, width) for n in sizes.tolist()], kind="law"),
+                _counted("these pairs", few, [count_labelings(points[:n]) for n in few], kind="exact"),
+                _counted(f"by {NUM_SAMPLED:,} directions", sizes, [sampled(points[:n]) for n in sizes], kind="sampled"),
             ],
         )
     return count_curves(panels, title="How many labelings of pairs some direction gives")
 
 
-def _counted(name: str, sizes: NDArray[np.int64], counts: Sequence[int], kind: str) -> CountLine:
+def _counted(name: str, sizes: NDArray[np.int64], counts: Sequence[int], *, kind: str) -> CountLine:
     return CountLine(name, sizes.astype(np.float64), np.array(counts, dtype=np.float64), kind)
