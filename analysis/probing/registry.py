@@ -21,13 +21,13 @@ INSTRUMENTS: Mapping[str, str] = MappingProxyType(
         "generalisation": "analysis.probing.generalisation",
         "context": "analysis.probing.context",
         "erasure": "analysis.probing.erasure",
+        "rlace": "analysis.probing.rlace",
         "outcomes": "analysis.probing.outcomes",
         "tails": "analysis.probing.tails",
         "singular": "analysis.probing.singular",
         "truth": "analysis.probing.truth",
         "sparse_features": "analysis.probing.sparse_features",
     }
-    {"erasure": "analysis.probing.erasure", "rlace": "analysis.probing.rlace"}
 )
 """Name -> module. Reports follow this order."""
 
