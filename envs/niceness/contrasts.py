@@ -1,0 +1,93 @@
+"""Objectives against each other: regrets, what influence is worth, whether they can be told apart.
+
+regret_j(π) = max U_j − U_j(π)                         for every objective j, whatever π was made for
+value of influence_j = V*_j(κ) − V*_j(0)
+indistinguishability = |∩_j Opt_j| / |∪_j Opt_j|       over optimal (node, action) pairs; 1 = identical
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from envs.errors import UserError
+from envs.niceness.backward import Solution
+from envs.niceness.drmdp import DRMDP, Number
+from envs.niceness.objectives import find_objective
+from envs.niceness.policies import Policy, expected, inert
+from envs.niceness.utilities import Joint, Node, Utility, branches
+
+
+@dataclass(frozen=True)
+class Regret:
+    """How far a policy is from the best under one objective.
+
+    Attributes:
+        value: U_j(π).
+        best: max U_j.
+        inert: U_j(noop).
+    """
+
+    value: Fraction
+    best: Fraction
+    inert: Fraction
+
+    @property
+    def regret(self) -> Fraction:
+        """Max U_j − U_j(π)."""
+        return self.best - self.value
+
+    @property
+    def normalised(self) -> Fraction | None:
+        """Regret by what there is to win over the inert policy; None where there is nothing."""
+        return self.regret / (self.best - self.inert) if self.best > self.inert else None
+
+
+def regrets(policy: Policy, judged_by: Sequence[str]) -> dict[str, Regret]:
+    """Regret of a policy under each objective named.
+
+    Raises:
+        UserError: An objective that is a rule and ranks nothing.
+    """
+    case = policy.memory.case
+    found = {}
+    for name in judged_by:
+        utility = utility_of(name, case)
+        found[name] = Regret(expected(policy, utility), Solution(utility).value, expected(inert(case), utility))
+    return found
+
+
+def regret_matrix(case: DRMDP, *, made_for: Sequence[str], judged_by: Sequence[str]) -> dict[str, dict[str, Regret]]:
+    """Regrets of one optimal policy of each objective under each."""
+    return {name: regrets(find_objective(name, case).plan(case).policy(), judged_by) for name in made_for}
+
+
+def utility_of(name: str, case: DRMDP) -> Utility:
+    """What an objective maximises; UserError where it is a rule."""
+    found = find_objective(name, case)
+    if found.utility is None:
+        raise UserError(f"{name} is a rule and maximises nothing, so no policy has a regret under it; name another.")
+    return found.utility(case)
+
+
+def value_of_influence(name: str, make: Callable[[Number], DRMDP], kappa: Number) -> Fraction:
+    """V*(κ) − V*(0) of an objective, where `make` gives the case of a κ."""
+    strong, weak = (Solution(utility_of(name, case)).value for case in (make(kappa), make(0)))
+    return strong - weak
+
+
+def indistinguishability(case: DRMDP, names: Sequence[str]) -> Fraction:
+    """|∩ Opt_j| / |∪ Opt_j| over the nodes that some optimal action of some of them always leads on to."""
+    plans = [find_objective(name, case).plan(case) for name in names]
+    memory = Joint(case, tuple(plan.memory for plan in plans))
+    nodes, shared, total = {memory.start()}, 0, 0
+    for time in range(case.horizon):
+        after: set[Node] = set()
+        for node in nodes:
+            sets = [set(plan.actions(time, one)) for plan, one in zip(plans, node[2:], strict=True)]
+            union: set[int] = set().union(*sets)
+            shared, total = shared + len(set.intersection(*sets)), total + len(union)
+            after.update(one for action in union for one in branches(memory, node, action))
+        nodes = after
+    return Fraction(shared, total)
