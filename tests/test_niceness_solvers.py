@@ -104,9 +104,9 @@ def test_pareto_ud_against_all_policies_and_the_linear_programme(seed: int) -> N
 
 
 @given(seed=SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_myopic_and_pso_by_hand(seed: int) -> None:
-    case = case_of(seed)
+    case = case_of(seed, horizon=3)
     plan = OBJECTIVES["Myopic"].plan(case)
     law = case.probability[0, 0, 0]
     for state, theta in np.ndindex(2, 2):
@@ -174,8 +174,9 @@ def relabelled(case: DRMDP) -> DRMDP:
     """The same process with the two θ in the other order."""
     other = [1, 0]
     return dataclasses.replace(
-        case, thetas=case.thetas[::-1], start=(case.start[0], 1 - case.start[1]), probability=case.probability[:, other],
-        next_state=case.next_state[:, other], next_theta=1 - case.next_theta[:, other],
+        case, thetas=case.thetas[::-1], start=(case.start[0], 1 - case.start[1]),
+        probability=case.probability[:, other], next_state=case.next_state[:, other],
+        next_theta=1 - case.next_theta[:, other],
         reward=case.reward[other][:, :, other], welfare=case.welfare[:, other],
     )  # fmt: skip
 
