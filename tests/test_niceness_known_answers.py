@@ -12,9 +12,10 @@ from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows
 from envs.niceness.case_registry import CASES, DISCRIMINATING, make_case
 from envs.niceness.contrasts import indistinguishability, regret_matrix, value_of_influence
+from envs.niceness.depth import planned_to_depth
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.hidden_incentive import unit_test
-from envs.niceness.influence import has_influence_incentive
+from envs.niceness.influence import has_influence_incentive, share_that_influences
 from envs.niceness.intent import intent
 from envs.niceness.measures import coupled_manipulation_index, influence, range_of_influence
 from envs.niceness.objectives import OBJECTIVES, find_objective, names_for
@@ -367,3 +368,55 @@ def test_capitals_do_not_matter_and_every_case_can_be_made() -> None:
     assert all(make_case(name).horizon >= 1 for name in CASES)
     assert "o" not in CASES["PASSIVE"].options
     assert CASES["TRIAD"].options["kappa"] == 1
+
+
+class TestPowers:
+    @pytest.mark.parametrize("depth", [2, 3, 4, 5, 6, 9])
+    def test_planning_depth(self, depth: int) -> None:
+        seen = min(depth, 6) - 1
+        for kappa, sign in ((-STEPS, False), (STEPS, True)):
+            if Fraction(1, seen) + kappa <= 1:
+                case = make_case("TRIAD", kappa=Fraction(1, seen) + kappa)
+                rule = planned_to_depth(Present(case), depth)
+                assert (rule.actions(0, case.start) == (case.actions.index("persuade"),)) == sign
+            if Fraction(1, min(seen, 3)) + kappa <= 1:
+                case = make_case("TRIAD", kappa=Fraction(1, min(seen, 3)) + kappa)
+                rule = planned_to_depth(Fixed(case, 0), depth)
+                assert (rule.actions(2, (case.states.index("t=2"), 0)) == (case.actions.index("lock"),)) == sign
+
+    def test_one_step_is_myopic_and_all_steps_are_the_optimum(self) -> None:
+        case = make_case("TRIAD", kappa="1/2")
+        for depth, name in ((1, "Myopic"), (6, "RT")):
+            rule, plan = planned_to_depth(Present(case), depth), solved(case, name)
+            for time in range(6):
+                for node in np.ndindex(len(case.states), 3):
+                    assert rule.actions(time, node) == plan.actions(time, node)
+        with pytest.raises(UserError, match="planning depth is 0"):
+            planned_to_depth(Present(case), 0)
+
+    @pytest.mark.parametrize(("e", "first"), [(2, "influence"), (1, "help"), ("11/10", "help")])
+    def test_influence_may_start_before_help_as_the_weight_of_niceness_grows(self, e: object, first: str) -> None:
+        """At κ = 1/2 and T = 6, influence starts at λ = (1 + 1/(κ(T − 1)))/e = 7/(5e), help at 1/h = 1."""
+        starts = Fraction(7, 5) / Fraction(str(e))
+        assert (starts < 1) == (first == "influence")
+        case = make_case("TRIAD", work=1, e=e, kappa="1/2", d=7)
+        for weight in (min(starts, Fraction(1)) - STEPS, min(starts, Fraction(1)) + STEPS):
+            plan = solved(case, f"PR-self + {weight} RT")
+            chosen = {case.actions[action] for action in plan.actions(0, plan.memory.start())}
+            assert chosen == {"work"} if weight < min(starts, 1) else {"persuade"} if first == "influence" else {"hA"}
+
+    def test_the_target_of_a_family_with_self_interest(self) -> None:
+        sizes = [
+            target_size(make_case("TRIAD", kappa=k, gain=1, withholds=True), objectives=("RT", "IR", "PR-self"))
+            for k in (0, "1/3", "1/2", 1)
+        ]
+        assert sizes[:2] == [1, 1]
+        assert 0 < sizes[3] < sizes[2] < 1
+        assert sizes[3] == Fraction(1, 64)
+
+    @pytest.mark.parametrize(("plan", "share"), [("RT", "all"), ("NS", "none"), ("IR", "all")])
+    def test_how_many_optima_influence(self, plan: str, share: str) -> None:
+        assert share_that_influences(solved(make_case("TRIAD"), plan)) == share
+
+    def test_at_the_threshold_some_optima_influence(self) -> None:
+        assert share_that_influences(solved(make_case("TRIAD", kappa="1/5"), "RT")) == "some"

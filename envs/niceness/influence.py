@@ -21,6 +21,7 @@ from typing import Any
 from envs.niceness.backward import Allowed, Solution
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.frontier import Both, Frontier, Goal, Part, frontier
+from envs.niceness.plans import Plan
 from envs.niceness.policies import Policy, inert, watched
 from envs.niceness.utilities import NOTHING, Memory, Move, Node, Present, Utility
 
@@ -57,28 +58,49 @@ def influences(policy: Policy, *, with_last: bool = True) -> bool:
 
 
 @dataclass(frozen=True)
-class _BestPerLaw(Goal):
-    """Keys (law of θ_t.., best value under it), of laws that can be part of the natural one."""
+class Laws(Goal):
+    """Keys are laws of θ_t..; those that cannot be part of the natural one are dropped where suffixes are given.
 
-    utility: Utility
+    Attributes:
+        with_last: Whether θ_H counts.
+        suffixes: For each t the paths that come of themselves; None for all.
+    """
+
     with_last: bool
-    suffixes: tuple[frozenset[Path], ...]
+    suffixes: tuple[frozenset[Path], ...] | None = None
+
+    def ending(self, node: Node) -> Law:
+        """θ_H where it counts."""
+        return (((node[1],) if self.with_last else (), Fraction(1)),)
+
+    def join(self, time: int, node: Node, chosen: tuple[int, Sequence[Part]]) -> Law | None:
+        """The law of θ_t..; None where a path is none that comes of itself."""
+        law: dict[Path, Fraction] = defaultdict(Fraction)
+        for _, ways, ahead in chosen[1]:
+            share = sum((p for p, _ in ways), NOTHING)
+            for path, probability in ahead:
+                law[node[1], *path] += share * probability
+        wanted = self.suffixes is None or law.keys() <= self.suffixes[time]
+        return tuple(sorted(law.items())) if wanted else None
+
+
+@dataclass(frozen=True)
+class _BestPerLaw(Goal):
+    """Keys (law of θ_t.., best value under it)."""
+
+    laws: Laws
+    utility: Utility
 
     def ending(self, node: Node) -> Any:
         """θ_H where it counts, and what is paid at the end."""
-        return (((node[1],) if self.with_last else (), Fraction(1)),), self.utility.ending(node)
+        return self.laws.ending(node), self.utility.ending(node)
 
     def join(self, time: int, node: Node, chosen: tuple[int, Sequence[Part]]) -> Any:
-        """The law of θ_t.. and its value; None where a path is none that comes of itself."""
+        """The law and its value; None where the law is not wanted."""
         action, parts = chosen
-        law: dict[Path, Fraction] = defaultdict(Fraction)
-        value = NOTHING
-        for _, ways, (ahead, worth) in parts:
-            share = sum((p for p, _ in ways), NOTHING)
-            value += share * worth + sum((p * self.utility.pay(time, node, (action, o)) for p, o in ways), NOTHING)
-            for path, probability in ahead:
-                law[node[1], *path] += share * probability
-        return (tuple(sorted(law.items())), value) if law.keys() <= self.suffixes[time] else None
+        law = self.laws.join(time, node, (action, [(after, ways, key[0]) for after, ways, key in parts]))
+        paid = ((p, self.utility.pay(time, node, (action, o)) + key[1]) for _, ways, key in parts for p, o in ways)
+        return None if law is None else (law, sum((p * worth for p, worth in paid), NOTHING))
 
     def keep(self, keys: Collection[Any]) -> Collection[Any]:
         """The best value under each law."""
@@ -129,11 +151,18 @@ def best_without_influence(utility: Utility, *, with_last: bool = True) -> Lawfu
     """
     natural = trajectory_law(inert(utility.case), with_last=with_last)
     suffixes = tuple(frozenset(path[time:] for path in natural) for time in range(utility.case.horizon))
-    found = frontier(utility, _BestPerLaw(utility, with_last, suffixes))
+    found = frontier(utility, _BestPerLaw(Laws(with_last, suffixes), utility))
     wanted = tuple(sorted(natural.items()))
     # The inert policy is among them, so the natural law always has a value.
     key = next(key for key in found.keys if key[0] == wanted)
     return Lawful(found, key, found.optimal([key]))
+
+
+def share_that_influences(plan: Plan, *, with_last: bool = True) -> str:
+    """How many of a plan's optimal policies influence: "none", "some" or "all"."""
+    natural = tuple(sorted(trajectory_law(inert(plan.memory.case), with_last=with_last).items()))
+    found = {law != natural for law in plan.all_of(Laws(with_last))}
+    return {frozenset({True}): "all", frozenset({False}): "none"}.get(frozenset(found), "some")
 
 
 def has_influence_incentive(utility: Utility, *, with_last: bool = True) -> bool:
