@@ -7,7 +7,7 @@ indistinguishability = |∩_j Opt_j| / |∪_j Opt_j|       over optimal (node, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,7 +16,7 @@ from envs.niceness.backward import Solution
 from envs.niceness.drmdp import DRMDP, Number
 from envs.niceness.objectives import find_objective
 from envs.niceness.policies import Policy, expected, inert
-from envs.niceness.utilities import Joint, Node, Utility, branches
+from envs.niceness.utilities import Joint, Utility, branches
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,26 @@ def value_of_influence(name: str, make: Callable[[Number], DRMDP], kappa: Number
 
 
 def indistinguishability(case: DRMDP, names: Sequence[str]) -> Fraction:
-    """|∩ Opt_j| / |∪ Opt_j| over the nodes that some optimal action of some of them always leads on to."""
+    """|∩ Opt_j| / |∪ Opt_j| over the nodes that play reaches where every action is optimal for some of them."""
+    sets = [one for at in _optimal_sets(case, names, play=set.union) for one in at]
+    return Fraction(sum(len(set.intersection(*one)) for one in sets), sum(len(set.union(*one)) for one in sets))
+
+
+def have_a_common_optimum(case: DRMDP, names: Sequence[str]) -> bool:
+    """Whether one policy is optimal for all of them; then they differ in ties at most."""
+    return all(set.intersection(*one) for at in _optimal_sets(case, names, play=set.intersection) for one in at)
+
+
+def _optimal_sets(
+    case: DRMDP, names: Sequence[str], *, play: Callable[..., set[int]]
+) -> Iterator[list[list[set[int]]]]:
+    """For each step and each node reached by `play` of the optimal sets, the set of every objective."""
     plans = [find_objective(name, case).plan(case) for name in names]
     memory = Joint(case, tuple(plan.memory for plan in plans))
-    nodes, shared, total = {memory.start()}, 0, 0
+    nodes = {memory.start()}
     for time in range(case.horizon):
-        after: set[Node] = set()
-        for node in nodes:
-            sets = [set(plan.actions(time, one)) for plan, one in zip(plans, node[2:], strict=True)]
-            union: set[int] = set().union(*sets)
-            shared, total = shared + len(set.intersection(*sets)), total + len(union)
-            after.update(one for action in union for one in branches(memory, node, action))
-        nodes = after
-    return Fraction(shared, total)
+        found = {
+            node: [set(plan.actions(time, one)) for plan, one in zip(plans, node[2:], strict=True)] for node in nodes
+        }
+        yield list(found.values())
+        nodes = {after for node, sets in found.items() for a in play(*sets) for after in branches(memory, node, a)}

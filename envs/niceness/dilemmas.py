@@ -113,7 +113,7 @@ def third_party(*, T: int = 6, d: int = 3, o: Number = 1, h: Number = 1, kappa: 
         return made * (turn.theta == evaluator) + worth * (turn.action == f"h{evaluator}")
 
     return tabulate(
-        "THIRD PARTY", thetas=("A", "X"), actions=("hA", "hX", "guard", "wait"), noop="wait",
+        "THIRD-PARTY", thetas=("A", "X"), actions=("hA", "hX", "guard", "wait"), noop="wait",
         start=(Watch(0, False), "A"), horizon=T, step=step, reward=reward, channels=((1 - success, success),),
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def random_drift(*, T: int = 2, q: Number = "1/2", h: Number = 1) -> DRMDP:
         return "-", "B" if noise[0] else turn.theta
 
     return tabulate(
-        "RANDOM DRIFT", thetas=("A", "B"), actions=("hA", "hB", "wait"), noop="wait", start=("-", "A"), horizon=T,
+        "RANDOM-DRIFT", thetas=("A", "B"), actions=("hA", "hB", "wait"), noop="wait", start=("-", "A"), horizon=T,
         step=step, reward=lambda evaluator, turn, after: worth * (turn.action == f"h{evaluator}"),
         channels=((1 - turns, turns),),
     )  # fmt: skip
