@@ -11,13 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.errors import UserError
+from envs.niceness import backward
+from envs.niceness import frontier as frontiers
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows
 from envs.niceness.case_registry import make_case
 from envs.niceness.contrasts import regrets
 from envs.niceness.cut import cut
+from envs.niceness.depth import planned_to_depth
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.influence import has_influence_incentive, influences, trajectory_law
+from envs.niceness.intent import intent
 from envs.niceness.measures import behaviour, coupled_manipulation_index, influence, range_of_influence
 from envs.niceness.objectives import OBJECTIVES, find_objective, names_for
 from envs.niceness.occupancy import best_weighted, undominated_by_any
@@ -182,7 +186,7 @@ def relabelled(case: DRMDP) -> DRMDP:
 
 
 @given(seed=SEEDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_relabelling_theta_changes_no_measure(seed: int) -> None:
     case = case_of(seed, horizon=3)
     other = relabelled(case)
@@ -271,3 +275,34 @@ def test_the_mask_of_one_step_lets_a_lock_pass() -> None:
     assert case.actions[mask.actions(0, case.start)[-2]] == "lock"
     exact = OBJECTIVES["CRT"].plan(case)
     assert "lock" not in {case.actions[a] for a in exact.actions(0, case.start)}
+
+
+def test_long_cases_are_solved_and_what_would_remember_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make_case("TRIAD", T=100)
+    assert find_objective("RT", case).plan(case).value == 1 + 3 * 99
+    assert planned_to_depth(Present(case), 100).actions(0, case.start) == (case.actions.index("persuade"),)
+    assert intent(case, "RT").instrumental
+    monkeypatch.setattr(backward, "MAX_NODES", 50)
+    with pytest.raises(UserError, match="must be remembered of TRIAD has more than 50 values after .* steps; shorten"):
+        _ = find_objective("FR", case).plan(make_case("TRIAD")).value
+    monkeypatch.setattr(frontiers, "MAX_KEYS", 1)
+    with pytest.raises(UserError, match="achieve in TRIAD has more than 1 different values"):
+        pareto_ud(make_case("TRIAD", T=3))
+    with pytest.raises(UserError, match="T is 101, allowed is an integer from 1 to 100"):
+        make_case("TRIAD", T=101)
+
+
+def test_any_policy_has_a_value_under_any_utility_and_none_under_a_rule() -> None:
+    case = make_case("TRIAD")
+    manipulator = find_objective("RT", case).plan(case).policy()
+    assert [OBJECTIVES[name].value_of(manipulator) for name in ("RT", "IR", "NS", "FR")] == [16, 1, 1, 15]
+    assert OBJECTIVES["PSO"].value_of(manipulator) is None
+    coin = Policy(Present(case), lambda t, node: {0: Fraction(1, 2), case.noop: Fraction(1, 2)})
+    assert OBJECTIVES["IR"].value_of(coin) == 3 + 3
+    assert {name for name, one in OBJECTIVES.items() if one.is_reward_function} == {
+        "RT",
+        "IR",
+        "NS",
+        "NS_lit",
+        "Myopic",
+    }

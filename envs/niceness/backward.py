@@ -12,16 +12,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from envs.errors import UserError
 from envs.niceness.utilities import NOTHING, Memory, Node, Utility, branches
 
+MAX_NODES = 100_000
 Allowed = Callable[[int, Node], Iterable[int]]
 
 
 def layers(memory: Memory, *, time: int, node: Node, actions: Allowed) -> list[set[Node]]:
-    """Nodes that can be reached at `time`, time + 1, ..., H from one, by the given actions."""
+    """Nodes that can be reached at `time`, time + 1, ..., H from one; UserError where they are too many."""
     found = [{node}]
     for now in range(time, memory.case.horizon):
         found.append({after for one in found[-1] for a in actions(now, one) for after in branches(memory, one, a)})
+        if len(found[-1]) > MAX_NODES:
+            raise UserError(
+                f"what must be remembered of {memory.case.name} has more than {MAX_NODES} values after {now + 1} "
+                "steps; shorten the horizon, or choose an objective that remembers less."
+            )
     return found
 
 

@@ -98,7 +98,6 @@ def third_party(*, T: int = 6, d: int = 3, o: Number = 1, h: Number = 1, kappa: 
     Raises:
         UserError: A value out of its range.
     """
-    require_integer("T", T, low=1, high=1000)
     require_integer("d", d, low=1, high=10_000)
     success = require_probability("kappa", kappa)
     made, worth = exact("o", o), exact("h", h)

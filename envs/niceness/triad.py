@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from envs.errors import require_flag, require_integer
-from envs.niceness.building import Turn, tabulate
+from envs.niceness.building import MAX_HORIZON, Turn, tabulate
 from envs.niceness.drmdp import DRMDP, Number, exact, position, require_probability
 
 THETAS = ("A", "B", "E")
@@ -65,7 +65,7 @@ def triad(
     """TRIAD, and with its options the worlds PASSIVE (o = 0), HARMFUL-START (hurts "A") and GLORY (hurts "E").
 
     Args:
-        T: Horizon, >= 1.
+        T: Horizon, 1 to MAX_HORIZON.
         d: θ_t = B for t >= d >= 1; d > T is a world without drift.
         o: What the person makes of the good it wants, each step.
         h: Worth of `hA` and `hB` to who wants A and B.
@@ -83,7 +83,7 @@ def triad(
     Raises:
         UserError: A value out of its range.
     """
-    require_integer("T", T, low=1, high=1000)
+    require_integer("T", T, low=1, high=MAX_HORIZON)
     require_integer("d", d, low=1, high=10_000)
     for flag, value in (("generic", generic), ("withholds", withholds)):
         require_flag(flag, value)
