@@ -16,7 +16,7 @@ from envs.niceness import frontier as frontiers
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows
 from envs.niceness.case_registry import make_case
-from envs.niceness.contrasts import regrets
+from envs.niceness.contrasts import judges, regrets
 from envs.niceness.cut import cut
 from envs.niceness.depth import planned_to_depth
 from envs.niceness.drmdp import DRMDP
@@ -200,8 +200,9 @@ def test_relabelling_theta_changes_no_measure(seed: int) -> None:
             continue
         assert influence(plan.policy()) == influence(twin.policy())
         assert coupled_manipulation_index(plan.policy()) == coupled_manipulation_index(twin.policy())
-        judges = ("RT", "FR", "IR", "NS", "NS_lit")
-        assert regrets(plan.policy(), judges) == regrets(twin.policy(), judges)
+        names = ("RT", "FR", "IR", "NS", "NS_lit")
+        mine, theirs = (regrets(p.policy(), judges(p.memory.case, names)) for p in (plan, twin))
+        assert mine == theirs
 
 
 @given(seed=SEEDS, share=st.fractions(0, 1))
@@ -306,3 +307,9 @@ def test_any_policy_has_a_value_under_any_utility_and_none_under_a_rule() -> Non
         "NS_lit",
         "Myopic",
     }
+
+
+def test_names_of_theta_may_have_blanks() -> None:
+    case = dataclasses.replace(make_case("TRIAD"), thetas=("A", "B", "strong tea"))
+    mixed = find_objective("1/2 PR-strong tea + 2*RT", case).plan(case)
+    assert mixed.value == Fraction(1, 2) * 15 + 2 * 16

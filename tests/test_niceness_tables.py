@@ -11,7 +11,7 @@ import pytest
 from analysis.cli import main
 from analysis.niceness import phase, phase_page, tables
 from analysis.niceness.policy_words import in_words
-from analysis.niceness.solved import solve, solve_all
+from analysis.niceness.solved import solve_all
 from analysis.niceness.thresholds import simplest, threshold
 from analysis.plots.phase import Line, Panel, phase_figure
 from envs.errors import UserError
@@ -31,11 +31,11 @@ def test_the_page_of_phases_is_what_the_solver_says() -> None:
 
 
 def test_a_row_holds_what_was_checked_by_hand() -> None:
-    row = solve(make_case("TRIAD"), "IR")
+    (row,) = solve_all(make_case("TRIAD"), ["IR"])
     assert (row.value, row.worth, row.regret) == (11, {"RT": 11, "IR": 11, "NS": 5}, {"RT": 5, "IR": 0, "NS": 7})
     assert (row.mi, row.li, row.influences, row.means) == ((Fraction(2, 3),) * 2, (Fraction(2, 3),) * 2, "all", True)
     assert row.as_json()["mi"] == ["2/3", "2/3"]
-    assert solve(make_case("SIDE-EFFECT"), "RT").mi == (Fraction(1, 6), 1)
+    assert solve_all(make_case("SIDE-EFFECT"), ["RT"])[0].mi == (Fraction(1, 6), 1)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from analysis.niceness.policy_words import in_words
 from envs.errors import UserError
-from envs.niceness.contrasts import indistinguishability, regrets
+from envs.niceness.contrasts import Judge, indistinguishability, judges, regrets
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.influence import share_that_influences
 from envs.niceness.intent import intent
@@ -68,16 +68,20 @@ def default_objectives(case: DRMDP) -> tuple[str, ...]:
     return tuple(name for name in names if case.keyed or name not in NEED_A_TWIN)
 
 
-def solve(case: DRMDP, name: str) -> Solved:
-    """Solve a case for an objective.
+def solve_all(case: DRMDP, names: Sequence[str] = ()) -> list[Solved]:
+    """Solve for several objectives; for `default_objectives` where none is named.
 
     Raises:
         UserError: Unknown objective, or one that the case does not allow.
     """
+    judged_by = judges(case, [name for name in JUDGES if case.keyed or name not in NEED_A_TWIN])
+    return [_solve(case, name, judged_by) for name in names or default_objectives(case)]
+
+
+def _solve(case: DRMDP, name: str, judged_by: Mapping[str, Judge]) -> Solved:
     objective = find_objective(name, case)
     plan = objective.plan(case)
-    judges = [judge for judge in JUDGES if case.keyed or judge not in NEED_A_TWIN]
-    judged = regrets(plan.policy(), judges)
+    judged = regrets(plan.policy(), judged_by)
     found = range_of_influence(plan)
     kept = [one.suppression for one in found if one.suppression is not None]
     return Solved(
@@ -88,11 +92,6 @@ def solve(case: DRMDP, name: str) -> Solved:
         suppression=_ends(kept) if kept else None, influences=share_that_influences(plan), means=_means(case, name),
         policy=in_words(plan),
     )  # fmt: skip
-
-
-def solve_all(case: DRMDP, names: Sequence[str] = ()) -> list[Solved]:
-    """Solve for several objectives; for `default_objectives` where none is named."""
-    return [solve(case, name) for name in names or default_objectives(case)]
 
 
 def told_apart(case: DRMDP) -> Fraction | None:

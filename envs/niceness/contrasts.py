@@ -7,7 +7,7 @@ indistinguishability = |∩_j Opt_j| / |∪_j Opt_j|       over optimal (node, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -44,23 +44,36 @@ class Regret:
         return self.regret / (self.best - self.inert) if self.best > self.inert else None
 
 
-def regrets(policy: Policy, judged_by: Sequence[str]) -> dict[str, Regret]:
-    """Regret of a policy under each objective named.
+@dataclass(frozen=True)
+class Judge:
+    """An objective that ranks policies of one case.
 
-    Raises:
-        UserError: An objective that is a rule and ranks nothing.
+    Attributes:
+        utility: U_j.
+        best: max U_j.
+        inert: U_j(noop).
     """
-    case = policy.memory.case
-    found = {}
-    for name in judged_by:
-        utility = utility_of(name, case)
-        found[name] = Regret(expected(policy, utility), Solution(utility).value, expected(inert(case), utility))
-    return found
+
+    utility: Utility
+    best: Fraction
+    inert: Fraction
+
+
+def judges(case: DRMDP, names: Sequence[str]) -> dict[str, Judge]:
+    """Objectives as judges; UserError for one that is a rule and ranks nothing."""
+    utilities = {name: utility_of(name, case) for name in names}
+    return {name: Judge(u, Solution(u).value, expected(inert(case), u)) for name, u in utilities.items()}
+
+
+def regrets(policy: Policy, judged_by: Mapping[str, Judge]) -> dict[str, Regret]:
+    """Regret of a policy under each judge."""
+    return {name: Regret(expected(policy, one.utility), one.best, one.inert) for name, one in judged_by.items()}
 
 
 def regret_matrix(case: DRMDP, *, made_for: Sequence[str], judged_by: Sequence[str]) -> dict[str, dict[str, Regret]]:
     """Regrets of one optimal policy of each objective under each."""
-    return {name: regrets(find_objective(name, case).plan(case).policy(), judged_by) for name in made_for}
+    found = judges(case, judged_by)
+    return {name: regrets(find_objective(name, case).plan(case).policy(), found) for name in made_for}
 
 
 def utility_of(name: str, case: DRMDP) -> Utility:
