@@ -11,7 +11,7 @@ from envs.errors import UserError
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows
 from envs.niceness.case_registry import CASES, DISCRIMINATING, make_case
-from envs.niceness.contrasts import indistinguishability, regret_matrix, value_of_influence
+from envs.niceness.contrasts import have_a_common_optimum, indistinguishability, regret_matrix, value_of_influence
 from envs.niceness.depth import planned_to_depth
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.hidden_incentive import unit_test
@@ -203,6 +203,8 @@ class TestTriad:
     def test_the_weak_world_ends_at_a_half(self) -> None:
         case = make_case("TRIAD", T=3, d=4, kappa="1/2")
         assert solved(case, "RT").actions(0, case.start) == (0, 3)
+        assert have_a_common_optimum(case, ("RT", "IR"))
+        assert indistinguishability(case, ("RT", "IR")) < 1
 
     def test_powerless_but_told_apart(self) -> None:
         case = make_case("TRIAD", kappa=0)
