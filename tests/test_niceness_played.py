@@ -44,10 +44,9 @@ def test_the_order_of_measures_and_relabelling(seed):
     assert 0 <= found.li <= found.mi <= found.mi_coupled + 1e-12 <= 1 + 1e-12
     renamed = played_influence(label[tastes], label[natural])
     assert vars(renamed) == pytest.approx(vars(found))
-    assert (
-        vars(played_influence(natural, natural)) == {"mi": 0, "mi_coupled": 0, "li": 0, "suppression": 0}
-        or (natural[:, 1:] == natural[:, :-1]).all()
-    )
+    assert vars(played_influence(natural, natural)) == {"mi": 0, "mi_coupled": 0, "li": 0, "suppression": 0} or (
+        natural[:, 1:] == natural[:, :-1]
+    ).all()
 
 
 def test_twins_that_do_not_fit_are_refused():
