@@ -307,9 +307,3 @@ def test_any_policy_has_a_value_under_any_utility_and_none_under_a_rule() -> Non
         "NS_lit",
         "Myopic",
     }
-
-
-def test_names_of_theta_may_have_blanks() -> None:
-    case = dataclasses.replace(make_case("TRIAD"), thetas=("A", "B", "strong tea"))
-    mixed = find_objective("1/2 PR-strong tea + 2*RT", case).plan(case)
-    assert mixed.value == Fraction(1, 2) * 15 + 2 * 16

@@ -106,7 +106,7 @@ BUILT_IN = (
     Objective("PSO", "candidate: plans as if θ could not be moved", path_specific),
 )
 OBJECTIVES = {objective.name: objective for objective in BUILT_IN}
-_WEIGHTED = re.compile(r"(?:(?P<weight>[\d./]+)\s*\*?\s*)?(?P<name>[A-Za-z].*)")
+_WEIGHTED = re.compile(r"(?:(?P<weight>[\d./]+)\s*\*?\s*)?(?P<name>[A-Za-z][\w-]*)")
 
 
 def find_objective(name: str, case: DRMDP) -> Objective:
