@@ -26,6 +26,7 @@ from agents.config import RouteEncoder, Stage, ValueEncoder
 from agents.search_config import ImproveConfig, SearchRules
 from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 from analysis.arguments import one_line, problem_with
+from analysis.cli_niceness import NicenessPhase, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
 from analysis.cli_words import Device, EnvId, Import, Options, Run, Runs, Some, SomeRules
@@ -173,7 +174,8 @@ class Envs:
     """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
 
 
-Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Study | Play | Envs | EnvsCheck
+Niceness = NicenessSolve | NicenessTables | NicenessPhase
+Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Study | Play | Envs | EnvsCheck | Niceness
 
 
 def commands() -> dict[str, type[Any]]:
@@ -183,7 +185,7 @@ def commands() -> dict[str, type[Any]]:
 
 def overview() -> str:
     """What `valuelab --help` prints."""
-    lines = [f"  {name:13}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
+    lines = [f"  {name:17}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
     usage = "usage: valuelab COMMAND [OPTIONS]; valuelab COMMAND --help lists a command's options; valuelab --version."
     return "\n".join((DESCRIPTION, "", usage, "", "commands:", *lines, "", EXIT_CODES))
 

@@ -150,3 +150,22 @@ def test_channels_that_are_no_law_and_states_without_end_are_refused() -> None:
         tabulate("hand", step=lambda turn, noise: (turn.state, turn.theta), channels=[("1/2", "1/4")], **options)
     with pytest.raises(UserError, match="hand has more than 10000 states"):
         tabulate("hand", step=lambda turn, noise: (turn.state + 1, turn.theta), **options)
+
+
+def test_work_pays_the_agent_itself_and_nobody_else() -> None:
+    case = triad(work="1/2")
+    assert case.thetas == ("A", "B", "E", "self")
+    path, sums = play(case, ["work"] * 6)
+    assert path == "AAABBBB"
+    assert (sums["self"], sums["RT"], sums["IR"]) == (3, 6, 3)
+    assert "work" not in triad().actions
+
+
+def test_who_withholds_makes_nothing_after_a_step_without_help() -> None:
+    case = triad(gain=1, withholds=True)
+    # The first step finds the person content.
+    assert play(case, ["wait"] * 6)[1]["self"] == 1
+    assert play(case, ["hA", "hA", "hA", "hB", "hB", "wait"])[1]["self"] == 6
+    assert play(case, ["hA", "hB", "wait", "hB", "hB", "wait"])[1]["self"] == 4
+    assert play(case, ["lock", *["wait"] * 5])[1]["self"] == 6
+    assert play(triad(gain=1), ["wait"] * 6)[1]["self"] == 6

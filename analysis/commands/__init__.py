@@ -10,6 +10,7 @@ import sys
 from typing import assert_never
 
 from analysis.cli import Command, Demo, Envs, Evaluate, Probe, Train
+from analysis.cli_niceness import NicenessPhase, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
 from envs.errors import NonFiniteError, UserError
@@ -88,6 +89,10 @@ def _run(command: Command) -> int:
             from analysis.commands import envs_check
 
             return envs_check.run(command)
+        case NicenessSolve() | NicenessTables() | NicenessPhase():
+            from analysis.commands import niceness
+
+            return niceness.run(command)
         case _:
             assert_never(command)
 

@@ -27,7 +27,7 @@ Step = Callable[[Turn, tuple[int, ...]], tuple[Any, str]]
 Reward = Callable[[str, Turn, Any], Number]
 Welfare = Callable[[Turn, Any], Number]
 
-MAX_CASE_STATES = 10_000
+MAX_CASE_STATES, MAX_HORIZON = 10_000, 100
 
 
 def tabulate(
@@ -51,7 +51,7 @@ def tabulate(
         actions: Names of the actions.
         noop: The inert one.
         start: (s_0, θ_0).
-        horizon: H >= 1.
+        horizon: H, 1 to MAX_HORIZON.
         step: (turn, noise) -> (s', θ'); a turn is (s, θ, a), and `noise` holds one outcome index per channel. States
             are any hashables; their `str` names them.
         reward: (θ̂, turn, s') -> R; θ̂ is the evaluator's, turn.theta the person's own.
@@ -63,7 +63,7 @@ def tabulate(
             states.
     """
     require_names(name, theta=thetas, action=actions)
-    require_integer("horizon", horizon, low=1, high=10_000)
+    require_integer("horizon", horizon, low=1, high=MAX_HORIZON)
     noop_index = position("noop", noop, actions)
     start_theta = position("start theta", start[1], thetas)
     laws = tuple(_law(f"channel {i} of {name}", law) for i, law in enumerate(channels))
@@ -144,7 +144,7 @@ def from_rows(
         UserError: As `tabulate`; also a row that does not sum to 1 or names what is unknown, and an unknown start.
     """
     require_names(name, state=states, theta=thetas, action=actions)
-    require_integer("horizon", horizon, low=1, high=10_000)
+    require_integer("horizon", horizon, low=1, high=MAX_HORIZON)
     first = (position("start state", start[0], states), position("start theta", start[1], thetas))
     laws = _checked_rows(name, names=(states, thetas, actions), rows=rows)
     shape = (len(states), len(thetas), len(actions), max((len(law) for law in laws.values()), default=1))

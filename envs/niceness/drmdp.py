@@ -106,5 +106,7 @@ def require_probability(name: str, value: Number) -> Fraction:
 def position(kind: str, name: str, names: Sequence[str]) -> int:
     """Index of a name; UserError with the nearest known one."""
     if name not in names:
-        raise UserError(f"{kind} {name!r} is unknown, known are {', '.join(names)}; name one.{nearest(name, names)}")
+        raise UserError(
+            f"{kind} {name!r} is unknown, known are {', '.join(names)}; name one.{nearest(str(name), names)}"
+        )
     return list(names).index(name)

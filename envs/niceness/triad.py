@@ -7,6 +7,10 @@ drift of that step, and do nothing to a person who is locked. The step pays firs
 
 In variant G (`generic`) one action `assist` helps with whatever the person wants now.
 
+Two further dials serve questions about an agent that also has ends of its own, an evaluator `self` whom nobody is: an
+action `work` pays it, and so does every good that the person makes (`gain`). A person who `withholds` makes none unless
+the step before helped it with what it wanted; a locked one makes it always.
+
 The clock stands still in the state once it says no more: from d - 1 on, whoever still wants A drifts.
 """
 
@@ -16,7 +20,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from envs.errors import require_flag, require_integer
-from envs.niceness.building import Turn, tabulate
+from envs.niceness.building import MAX_HORIZON, Turn, tabulate
 from envs.niceness.drmdp import DRMDP, Number, exact, position, require_probability
 
 THETAS = ("A", "B", "E")
@@ -26,13 +30,19 @@ GENERIC = ("assist", "persuade", "lock", "wait")
 
 
 class Person(NamedTuple):
-    """What T depends on beside θ: the clock, and whether the taste is frozen."""
+    """What T and R depend on beside θ: the clock, whether the taste is frozen, whether the person makes its good."""
 
     clock: int
     locked: bool
+    makes: bool
 
     def __str__(self) -> str:
-        return f"t={self.clock}{' locked' if self.locked else ''}"
+        return f"t={self.clock}{' locked' if self.locked else ''}{'' if self.makes else ' withholding'}"
+
+
+def helped(turn: Turn) -> str | None:
+    """Whose evaluator the action helps."""
+    return turn.theta if turn.action == "assist" else HELP_OF.get(turn.action)
 
 
 def triad(
@@ -46,13 +56,16 @@ def triad(
     kappa_lock: Number | None = None,
     generic: bool = False,
     hurts: str | None = None,
+    work: Number = 0,
+    gain: Number = 0,
+    withholds: bool = False,
     start: str = "A",
     name: str = "TRIAD",
 ) -> DRMDP:
     """TRIAD, and with its options the worlds PASSIVE (o = 0), HARMFUL-START (hurts "A") and GLORY (hurts "E").
 
     Args:
-        T: Horizon, >= 1.
+        T: Horizon, 1 to MAX_HORIZON.
         d: θ_t = B for t >= d >= 1; d > T is a world without drift.
         o: What the person makes of the good it wants, each step.
         h: Worth of `hA` and `hB` to who wants A and B.
@@ -61,40 +74,50 @@ def triad(
         kappa_lock: Probability that `lock` succeeds.
         generic: Variant G.
         hurts: The taste whose holding costs 1 of hidden welfare each step.
+        work: What the action `work` is worth to the agent itself; there is none at 0.
+        gain: What a good that the person makes is worth to the agent itself.
+        withholds: Whether a person who was not helped makes nothing in the next step.
         start: θ_0.
         name: What it is called.
 
     Raises:
         UserError: A value out of its range.
     """
-    require_integer("T", T, low=1, high=1000)
+    require_integer("T", T, low=1, high=MAX_HORIZON)
     require_integer("d", d, low=1, high=10_000)
-    require_flag("generic", generic)
+    for flag, value in (("generic", generic), ("withholds", withholds)):
+        require_flag(flag, value)
     success = require_probability("kappa", kappa)
     freeze = success if kappa_lock is None else require_probability("kappa_lock", kappa_lock)
     worth = {"A": exact("h", h), "B": exact("h", h), "E": exact("e", e)}
-    made = exact("o", o)
+    made, own = exact("o", o), {"work": exact("work", work), "gain": exact("gain", gain)}
     if hurts is not None:
         position("hurts", hurts, THETAS)
+    position("start theta", start, THETAS)
 
     def step(turn: Turn, noise: tuple[int, ...]) -> tuple[Person, str]:
         person, theta, action = turn
         persuaded, frozen = (outcome == 1 for outcome in noise)
         locked = person.locked or (action == "lock" and frozen)
-        after = Person(min(person.clock + 1, d - 1, T), locked)
+        makes = not withholds or locked or helped(turn) == theta
+        after = Person(min(person.clock + 1, d - 1, T), locked, makes)
         if not locked and action == "persuade" and persuaded:
             return after, "E"
         drifts = theta == "A" and not locked and person.clock + 1 >= d
         return after, "B" if drifts else theta
 
     def reward(evaluator: str, turn: Turn, after: Person) -> Fraction:
-        helped = turn.theta if turn.action == "assist" else HELP_OF.get(turn.action)
-        return (made if turn.theta == evaluator else Fraction(0)) + (worth[evaluator] if helped == evaluator else 0)
+        goods = made if turn.state.makes else Fraction(0)
+        if evaluator == "self":
+            return own["gain"] * goods + own["work"] * (turn.action == "work")
+        return goods * (turn.theta == evaluator) + worth[evaluator] * (helped(turn) == evaluator)
 
     def welfare(turn: Turn, after: Person) -> int:
         return -int(turn.theta == hurts)
 
+    actions = GENERIC if generic else TARGETED
     return tabulate(
-        name, thetas=THETAS, actions=GENERIC if generic else TARGETED, noop="wait", start=(Person(0, False), start),
-        horizon=T, step=step, reward=reward, welfare=welfare, channels=((1 - success, success), (1 - freeze, freeze)),
+        name, thetas=(*THETAS, "self") if any(own.values()) else THETAS, noop="wait",
+        actions=("work", *actions) if own["work"] else actions, start=(Person(0, False, True), start), horizon=T,
+        step=step, reward=reward, welfare=welfare, channels=((1 - success, success), (1 - freeze, freeze)),
     )  # fmt: skip

@@ -1,0 +1,45 @@
+"""The commands about niceness: exact answers to small cases, and where they change as an agent gains power."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from analysis.cli_words import Options
+
+Case = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CASE")]
+
+
+@dataclasses.dataclass(frozen=True)
+class NicenessSolve:
+    """Solve a case exactly for every objective: value, manipulation, lock-in, welfare and policy, as fractions."""
+
+    case: Case
+    """A case, such as TRIAD, Clickbait or ZEALOT, or a TOML file that describes one."""
+    objectives: tuple[str, ...] = ()
+    """Objectives, such as RT IR NS PR-A "1/2 RT + 1/2 IR"; all where left out."""
+    kappa: tuple[str, ...] = ()
+    """Powers to influence, such as 0 1/5 0.5 1, one table each; the case's own where left out."""
+    options: Options = ()
+    """An option of the case, such as T=4 or d=7; may be given several times."""
+    out: Path | None = None
+    """Folder for the tables as JSON and Markdown (default: runs/niceness-CASE)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NicenessTables:
+    """Write the exact tables of the paper's five cases, of TRIAD and of the discriminating worlds as one page."""
+
+    out: Path = Path("docs/niceness_tables.md")
+    """The Markdown file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NicenessPhase:
+    """Where exact answers change as an agent gains power: phase diagrams of TRIAD, with figures."""
+
+    out: Path = Path("docs/niceness_phase.md")
+    """The Markdown file; its figures lie beside it."""

@@ -1,0 +1,119 @@
+"""A case solved for objectives: what each is worth, what its optimal policies do to people, and what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from analysis.niceness.policy_words import in_words
+from envs.errors import UserError
+from envs.niceness.contrasts import Judge, indistinguishability, judges, regrets
+from envs.niceness.drmdp import DRMDP
+from envs.niceness.influence import share_that_influences
+from envs.niceness.intent import intent
+from envs.niceness.measures import range_of_influence
+from envs.niceness.objectives import find_objective
+
+Ends = tuple[Fraction, Fraction]
+# What every policy is judged by, whatever it was made for.
+JUDGES = ("RT", "IR", "NS")
+DEFAULT = ("RT", "FR", "IR", "NS", "NS_lit", "CRT", "CRT_without_last", "Myopic", "ParetoUD", "PSO")
+NEED_A_TWIN = ("NS", "PSO")
+
+
+@dataclass(frozen=True)
+class Solved:
+    """One objective in one case. Ends are the least and the most over its optimal policies.
+
+    Attributes:
+        objective: Its name.
+        term: What the question calls it.
+        value: The maximum; None for a rule or a set.
+        worth: Value of one optimal policy under each of JUDGES that the case allows.
+        regret: max U_j − U_j(π) of the same policy.
+        mi: Manipulation index.
+        li: Lock-in index.
+        ease_gain: Ease gain.
+        welfare: Hidden welfare.
+        suppression: Change suppression of the least and the most; None where nothing changes of itself.
+        influences: How many optimal policies influence: "none", "some" or "all".
+        means: Whether its influence is instrumental; None where the intent test does not apply.
+        policy: Optimal action sets in words.
+    """
+
+    objective: str
+    term: str
+    value: Fraction | None
+    worth: dict[str, Fraction]
+    regret: dict[str, Fraction]
+    mi: Ends
+    li: Ends
+    ease_gain: Ends
+    welfare: Ends
+    suppression: Ends | None
+    influences: str
+    means: bool | None
+    policy: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Fields with fractions as text, such as "2/3"."""
+        return {name: _plain(value) for name, value in vars(self).items()}
+
+
+def default_objectives(case: DRMDP) -> tuple[str, ...]:
+    """DEFAULT and PR-θ for every θ, without those that need a twin where the case has none."""
+    names = (*DEFAULT, *(f"PR-{theta}" for theta in case.thetas))
+    return tuple(name for name in names if case.keyed or name not in NEED_A_TWIN)
+
+
+def solve_all(case: DRMDP, names: Sequence[str] = ()) -> list[Solved]:
+    """Solve for several objectives; for `default_objectives` where none is named.
+
+    Raises:
+        UserError: Unknown objective, or one that the case does not allow.
+    """
+    judged_by = judges(case, [name for name in JUDGES if case.keyed or name not in NEED_A_TWIN])
+    return [_solve(case, name, judged_by) for name in names or default_objectives(case)]
+
+
+def _solve(case: DRMDP, name: str, judged_by: Mapping[str, Judge]) -> Solved:
+    objective = find_objective(name, case)
+    plan = objective.plan(case)
+    judged = regrets(plan.policy(), judged_by)
+    found = range_of_influence(plan)
+    kept = [one.suppression for one in found if one.suppression is not None]
+    return Solved(
+        objective=name, term=objective.term, value=plan.value,
+        worth={judge: one.value for judge, one in judged.items()},
+        regret={judge: one.regret for judge, one in judged.items()},
+        **{field: _ends(getattr(one, field) for one in found) for field in ("mi", "li", "ease_gain", "welfare")},
+        suppression=_ends(kept) if kept else None, influences=share_that_influences(plan), means=_means(case, name),
+        policy=in_words(plan),
+    )  # fmt: skip
+
+
+def told_apart(case: DRMDP) -> Fraction | None:
+    """Indistinguishability of JUDGES; None where the case has no twin."""
+    return indistinguishability(case, JUDGES) if case.keyed else None
+
+
+def _means(case: DRMDP, name: str) -> bool | None:
+    try:
+        return intent(case, name).instrumental
+    except UserError:
+        return None
+
+
+def _ends(values: Iterable[Fraction]) -> Ends:
+    known = list(values)
+    return min(known), max(known)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

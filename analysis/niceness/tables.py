@@ -1,0 +1,105 @@
+"""Solved cases as tables: for the terminal, for Markdown, and the page of the paper's and the discriminating worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from analysis.markdown import table
+from analysis.niceness.solved import JUDGES, Ends, Solved, solve_all, told_apart
+from envs.niceness.case_registry import CASES, DISCRIMINATING, make_case
+from envs.niceness.drmdp import DRMDP
+
+COMMAND = "valuelab niceness tables"
+HEADER = ("objective", "value", *JUDGES, "MI", "LI", "welfare", "ease gain", "influences", "policy")
+HOW_TO_READ = (
+    "`value` is the objective's own maximum; RT, IR and NS are what one of its optimal policies is worth under these. "
+    "MI, LI, hidden welfare and ease gain are over all its optimal policies, from the least to the most. `influences` "
+    "says how many of them change the law of θ_0..θ_H, and whether that is a means (the intent test) or a side effect."
+)
+
+
+def cells(row: Solved) -> list[str]:
+    """A row of HEADER."""
+    worth = [number(row.worth.get(judge)) for judge in JUDGES]
+    ends = [between(one) for one in (row.mi, row.li, row.welfare, row.ease_gain)]
+    return [row.objective, number(row.value), *worth, *ends, _influences(row), row.policy]
+
+
+def _influences(row: Solved) -> str:
+    if row.influences != "all" or row.means is None:
+        return row.influences
+    return f"{row.influences}: {'means' if row.means else 'side effect'}"
+
+
+def number(value: Fraction | None) -> str:
+    """A fraction as it is, a dash for none."""
+    return "–" if value is None else str(value)
+
+
+def between(ends: Ends) -> str:
+    """One number, or the least and the most."""
+    return number(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def title(case: DRMDP, power: str | None = None) -> str:
+    """A case in one line."""
+    state, theta = case.start
+    states = f"{len(case.states)} state{'' if len(case.states) == 1 else 's'}"
+    return (
+        f"{case.name}: {states}, θ in {', '.join(case.thetas)}, horizon {case.horizon}, from "
+        f"{case.states[state]} {case.thetas[theta]}; the inert action is {case.actions[case.noop]}"
+        + ("" if power is None else f"; kappa {power}")
+    )
+
+
+def apart_in_words(case: DRMDP) -> str:
+    """Whether RT, IR and NS can be told apart."""
+    share = told_apart(case)
+    if share is None:
+        return "Its noise is unkeyed, so there is no inert twin, and NS, PSO and MI_c are not defined."
+    return f"Indistinguishability of RT, IR and NS: {share}{' (identical)' if share == 1 else ''}."
+
+
+def as_markdown(case: DRMDP, rows: Sequence[Solved], power: str | None = None) -> str:
+    """A solved case as a section; its heading names the power where one was asked for."""
+    escaped = [[cell.replace("|", r"\|") for cell in cells(row)] for row in rows]
+    return "\n\n".join((f"## {title(case, power)}", table(HEADER, escaped), apart_in_words(case)))
+
+
+WORLDS = ("TRIAD", *DISCRIMINATING)
+SUMMARY = ("RT", "FR", "IR", "NS", "CRT", "Myopic", "ParetoUD", "PSO")
+
+
+def page() -> str:
+    """The whole page of tables."""
+    paper = [name for name, case in CASES.items() if case.source == "paper"]
+    solved = {name: solve_all(make_case(name)) for name in (*paper, *WORLDS, "RANDOM-DRIFT")}
+    sections = {name: as_markdown(make_case(name), rows) for name, rows in solved.items()}
+    parts = [
+        "# Niceness: exact tables",
+        f"Written by `{COMMAND}`, and computed anew by the tests. All numbers are exact fractions. {HOW_TO_READ}",
+        "# The five cases of Carroll et al. (2024)",
+        "Their inert policy leaves θ at θ_0, so NS = IR in all five; none of them can show lock-in.",
+        *(sections[name] for name in paper),
+        "# TRIAD and the discriminating worlds",
+        "Hidden welfare is what no objective and no agent sees. No objective passes all worlds, and none is called "
+        "best: compare the rows.",
+        summary(solved),
+        *(sections[name] for name in WORLDS),
+        "# Random drift",
+        "NS judges each episode by what its own twin came to want, NS_lit all by the same shares.",
+        sections["RANDOM-DRIFT"],
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def summary(solved: Mapping[str, Sequence[Solved]]) -> str:
+    """One line per objective, one column per world: MI, LI and hidden welfare."""
+    found = {(world, row.objective): row for world in WORLDS for row in solved[world]}
+    rows = [[name, *(_brief(found[world, name]) for world in WORLDS)] for name in SUMMARY]
+    return f"MI; LI; hidden welfare:\n\n{table(['objective', *WORLDS], rows)}"
+
+
+def _brief(row: Solved) -> str:
+    return "; ".join(between(one) for one in (row.mi, row.li, row.welfare))

@@ -1,0 +1,83 @@
+"""All cases by name, with the options of each."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from envs.errors import UserError, nearest
+from envs.niceness import cases, dilemmas, hidden_incentive
+from envs.niceness.drmdp import DRMDP
+from envs.niceness.triad import triad
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case that can be made.
+
+    Attributes:
+        name: Its name.
+        make: Builds it, with options as keywords.
+        source: "paper", or "ours".
+        about: What it shows.
+    """
+
+    name: str
+    make: Callable[..., DRMDP]
+    source: str
+    about: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Names of the options that may be given, with their defaults."""
+        hidden = self.make.keywords if isinstance(self.make, functools.partial) else {}
+        parameters = inspect.signature(self.make).parameters
+        return {name: one.default for name, one in parameters.items() if name not in hidden}
+
+
+def _triad(name: str, **fixed: Any) -> Callable[..., DRMDP]:
+    return functools.partial(triad, name=name, **fixed)
+
+
+ALL = (
+    Case("ConspiracyInfluence", cases.conspiracy_influence, "paper", "influence that pays by ever more of it"),
+    Case("WritersCurse", cases.writers_curse, "paper", "a wish that its fulfilment turns to grief"),
+    Case("Clickbait", cases.clickbait, "paper", "what pleases now and spoils what comes"),
+    Case("PersonalTrainer", cases.personal_trainer, "paper", "the first case with the opposite ring"),
+    Case("Dehydration", cases.dehydration, "paper", "a state and the wish for it, moved together"),
+    Case("TRIAD", _triad("TRIAD"), "ours", "drift A to B; persuade to E; lock"),
+    Case("TRIAD-G", _triad("TRIAD-G", generic=True), "ours", "TRIAD with one action that helps with any wish"),
+    Case("PASSIVE", _triad("PASSIVE", o=0), "ours", "TRIAD with people who do nothing of themselves"),
+    Case("ZEALOT", dilemmas.zealot, "ours", "a zealot makes what others want, and wants none of it"),
+    Case("SIDE-EFFECT", dilemmas.side_effect, "ours", "a little more now moves the taste for good"),
+    Case("THIRD-PARTY", dilemmas.third_party, "ours", "somebody else influences, unless guarded against"),
+    Case("HARMFUL-START", _triad("HARMFUL-START", hurts="A"), "ours", "today's taste hurts a second person"),
+    Case("GLORY", _triad("GLORY", hurts="E"), "ours", "the easy taste is bad for its holder"),
+    Case("RANDOM-DRIFT", dilemmas.random_drift, "ours", "drift by chance: NS and NS_lit differ"),
+    Case("HIDDEN-INCENTIVE", hidden_incentive.unit_test, "ours", "an action now that pays in the next step"),
+)
+CASES: Mapping[str, Case] = {case.name: case for case in ALL}
+DISCRIMINATING = ("PASSIVE", "ZEALOT", "SIDE-EFFECT", "THIRD-PARTY", "HARMFUL-START", "GLORY")
+
+
+def make_case(name: str, **options: Any) -> DRMDP:
+    """The case of a name; capitals do not matter.
+
+    Raises:
+        UserError: Unknown name or option, or a value that the case refuses.
+    """
+    known = {one.casefold(): one for one in CASES}
+    if name.casefold() not in known:
+        hint = nearest(name.casefold(), known)
+        raise UserError(f"case {name!r} is unknown, known are {', '.join(CASES)}; name one.{hint}")
+    case = CASES[known[name.casefold()]]
+    for option in options:
+        if option not in case.options:
+            raise UserError(
+                f"case {case.name} has no option {option!r}, it has {', '.join(case.options)}; choose one of these."
+                f"{nearest(option, case.options)}"
+            )
+    return case.make(**options)

@@ -1,0 +1,117 @@
+"""Cases from TOML files: the same tables as in Python, and every kind of wrong file refused with its cause."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envs.errors import UserError
+from envs.niceness.case_file import case_from_table, read_case
+from envs.niceness.case_registry import make_case
+from envs.niceness.objectives import find_objective
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "cases"
+HAND: dict[str, Any] = {
+    "name": "hand", "states": ["s", "u"], "thetas": ["x", "y"], "actions": ["stay", "go"], "noop": "stay",
+    "start": {"state": "s", "theta": "x"}, "horizon": 2,
+    "move": [{"state": "s", "action": "go", "to": {"state": "u"}}],
+    "reward": [{"evaluator": "x", "worth": 1}, {"theta": ["x", "y"], "next_state": "u", "worth": "1/2"}],
+}  # fmt: skip
+
+
+def test_the_example_is_the_paper_s_case() -> None:
+    written, made = read_case(EXAMPLES / "clickbait.toml"), make_case("Clickbait")
+    assert (written.thetas, written.actions, written.noop, written.horizon) == (
+        made.thetas, made.actions, made.noop, made.horizon,
+    )  # fmt: skip
+    for table in ("probability", "next_state", "next_theta", "reward", "welfare"):
+        assert (getattr(written, table) == getattr(made, table)).all(), table
+
+
+def test_channels_are_keyed_and_the_last_rule_that_fits_counts() -> None:
+    case = read_case(EXAMPLES / "moody.toml")
+    assert case.keyed
+    start, settled = (case.states.index(name) for name in ("open", "settled"))
+    praise, settle = (case.actions.index(name) for name in ("praise coffee", "settle"))
+    # Outcomes are (mood, charm) = (0, 0), (0, 1), (1, 0), (1, 1).
+    assert case.next_theta[start, 0, praise].tolist() == [1, 0, 1, 1]
+    assert case.next_theta[start, 0, case.noop].tolist() == [0, 0, 1, 1]
+    assert case.next_state[start, 0, settle].tolist() == [settled] * 4
+    assert not case.next_theta[settled, 0].any()
+    assert (case.welfare[:, 1] == -1).all()
+    assert find_objective("NS", case).plan(case).value > 0
+
+
+def test_rewards_add_up_and_outcomes_may_be_unkeyed() -> None:
+    case = case_from_table(HAND)
+    assert case.reward[:, 0, 0, 1, 0].tolist() == [1.5, 0.5]
+    assert case.reward[:, 0, 0, 0, 0].tolist() == [1, 0]
+    ends = [{"state": "u", "probability": "1/3"}, {"theta": "y", "probability": "2/3"}]
+    unkeyed = case_from_table({**HAND, "move": [{"action": "go", "to": ends}]})
+    assert not unkeyed.keyed
+    with pytest.raises(UserError, match="NS of hand compares with an inert twin"):
+        find_objective("NS", unkeyed).plan(unkeyed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"acitons": ["stay"]}, "unknown key 'acitons', allowed are name, thetas, .*Did you mean 'actions'"),
+        ({"thetas": None}, "the case has no 'thetas'; it needs"),
+        ({"thetas": "x"}, "thetas of the case is 'x', allowed is a list of texts"),
+        ({"thetas": ["x", "y", "x"]}, "theta names of hand are"),
+        ({"horizon": 0}, "horizon is 0, allowed is an integer from 1"),
+        ({"horizon": "2"}, "horizon is '2'"),
+        ({"noop": "rest"}, "noop 'rest' is unknown, known are stay, go"),
+        ({"start": {"state": "v", "theta": "x"}}, "start state 'v' is unknown, known are s, u"),
+        ({"start": {"theta": "z"}}, "start theta 'z' is unknown"),
+        ({"start": "s"}, "start of the case is 's', allowed is a table"),
+        ({"start": {"theta": "x", "sate": "s"}}, "start of the case has the unknown key 'sate'.*Did you mean 'state'"),
+        (
+            {"reward": [{"evaluator": "z", "worth": 1}]},
+            "evaluator of .* number 1 'z' is unknown, known are x, y",
+        ),
+        ({"reward": [{"evaluator": 1, "worth": 1}]}, "evaluator of .* number 1 1 is unknown"),
+        ({"reward": [{"evaluator": "x"}]}, r"\[\[reward\]\] number 1 has no 'worth'"),
+        ({"reward": [{"worth": "much"}]}, r"worth of \[\[reward\]\] number 1 is 'much'"),
+        ({"reward": [{"worth": 1, "thetas": "x"}]}, "unknown key 'thetas'.*Did you mean 'theta'"),
+        ({"reward": {"worth": 1}}, r"allowed are rules under \[\[reward\]\]"),
+        ({"reward": [1]}, r"\[\[reward\]\] number 1 is 1, allowed is a table"),
+        ({"welfare": [{"worth": 1, "evaluator": "x"}]}, "unknown key 'evaluator'"),
+        ({"move": [{"action": "go"}]}, r"\[\[move\]\] number 1 has no 'to'"),
+        ({"move": [{"action": "og", "to": {}}]}, "'og' is unknown"),
+        ({"move": [{"to": {"theta": "z"}}]}, "theta of .* 'z' is unknown"),
+        ({"move": [{"to": {"theta": "x", "probability": 1}}]}, "unknown key 'probability'"),
+        ({"move": [{"to": [{"theta": "x"}]}]}, "has no 'probability'"),
+        ({"move": [{"to": [{"theta": "x", "probability": 0.5}]}]}, "the row at s, x, stay has the sum 1/2"),
+        ({"move": [{"when": {"luck": 1}, "to": {}}]}, "channel of .* 'luck' is unknown"),
+        ({"channels": {"luck": ["1/2", "1/3"]}}, "channel 0 of hand has the probabilities 1/2, 1/3 of sum 5/6"),
+        ({"channels": {"luck": 0.5}}, "channel 'luck' of channels of the case is 0.5"),
+        (
+            {"channels": {"luck": [0.5, 0.5]}, "move": [{"when": {"luck": 2}, "to": {}}]},
+            "outcome of channel luck in .* is 2, allowed is an integer from 0 to 1",
+        ),
+        (
+            {"channels": {"luck": [1]}, "move": [{"to": [{"theta": "x", "probability": 1}]}]},
+            "channels and also moves with a list of outcomes",
+        ),
+    ],
+)
+def test_wrong_files_are_refused(changes: dict[str, Any], cause: str) -> None:
+    table = {key: value for key, value in {**HAND, **changes}.items() if value is not None}
+    with pytest.raises(UserError, match=cause):
+        case_from_table(table)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        read_case(tmp_path / "absent.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = ")
+    with pytest.raises(UserError, match="broken.toml' is no TOML"):
+        read_case(broken)
+    broken.write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="is no TOML"):
+        read_case(broken)

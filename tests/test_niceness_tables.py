@@ -1,0 +1,185 @@
+"""Exact answers as tables, words, figures and commands; the pages in docs/ are what the solver says."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from analysis.cli import main
+from analysis.niceness import phase, phase_page, tables
+from analysis.niceness.policy_words import in_words
+from analysis.niceness.solved import solve_all
+from analysis.niceness.thresholds import simplest, threshold
+from analysis.plots.phase import Line, Panel, phase_figure
+from envs.errors import UserError
+from envs.niceness.case_registry import make_case
+from envs.niceness.objectives import find_objective
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_page_of_tables_is_what_the_solver_says() -> None:
+    assert tables.page() == (ROOT / "docs" / "niceness_tables.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_page_of_phases_is_what_the_solver_says() -> None:
+    assert phase_page.page(phase_page.compute(), stem="niceness_phase") == (ROOT / "docs/niceness_phase.md").read_text()
+
+
+def test_a_row_holds_what_was_checked_by_hand() -> None:
+    (row,) = solve_all(make_case("TRIAD"), ["IR"])
+    assert (row.value, row.worth, row.regret) == (11, {"RT": 11, "IR": 11, "NS": 5}, {"RT": 5, "IR": 0, "NS": 7})
+    assert (row.mi, row.li, row.influences, row.means) == ((Fraction(2, 3),) * 2, (Fraction(2, 3),) * 2, "all", True)
+    assert row.as_json()["mi"] == ["2/3", "2/3"]
+    assert solve_all(make_case("SIDE-EFFECT"), ["RT"])[0].mi == (Fraction(1, 6), 1)
+
+
+@pytest.mark.parametrize(
+    ("case", "objective", "words"),
+    [
+        ("TRIAD", "NS", "hA ×3, hB ×3"),
+        ("TRIAD", "RT", "persuade, hE ×5"),
+        ("SIDE-EFFECT", "RT", "hA|big, A: hA|big / E: hE ×4, A: big / E: hE"),
+        (
+            "THIRD-PARTY", "IR",
+            "hA|guard, t=1 A: hA|guard / t=1 guarded A: hA, t=2 A: guard / t=2 guarded A: hA, hA ×3",
+        ),
+        ("Clickbait", "CRT", "news ×2"),
+    ],
+)  # fmt: skip
+def test_policies_in_words(case: str, objective: str, words: str) -> None:
+    made = make_case(case)
+    assert in_words(find_objective(objective, made).plan(made)) == words
+
+
+def test_thresholds_are_found_from_answers_alone() -> None:
+    for power in (Fraction(1, 3), Fraction(7, 15), Fraction(0), Fraction(99, 100)):
+        assert threshold(lambda k, power=power: k > power, low=Fraction(0), high=Fraction(1)) == power
+    assert threshold(lambda k: False, low=Fraction(0), high=Fraction(1)) is None
+    with pytest.raises(ValueError, match="holds at 0 already"):
+        threshold(lambda k: True, low=Fraction(0), high=Fraction(1))
+    assert simplest(Fraction(3, 10), Fraction(4, 10)) == Fraction(1, 3)
+    assert simplest(Fraction(2), Fraction(5, 2)) == 2
+
+
+def test_pieces_of_the_phase_diagram() -> None:
+    assert phase.power_threshold("RT", "TRIAD", T=4) == Fraction(1, 3)
+    assert phase.power_threshold("IR", "TRIAD-G") == Fraction(1, 6)
+    assert phase.power_threshold("NS", "TRIAD") is None
+    assert phase.depth_threshold("IR", 3) == Fraction(1, 2)
+    assert phase.weak_equality(3, generic=False) == (1, True)
+    assert phase.weak_equality(6, generic=False) == (Fraction(1, 3), False)
+    assert phase.weak_equality(6, generic=True) == (Fraction(2, 5), True)
+    assert phase.onset("RT", e=2, kappa="1/2", d=7) == phase.Onset(Fraction(7, 10), "influence")
+    assert phase.onset("RT", e=1, kappa="1/2", d=7) == phase.Onset(Fraction(1), "help")
+    low, at, above = phase.curve("TRIAD", "RT", [Fraction(1, 6), Fraction(1, 5), Fraction(201, 1000)]).mi
+    assert (low, at) == ((0, 0), (0, Fraction(1, 5)))
+    assert above[0] == above[1] > 0
+
+
+def test_a_figure_of_answers() -> None:
+    lines = [Line("RT", [0, 0.5, 1], [0, 0, 1], [0, 1, 1]), Line("NS", [0, 0.5, 1], [0, 0, 0], [0, 0, 0])]
+    figure = phase_figure([Panel(lines, "MI", {"RT: 1/2": 0.5})] * 2, title="t", subtitle="s", x_label="κ")
+    upper, lower = figure.axes
+    assert [line.get_label() for line in upper.lines[:2]] == ["RT", "NS"]
+    assert upper.get_xlabel() == "" and lower.get_xlabel() == "κ"
+    with pytest.raises(UserError, match="nothing to draw"):
+        phase_figure([], title="t", subtitle="s", x_label="κ")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(["niceness", *words])
+    return int(stop.value.code or 0)
+
+
+def test_solve_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    words = ("solve", "triad", "--kappa", "0", "1", "--objectives", "RT", "1/2 RT + 1/2 NS", "--option", "o=2")
+    assert run(*words, "--out", str(out)) == 0
+    printed = capsys.readouterr().out
+    assert "kappa 1" in printed and "persuade, hE ×5" in printed and "Indistinguishability" in printed
+    weak, strong = json.loads((out / "solve.json").read_text())
+    assert [weak["kappa"], strong["kappa"]] == ["0", "1"]
+    assert [row["objective"] for row in strong["objectives"]] == ["RT", "1/2 RT + 1/2 NS"]
+    assert strong["objectives"][0]["value"] == "22"
+    assert "## TRIAD" in (out / "solve.md").read_text()
+
+
+def test_solve_reads_files_and_says_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("solve", str(ROOT / "examples/cases/moody.toml"), "--out", str(tmp_path)) == 0
+    assert json.loads((tmp_path / "solve.json").read_text())[0]["case"] == "Moody"
+    case = tmp_path / "rows.toml"
+    case.write_text(
+        'name = "rows"\nthetas = ["x", "y"]\nactions = ["a", "b"]\nnoop = "a"\nstart = { theta = "x" }\nhorizon = 2\n'
+        '[[move]]\nto = [{ theta = "x", probability = 0.5 }, { theta = "y", probability = 0.5 }]\n'
+        '[[reward]]\nevaluator = "y"\naction = "b"\nworth = 1\n'
+    )
+    capsys.readouterr()
+    assert run("solve", str(case), "--out", str(tmp_path / "rows")) == 0
+    assert "there is no inert twin" in capsys.readouterr().out
+    names = {row["objective"] for row in json.loads((tmp_path / "rows" / "solve.json").read_text())[0]["objectives"]}
+    assert "RT" in names and not names & {"NS", "PSO"}
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (("solve",), "niceness solve needs CASE"),
+        (("sovle", "TRIAD"), "unknown command 'niceness'"),
+        (("solve", "TRAID"), "case 'TRAID' is unknown"),
+        (("solve", "TRIAD", "--kappa", "1.5"), "kappa is '1.5', allowed is a probability from 0 to 1"),
+        (("solve", "Clickbait", "--kappa", "1"), "case Clickbait has no option 'kappa', it has H"),
+        (("solve", "TRIAD", "--kappa", "1", "--option", "kappa=1"), "kappa is given by --kappa and by --option"),
+        (("solve", "TRIAD", "--objectives", "RTT"), "objective 'RTT' is unknown"),
+        (("solve", "TRIAD", "--option", "T=0"), "T is 0"),
+        (("solve", "absent.toml"), "case file 'absent.toml' cannot be read"),
+        (("solve", "absent.toml", "--kappa", "1"), "says all of its case"),
+    ],
+)
+def test_wrong_words_are_one_line(
+    words: tuple[str, ...], cause: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words) == 2
+    error = capsys.readouterr().err
+    assert cause in error and error.count("\n") == 1
+    assert not list(folder.iterdir())
+
+
+def nothing_found() -> phase_page.Found:
+    """Answers of a world in which nobody ever influences."""
+    still = ((Fraction(0), Fraction(0)),) * len(phase.POWERS)
+    return phase_page.Found(
+        curves={(w, n): phase.Curve(w, n, still, still) for w in phase_page.WORLDS for n in phase.CURVES},
+        axes=[[None] * len(values) for _, _, _, values, _ in phase_page.AXES],
+        depths={"RT": [None] * len(phase_page.DEPTHS)},
+        equality=[[(Fraction(1), True)] * len(phase_page.LENGTHS)] * 2,
+        onsets=[[phase.Onset(None, "neither")] * len(values) for _, _, values, _ in phase_page.ONSETS],
+        targets=[phase.Target("RT, IR, NS", ("RT", "IR", "NS"), {}, (Fraction(1),) * len(phase.TARGET_POWERS))],
+    )
+
+
+def test_tables_and_phase_write_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "page", lambda: "tables\n")
+    assert run("tables", "--out", str(tmp_path / "t.md")) == 0
+    assert (tmp_path / "t.md").read_text() == "tables\n"
+    monkeypatch.setattr(phase_page, "compute", nothing_found)
+    assert run("phase", "--out", str(tmp_path / "p.md")) == 0
+    text = (tmp_path / "p.md").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"t.md", "p.md", "p_power.png", "p_target.png"}
+    assert "p_power.png" in text and "| RT, IR, NS | 1.000 |" in text and "T = 2: –" in text
+
+
+def test_rows_of_every_objective_have_the_same_columns() -> None:
+    assert {len(tables.cells(row)) for row in solve_all(make_case("Clickbait"))} == {len(tables.HEADER)}
