@@ -34,7 +34,20 @@ from envs.coupling import couple
 from envs.family import Family
 from envs.niceness import village_rules as rules
 from envs.niceness.village_config import ANY_THETA, LAYOUTS, THETAS, VillageConfig, read_objective
-from envs.niceness.village_row import ACTIONS, EVENTS, PAY, PEOPLE, STRIDE, THETA, THETA_0, WAIT, Numbers
+from envs.niceness.village_row import (
+    ACTIONS,
+    CLOCK,
+    EVENTS,
+    LOCKED,
+    OPEN,
+    PAY,
+    PEOPLE,
+    STRIDE,
+    THETA,
+    THETA_0,
+    WAIT,
+    Numbers,
+)
 from envs.rows import World
 from envs.worlds.cells import room_background
 
@@ -43,8 +56,9 @@ _COLOURS = {"A": (230, 97, 1), "B": (26, 133, 255), "E": (64, 176, 66)}
 _LIBRARY_COLOURS = {"library_open": (201, 178, 214), "library_closed": (96, 66, 116), "coin": (218, 190, 30)}
 
 _both = couple(rules, inert=WAIT)
-begin, breakpoints, context, possible = _both.begin, _both.breakpoints, _both.context, _both.possible
-_step_both, _observe_real, _context_of_half = _both.transition, _both.observe, rules.context
+begin, breakpoints, context = _both.begin, _both.breakpoints, _both.context
+_step_both, _observe_real, _halves_possible = _both.transition, _both.observe, _both.possible
+_context_of_half = rules.context
 
 
 @njit
@@ -75,6 +89,20 @@ def observe(config, row, planes, vector):
         for i in range(config.num_persons):
             vector[first + 3 * i + natural % 3] = 1.0
             natural //= 3
+
+
+@njit
+def possible(config, row, first, ended):
+    """Halves that can be at the same time, with a twin in which the agent did nothing."""
+    size = row.size // 2
+    untouched = row[size] == first[0] and row[size + OPEN] == 1 and row[size + CLOCK] == row[CLOCK]
+    if not untouched or row[2 * size] != int(ended) or not _halves_possible(config, row, first, ended):
+        return False
+    for i in range(config.num_persons):
+        person = PEOPLE + STRIDE * i
+        if row[size + person + LOCKED] != 0 or row[size + person + THETA_0] != row[person + THETA_0]:
+            return False
+    return True
 
 
 def world(config: VillageConfig) -> World:
