@@ -110,11 +110,20 @@ def action_values(
     """
     outcomes = world.expand(rows)
     alive = (outcomes.probability > 0) & ~outcomes.terminated
-    next_rows = outcomes.next_rows[alive]
     values = np.zeros(alive.shape)
-    context = torch.from_numpy(world.context_of(next_rows)).to(agent.device) if agent.value_head.needs_context else None
-    memory = None if memory is None else memory[np.nonzero(alive)[0]]
-    values[alive] = agent.value(world.observe(next_rows), memory, context=context).value.double().cpu().numpy()
+    if alive.any():
+        parents = np.nonzero(alive)[0]
+        values[alive] = _values_of(agent, world, outcomes.next_rows[alive], memory=memory, parents=parents)
     paid = outcomes.components @ world.reward_weights if rewards is None else rewards[:, :, None]
     lookahead: Floats = (outcomes.probability * (paid + discount * values)).sum(axis=2)
     return lookahead
+
+
+def _values_of(
+    agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, memory: Tensor | None, parents: Indices
+) -> Floats:
+    """V float64[M] of rows int16[M, S]; `memory` float32[N, M] is that of the states they come from, `parents`."""
+    context = torch.from_numpy(world.context_of(rows)).to(agent.device) if agent.value_head.needs_context else None
+    before = None if memory is None else memory[parents]
+    values: Floats = agent.value(world.observe(rows), before, context=context).value.double().cpu().numpy()
+    return values

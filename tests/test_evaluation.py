@@ -88,6 +88,15 @@ def test_v1_with_exact_values_is_optimal(agent: AlphaAgent, monkeypatch: pytest.
     assert found.discounted_returns.mean() == pytest.approx(float(MDP.start_probability @ starts), abs=0.02)
 
 
+def test_v1_at_a_last_step_counts_rewards_alone() -> None:
+    world = make_world("Triad", T=1, d=2)
+    rows = world.begin(np.zeros(3, np.int64), np.zeros(3, np.int64))
+    last = build_agent(observation_space(world), world.num_actions, AgentConfig(), seed=0, sample=world.observe(rows))
+    assert world.expand(rows).terminated.all()
+    lookahead = action_values(last, world, rows, discount=1.0)
+    np.testing.assert_array_equal(lookahead[0], [2.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+
+
 def test_v1_with_memory_remembers_as_the_encoder_does() -> None:
     config = AgentConfig(encoder="gru", encoder_sizes=(16,), memory_size=8, head="POS", num_contexts=2, num_events=2)
     agent = build_agent(observation_space(WORLD), 4, config, seed=0, sample=WORLD.observe(MDP.rows))

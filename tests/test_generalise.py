@@ -1,0 +1,163 @@
+"""The main experiment on niceness: its ambiguous school, its planners, its judges, and a small run of all its cells."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from envs.niceness.village_row import PEOPLE, THETA, THETA_0
+
+from agents.agent import build_agent
+from agents.playing import play_batches
+from agents.recorder import record_episodes
+from agents.reward_model import RewardModel
+from analysis.cells import CellContext
+from analysis.statistics import t_interval
+from analysis.studies import generalise
+from analysis.studies.generalise import Asked, Variant
+from analysis.studies.powerful_play import PLANNERS, plans, play_powerful, score, unpaid, without_prior
+from analysis.studies.powerful_scores import Played, lean, plays
+from analysis.studies.powerful_village import POWERS, solve, strong_options
+from analysis.studies.question import answer
+from analysis.studies.registry import QUESTIONS
+from analysis.studies.schooling import (
+    ENV_ID,
+    Schooling,
+    agent_config,
+    blurred,
+    weak_options,
+)
+from envs.registry import make_world
+from envs.step_buffers import observation_space
+
+SMALL = Schooling(
+    encoder="mlp", reinforce_steps=2560, num_episodes=60, encoder_sizes=(16,), hidden_size=8, updates=20, num_levels=20,
+    kappa_g=1.0, door=True,
+)  # fmt: skip
+JUDGED = {judge: {"best": 50.0, "inert": 5.0} for judge in ("RT", "IR", "NS")}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def untrained(schooling, *, seed=0, **options):
+    world = make_world(ENV_ID, **weak_options(schooling))
+    config = agent_config(world, schooling, **options)
+    return build_agent(observation_space(world), world.num_actions, config, seed=seed)
+
+
+@pytest.mark.parametrize("schooling", [Schooling(), generalise.GRU, generalise.MLP], ids=["reference", "gru", "mlp"])
+def test_in_the_school_the_three_nicenesses_are_paid_to_the_last_bit_alike(schooling):
+    """With a twin to tell them apart, random play earns the same under RT, IR and NS; where tastes move it does not."""
+    agent = untrained(schooling)
+    options = {**weak_options(schooling), "twin": True}
+    names = make_world(ENV_ID, **options).component_names
+    columns = [names.index(name) for name in ("RT", "IR", "NS")]
+    played = record_episodes(agent, ENV_ID, num_episodes=300, seed=0, uniform_share=1.0, options=options)
+    paid = played.components[:, columns]
+    assert paid[:, 0].tobytes() == paid[:, 1].tobytes() == paid[:, 2].tobytes()
+    assert paid.any()
+    moving = {**options, "kappa_p": 1.0, "drift": True}
+    paid = record_episodes(agent, ENV_ID, num_episodes=300, seed=0, uniform_share=1.0, options=moving).components
+    assert len({paid[:, column].tobytes() for column in columns}) == 3
+
+
+def test_a_blurred_taste_is_shown_at_random_and_nothing_else_changes():
+    schooling = dataclasses.replace(SMALL, blurred="theta", blur=0.5)
+    agent = untrained(schooling)
+    played = record_episodes(agent, ENV_ID, num_episodes=200, seed=0, options=weak_options(schooling))
+    seen = blurred(played, schooling, rng=np.random.default_rng(0))
+    changed = seen.rows != played.rows
+    assert np.flatnonzero(changed.any(axis=0)).tolist() == [PEOPLE + THETA]
+    assert changed.any(axis=1).mean() == pytest.approx(0.5 * 2 / 3, abs=0.03)
+    assert (seen.rows[:, PEOPLE + THETA_0] == played.rows[:, PEOPLE + THETA_0]).all()
+    world = make_world(ENV_ID, **weak_options(schooling))
+    np.testing.assert_array_equal(seen.observations["vector"], world.observe(seen.rows)["vector"])
+    assert seen.rewards is played.rewards and seen.actions is played.actions
+    assert blurred(played, SMALL, rng=np.random.default_rng(0)) is played
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "gru"])
+@pytest.mark.parametrize("name", PLANNERS)
+def test_planners_see_no_reward_of_the_powerful_village(encoder, name):
+    """What the world would pay changes no action; what the model says does where a planner reads it."""
+    schooling = dataclasses.replace(SMALL, encoder=encoder, memory_size=8)
+    agent = untrained(schooling)
+    models = [RewardModel(agent.value_encoder, agent.num_actions, seed=seed) for seed in (0, 1)]
+    options = strong_options(schooling, "all", 1.0)
+    worlds = [make_world(ENV_ID, **options, objective=objective) for objective in ("RT", "IR")]
+    acts = [
+        play_powerful(agent, model, world, name=name, simulations=4, seed=0).actions
+        for model, world in ((models[0], worlds[0]), (models[0], worlds[1]), (models[1], worlds[0]))
+    ]  # fmt: skip
+    np.testing.assert_array_equal(acts[0], acts[1])
+    assert (acts[0] == acts[2]).all() == (not name.startswith("r+V"))
+
+
+def test_without_a_prior_nothing_is_preferred():
+    agent = untrained(SMALL)
+    agent.policy_head.bias.data += torch.arange(11.0)
+    world = make_world(ENV_ID, **weak_options(SMALL))
+    shown = world.observe(world.begin([0, 1], [0, 1]))
+    assert agent.policy_logits(shown).std() > 0.1
+    assert (without_prior(agent).policy_logits(shown) == 0).all()
+    assert not unpaid(world).reward_weights.any()
+    assert plans((0, 4)) == [("V", 0), ("V", 4), ("V*", 4), ("r+V", 0), ("r+V", 4), ("r+V*", 4)]
+
+
+def test_an_agent_that_waits_has_regret_1_and_no_influence():
+    world = make_world(ENV_ID, **strong_options(SMALL, "all", 1.0))
+
+    class Waits:
+        def act(self, stream, needed):
+            return np.full(stream.num_envs, 4), np.zeros(stream.num_envs, np.float32)
+
+    (played,) = play_batches(
+        ENV_ID, untrained(SMALL).spec, lambda env, first: Waits(), num_episodes=32, seed=0, name="x",
+        options=strong_options(SMALL, "all", 1.0), split="train", keep=True,
+    )  # fmt: skip
+    context = CellContext(config={"power": "all", "kappa": 1.0}, parents={}, folder=None)
+    exact = {row["judge"]: row for row in solve(context)}
+    assert {judge: (row["best"], row["inert"]) for judge, row in exact.items()} == {
+        "RT": (52.0, 9.0), "IR": (37.0, 5.0), "NS": (26.0, 9.0)
+    }  # fmt: skip
+    found = score(played, world, exact)
+    assert {found[f"regret {judge}"] for judge in exact} == {1.0}
+    assert (found["MI"], found["MI_c"], found["LI"], found["assigned"], found["does wait"]) == (0, 0, 0, "other", 1)
+
+
+def test_power_is_what_its_name_says():
+    for power, options in ((power, make(0.5)) for power, make in POWERS.items()):
+        assert (options["kappa_p"] > 0) == (power != "keep")
+        assert (options["kappa_g"] > 0) == options["door"] == (power != "persuade")
+
+
+def test_the_whole_experiment_in_small(tmp_path, monkeypatch):
+    """Every cell runs, tables and figures come out, and the same seeds give the same rows."""
+    variants = {
+        "gru": Variant("", dataclasses.replace(SMALL, encoder="gru", memory_size=8), ("MONO", "MOE"),
+                       (Asked("all", 1.0, (0, 16)), Asked("persuade", 1.0, (16,)))),
+        "mlp, θ_t blurred": Variant("", dataclasses.replace(SMALL, blurred="theta"), ("MONO",),
+                                    (Asked("all", 1.0, (0, 16)),)),
+    }  # fmt: skip
+    question = dataclasses.replace(
+        QUESTIONS["niceness"], cells=lambda seeds: generalise.cells(seeds, variants)
+    )  # fmt: skip
+    found = answer(question, tmp_path / "a", seeds=(0, 1), workers=0)
+    assert found.study.exit_code == 0
+    again = answer(question, tmp_path / "b", seeds=(0, 1), workers=0)
+    assert found.report.table == again.report.table
+    assert {path.name for path in found.figures} == {"kinds-gru.png", "lean.png", "influence.png"}
+    assert "no verdict" in found.words
+    assert any(row["arm"] == "MOE" and row["planner"] == "r+V*" for row in found.report.table)
+
+
+def test_lean_tells_present_from_future():
+    rows = {seed: {"regret RT": 0.1 * seed, "regret IR": 0.5} for seed in range(3)}
+    assert t_interval(np.array(list(lean(rows).values()))).estimate == pytest.approx(0.4)
+    assert plays([]) == {}
+    assert Played("gru", "MONO", "all", 1.0, "V", 0) != Played("gru", "MONO", "all", 1.0, "V", 1)
