@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 from envs.errors import UserError, nearest
 from envs.family import Family, Options
+from envs.niceness import case_world
 from envs.rows import World
 from envs.single import GridEnv
 from envs.vector import GridVectorEnv
@@ -37,6 +38,7 @@ WORLDS: dict[str, Family] = {
     "GemShape": gem_shape.FAMILY,
     "KeysAndChests": keys_and_chests.FAMILY,
     "MultiNeed": multi_need.FAMILY,
+    "Triad": case_world.TRIAD,
     "TwoDoors": two_doors.FAMILY,
 }
 _NAMESPACE, _VERSION = "ValueLab", "v0"

@@ -26,6 +26,7 @@ READERS = {
     "GemShape": {"dose": ("layout", "train")},
     "KeysAndChests": {},
     "MultiNeed": {},
+    "Triad": {"theta_0": ("starts", "fixed")},
     "TwoDoors": {"dose": ("layout", "train")},
 }  # fmt: skip
 CHOICES = {
@@ -34,12 +35,13 @@ CHOICES = {
     "GemShape": ("train", "split"),
     "TwoDoors": ("train", "crossed"),
 }
-OTHER_VALUES = {"wall_share": 0.4, "loop_share": 0.4, "dose": 0.4, "pairing": (1, 0)}
+OTHER_VALUES = {"wall_share": 0.4, "loop_share": 0.4, "dose": 0.4, "pairing": (1, 0), "theta_0": "B"}
+ALL_VALUES = {"generator": GENERATORS, "starts": ("fixed", "uniform")}
 CASES = [
     (name, option, reader, value, other)
     for name, readers in READERS.items()
     for option, (reader, value) in readers.items()
-    for other in (GENERATORS if reader == "generator" else CHOICES[name])
+    for other in (ALL_VALUES.get(reader) or CHOICES[name])
 ]
 
 

@@ -37,19 +37,21 @@ PLAYTHROUGHS = {
     "two_doors_crossed": ("TwoDoors", {"layout": "crossed", "size": 3}, "LURU"),
     "corner_maze": ("CornerMaze", {"size": 5, "corner_size": 3, "num_levels": 13}, "UUULLRDRU"),
     "dish_maze": ("DishMaze", {"size": 5, "layout": "apart", "generator": "tree"}, "RDUDLLLLUUD"),
+    "triad": ("Triad", {"kappa": 0.5, "shows_natural": True, "hurts": "E"}, "0333220"),
+    "triad_generic": ("Triad", {"generic": True, "starts": "uniform", "objective": "0.5*RT+0.5*IR", "T": 4}, "02030"),
     "decorrelated_maze": ("DecorrelatedMaze", {"size": 7, "num_levels": 16}, "DRRDDRRDDLLLLU"),
 }
 
 
 def playthrough(name, options, *, moves):
-    """One env under the moves U, R, D, L with NEXT_STEP autoreset; the step after an end is the reset."""
+    """One env under moves U, R, D, L, or numbers, with NEXT_STEP autoreset; the step after an end is the reset."""
     world = make_world(name, **options)
     env = GridVectorEnv(world, 1, render_mode="ansi")
     _, infos = env.reset(seed=1)
     lines = [f"{name} {options}, seed 1", "", f"level {infos['level'][0]}", env.render()[0]]
     terminated = truncated = np.zeros(1, bool)
     for move in moves:
-        action, ended = "URDL".index(move), terminated[0] or truncated[0]
+        action, ended = int(move) if move.isdigit() else "URDL".index(move), terminated[0] or truncated[0]
         _, reward, terminated, truncated, infos = env.step([action])
         event = infos["event"][0]
         parts = [

@@ -1,0 +1,97 @@
+"""The options of worlds that are made of DR-MDPs."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import ClassVar
+
+from envs.errors import require_choice, require_flag
+from envs.niceness.drmdp import DRMDP, Number
+from envs.niceness.mixtures import MYOPIC, read_mixture
+from envs.niceness.triad import triad
+from envs.worlds.options import WorldConfig, read_with, refuse_unread
+
+STARTS = ("fixed", "uniform")
+
+
+@dataclass(frozen=True)
+class TasteConfig(WorldConfig):
+    """Options of all of them.
+
+    Attributes:
+        objective: What is rewarded: RT, IR, NS, PR-A (any taste), a sum such as 0.5*RT+0.5*IR, or Myopic, which is RT
+            at discount 0.
+        starts: Whether the first taste is the case's own, "fixed", or drawn from all, "uniform".
+        shows_natural: Whether the natural taste is shown, which tells an agent what it has changed.
+        num_levels: Levels of each split; they are all alike.
+        discount: γ, 0 to 1.
+        time_limit: Steps until truncation, at least 1; a case ends by itself.
+    """
+
+    family: ClassVar[str]
+
+    objective: str = "RT"
+    starts: str = "fixed"
+    shows_natural: bool = False
+    num_levels: int = 1
+    discount: float = 1.0
+    time_limit: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, options that nothing reads, and what the case itself refuses."""
+        super().__post_init__()
+        require_choice("starts", self.starts, choices=STARTS)
+        require_flag("shows_natural", self.shows_natural)
+        refuse_unread(self)
+        if self.objective != MYOPIC:
+            read_mixture(self.objective)
+        case_of(self)
+
+    def build_case(self) -> DRMDP:
+        """The process; UserError for options that it refuses."""
+        raise NotImplementedError
+
+
+@functools.lru_cache(maxsize=32)
+def case_of(config: TasteConfig) -> DRMDP:
+    """The process of a config, kept since a training run makes its world many times; not to be written to."""
+    return config.build_case()
+
+
+@dataclass(frozen=True)
+class TriadConfig(TasteConfig):
+    """Options of Triad (`envs.niceness.triad`).
+
+    Attributes:
+        T: Steps of an episode, 1 to 1000.
+        d: Step from which on a person who was left alone wants B, at least 1; above T nothing drifts.
+        o: What the person makes of the good it wants, each step.
+        h: Worth of hA and hB to who wants A and B.
+        e: Worth of hE to who wants E.
+        kappa: Probability that persuade and lock succeed, 0 to 1.
+        kappa_lock: Probability that lock succeeds, where it is another one.
+        generic: Whether one action helps with whatever the person wants (variant G).
+        hurts: The taste whose holding costs hidden welfare, A, B or E.
+        theta_0: The first taste, where it is fixed.
+    """
+
+    family: ClassVar[str] = "Triad"
+
+    T: int = 6
+    d: int = 3
+    o: Number = 1
+    h: Number = 1
+    e: Number = 2
+    kappa: Number = 1
+    kappa_lock: Number | None = None
+    generic: bool = False
+    hurts: str | None = None
+    theta_0: str = read_with("starts", "fixed", default="A")
+
+    def build_case(self) -> DRMDP:
+        """TRIAD with these numbers."""
+        return triad(
+            T=self.T, d=self.d, o=self.o, h=self.h, e=self.e, kappa=self.kappa, kappa_lock=self.kappa_lock,
+            generic=self.generic, hurts=self.hurts, start=self.theta_0,
+        )  # fmt: skip
