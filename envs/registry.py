@@ -29,6 +29,7 @@ from envs.worlds import (
 )
 
 WORLDS: dict[str, Family] = {
+    "Case": case_world.CASE,
     "CornerMaze": corner_maze.FAMILY,
     "CrossedHistory": crossed_history.FAMILY,
     "DecorrelatedMaze": decorrelated_maze.FAMILY,

@@ -21,6 +21,7 @@ from envs.tabular import enumerate_world, start_value, value_iteration
 README = Path(__file__).parent.parent / "envs" / "README.md"
 
 SMALL = {
+    "Case": {},
     "CornerMaze": {"size": 3, "corner_size": 2},
     "CrossedHistory": {"size": 3},
     "DecorrelatedMaze": {"size": 7},
@@ -33,8 +34,8 @@ SMALL = {
     "Triad": {},
     "TwoDoors": {"dose": 0.5},
 }
-ROOMLESS = {"Triad"}
-"""Families without cells, whose first row may be all zeros, and whose size is their horizon."""
+ROOMLESS = {"Case": "parameters", "Triad": "T"}
+"""Families without cells, whose first row may be all zeros, and the option that sets their size, the horizon."""
 
 
 def test_every_family_is_listed():
@@ -197,7 +198,7 @@ def test_the_page_has_the_mdp_as_a_table(name):
 @pytest.mark.parametrize("name", list(WORLDS))
 def test_ids_differ_in_size_and_in_dose(name):
     family, options = WORLDS[name], WORLDS[name].variants.values()
-    assert len({option.get("T" if name in ROOMLESS else "size") for option in options} | {None}) >= 2
+    assert len({str(option.get(ROOMLESS.get(name, "size"))) for option in options} | {"None"}) >= 2
     configs = [family.config(**option) for option in [{}, *options]]
     doses = {tuple(getattr(config, part) for part in family.dose) for config in configs}
     assert family.dose and len(doses) >= 2

@@ -16,7 +16,9 @@ from envs.niceness import case_world
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows, tabulate
 from envs.niceness.case_configs import TasteConfig, case_of
-from envs.niceness.utilities import Fixed, Mixed, Natural, Present
+from envs.niceness.case_registry import CASES, make_case
+from envs.niceness.objectives import find_objective
+from envs.niceness.utilities import Mixed, Natural
 from envs.tabular import enumerate_world, start_value, value_iteration
 
 ALL_TRIADS = [
@@ -66,17 +68,9 @@ def dice(**options):
 
 
 def utilities(case):
-    """Objectives, and what core's solver maximises for each."""
-    fixed = {f"PR-{theta}": Fixed(case, k) for k, theta in enumerate(case.thetas)}
-    first = Fixed(case, case.start[1])
-    half = Fraction(1, 2)
-    found = {
-        "RT": Present(case),
-        "IR": first,
-        **fixed,
-        "0.5*RT+0.5*IR": Mixed(case, ((half, Present(case)), (half, first))),
-    }
-    return found | ({"NS": Natural(case)} if case.keyed else {})
+    """Objectives, and what the exact solver maximises for each."""
+    names = ["RT", "IR", *(f"PR-{theta}" for theta in case.thetas), "0.5*RT+0.25*IR", *(["NS"] if case.keyed else [])]
+    return {name: find_objective(name, case).utility(case) for name in names}
 
 
 def assert_solved_alike(make, case):
@@ -105,6 +99,12 @@ def test_a_triad_is_solved_as_its_process_is(options):
     """Values and optimal action sets at every state that any play reaches, by enumeration and by exact fractions."""
     case = case_of(make_world("Triad", **options).config)
     assert_solved_alike(lambda objective: make_world("Triad", objective=objective, **options), case)
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_every_case_is_solved_as_it_is(name):
+    case = make_case(name)
+    assert_solved_alike(lambda objective: make_world("Case", case=name, objective=objective), case)
 
 
 @pytest.mark.parametrize("keyed", [True, False])
@@ -255,7 +255,7 @@ def test_the_natural_taste_is_shown_on_demand_alone():
         ({"T": 0}, "T is 0"),
         ({"starts": "any"}, "starts is 'any'"),
         ({"starts": "uniform", "theta_0": "B"}, "theta_0 is 'B', which starts 'uniform' does not read"),
-        ({"theta_0": "C"}, "start theta 'C' is unknown"),
+        ({"theta_0": "C"}, "theta 'C' is unknown"),
         ({"hurts": "C"}, "hurts 'C' is unknown"),
         ({"shows_natural": 1}, "shows_natural is 1"),
     ],
@@ -263,6 +263,25 @@ def test_the_natural_taste_is_shown_on_demand_alone():
 def test_refusals(options, match):
     with pytest.raises(UserError, match=match):
         make_world("Triad", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"case": "ZEALOTS"}, "case 'ZEALOTS' is unknown.* Did you mean 'zealot'"),
+        ({"parameters": {"kapa": 1}}, "has no option 'kapa'.* Did you mean 'kappa'"),
+        ({"parameters": {"kappa": 2}}, "kappa is 2, allowed is a probability"),
+        ({"parameters": 3}, "parameters is 3, allowed are names with values"),
+    ],
+)
+def test_refusals_of_cases(options, match):
+    with pytest.raises(UserError, match=match):
+        make_world("Case", **options)
+
+
+def test_parameters_are_the_same_in_any_form():
+    forms = ({"T": 3, "kappa": 0.5}, {"kappa": 0.5, "T": 3}, [["kappa", 0.5], ["T", 3]], (("T", 3), ("kappa", 0.5)))
+    assert len({make_world("Case", parameters=form).config for form in forms}) == 1
 
 
 @pytest.mark.parametrize("options", [{"objective": "NS"}, {"objective": "0.5*NS+RT"}, {"shows_natural": True}])

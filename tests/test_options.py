@@ -15,6 +15,7 @@ from envs.worlds.mazes import GENERATORS
 from envs.worlds.options import whole_turns
 
 READERS = {
+    "Case": {"theta_0": ("starts", "fixed")},
     "CornerMaze": {"wall_share": ("generator", "blocks"), "loop_share": ("generator", "braid")},
     "CrossedHistory": {"pairing": ("layout", "train"), "dose": ("layout", "train")},
     "DecorrelatedMaze": {},
@@ -35,7 +36,7 @@ CHOICES = {
     "GemShape": ("train", "split"),
     "TwoDoors": ("train", "crossed"),
 }
-OTHER_VALUES = {"wall_share": 0.4, "loop_share": 0.4, "dose": 0.4, "pairing": (1, 0), "theta_0": "B"}
+OTHER_VALUES = {"wall_share": 0.4, "loop_share": 0.4, "dose": 0.4, "pairing": (1, 0), "theta_0": "E"}
 ALL_VALUES = {"generator": GENERATORS, "starts": ("fixed", "uniform")}
 CASES = [
     (name, option, reader, value, other)

@@ -41,6 +41,8 @@ CASES = {
         "MultiNeed",
         {"size": 3, "num_objects": 2, "drift": 0.3, "continuing": True, "cues_per_need": 2, "context": "first"},
     ),
+    "zealot": ("Case", {"case": "ZEALOT", "parameters": {"kappa": 0.5, "T": 4}}),
+    "clickbait": ("Case", {"case": "Clickbait"}),
     "doors": ("TwoDoors", {"dose": 0.5}),
     "triad": ("Triad", {"kappa": 0.5}),
     "triad from any taste": ("Triad", {"kappa": 0.5, "T": 3, "d": 2, "starts": "uniform", "generic": True}),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from envs.errors import require_choice, require_flag
+from envs.errors import UserError, require_choice, require_flag
+from envs.niceness.case_registry import make_case
 from envs.niceness.drmdp import DRMDP, Number
 from envs.niceness.mixtures import MYOPIC, read_mixture
 from envs.niceness.triad import triad
@@ -22,7 +24,8 @@ class TasteConfig(WorldConfig):
     Attributes:
         objective: What is rewarded: RT, IR, NS, PR-A (any taste), a sum such as 0.5*RT+0.5*IR, or Myopic, which is RT
             at discount 0.
-        starts: Whether the first taste is the case's own, "fixed", or drawn from all, "uniform".
+        starts: Whether the first taste is fixed, or drawn from all, "uniform".
+        theta_0: The first taste, where it is fixed and not the case's own.
         shows_natural: Whether the natural taste is shown, which tells an agent what it has changed.
         num_levels: Levels of each split; they are all alike.
         discount: γ, 0 to 1.
@@ -33,6 +36,7 @@ class TasteConfig(WorldConfig):
 
     objective: str = "RT"
     starts: str = "fixed"
+    theta_0: str | None = read_with("starts", "fixed", default=None)
     shows_natural: bool = False
     num_levels: int = 1
     discount: float = 1.0
@@ -56,7 +60,8 @@ class TasteConfig(WorldConfig):
 @functools.lru_cache(maxsize=32)
 def case_of(config: TasteConfig) -> DRMDP:
     """The process of a config, kept since a training run makes its world many times; not to be written to."""
-    return config.build_case()
+    case = config.build_case()
+    return case if config.theta_0 is None else case.starting_at(config.theta_0)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,6 @@ class TriadConfig(TasteConfig):
         kappa_lock: Probability that lock succeeds, where it is another one.
         generic: Whether one action helps with whatever the person wants (variant G).
         hurts: The taste whose holding costs hidden welfare, A, B or E.
-        theta_0: The first taste, where it is fixed.
     """
 
     family: ClassVar[str] = "Triad"
@@ -87,11 +91,42 @@ class TriadConfig(TasteConfig):
     kappa_lock: Number | None = None
     generic: bool = False
     hurts: str | None = None
-    theta_0: str = read_with("starts", "fixed", default="A")
 
     def build_case(self) -> DRMDP:
         """TRIAD with these numbers."""
         return triad(
             T=self.T, d=self.d, o=self.o, h=self.h, e=self.e, kappa=self.kappa, kappa_lock=self.kappa_lock,
-            generic=self.generic, hurts=self.hurts, start=self.theta_0,
+            generic=self.generic, hurts=self.hurts,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CaseConfig(TasteConfig):
+    """Options of Case.
+
+    Attributes:
+        case: Name of a case (`envs.niceness.case_registry`), such as ZEALOT or Clickbait.
+        parameters: Options of the case, such as {"kappa": 0.5}; what is left out is as the case has it.
+    """
+
+    family: ClassVar[str] = "Case"
+
+    case: str = "SIDE-EFFECT"
+    parameters: Any = ()
+
+    def __post_init__(self) -> None:
+        """Keep the parameters as pairs in the order of their names, which can be compared and kept."""
+        pairs = self.parameters.items() if isinstance(self.parameters, Mapping) else self.parameters
+        try:
+            ordered = tuple(sorted((str(name), value) for name, value in pairs))
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f'parameters is {self.parameters!r}, allowed are names with values, such as {{"kappa": 0.5}}; write it '
+                "so."
+            ) from error
+        object.__setattr__(self, "parameters", ordered)
+        super().__post_init__()
+
+    def build_case(self) -> DRMDP:
+        """The case of that name."""
+        return make_case(self.case, **dict(self.parameters))

@@ -106,6 +106,8 @@ def tables_of(case: DRMDP, *, any_start: bool, shows_natural: bool) -> CaseTable
 
 def most_outcomes(tables: CaseTables) -> int:
     """Most joint outcomes of one action, over all pairs of a real state and a twin's, whether or not they meet."""
+    if not tables.strides.size:
+        return 1
     inside = (tables.cuts > 0) & (tables.cuts < NO_CUT)
     distinct = np.diff(tables.cuts, axis=-1, prepend=0.0) > 0
     numbers = (inside & distinct).sum(axis=-1) + 1

@@ -22,7 +22,7 @@ from numba import njit
 
 from envs.errors import UserError
 from envs.family import Family
-from envs.niceness.case_configs import TasteConfig, TriadConfig, case_of
+from envs.niceness.case_configs import CaseConfig, TasteConfig, TriadConfig, case_of
 from envs.niceness.case_tables import NO_CUT, most_outcomes, tables_of
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.mixtures import MYOPIC, UNSEEN, reward_weights
@@ -176,4 +176,22 @@ TRIAD = Family(
         "Ambiguous": {"d": 7, "kappa": 0, "starts": "uniform"},
     },
     dose=("kappa",),
+)
+CASE = Family(
+    CaseConfig,
+    world,
+    {
+        "SideEffect-Short": {"parameters": {"T": 3}},
+        "SideEffect-Kappa50": {"parameters": {"kappa": 0.5}},
+        "Zealot": {"case": "ZEALOT"},
+        "ThirdParty": {"case": "THIRD-PARTY"},
+        "RandomDrift": {"case": "RANDOM-DRIFT"},
+        "ConspiracyInfluence": {"case": "ConspiracyInfluence"},
+        "WritersCurse": {"case": "WritersCurse"},
+        "Clickbait": {"case": "Clickbait"},
+        "PersonalTrainer": {"case": "PersonalTrainer"},
+        "Dehydration": {"case": "Dehydration"},
+        "HiddenIncentive": {"case": "HIDDEN-INCENTIVE"},
+    },
+    dose=("parameters",),
 )
