@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from envs.errors import UserError, require_choice, require_flag
 from envs.niceness.case_registry import make_case
 from envs.niceness.drmdp import DRMDP, Number
-from envs.niceness.mixtures import MYOPIC, read_mixture
 from envs.niceness.triad import triad
 from envs.worlds.options import WorldConfig, read_with, refuse_unread
 
@@ -48,8 +47,6 @@ class TasteConfig(WorldConfig):
         require_choice("starts", self.starts, choices=STARTS)
         require_flag("shows_natural", self.shows_natural)
         refuse_unread(self)
-        if self.objective != MYOPIC:
-            read_mixture(self.objective)
         case_of(self)
 
     def build_case(self) -> DRMDP:
