@@ -6,6 +6,7 @@ import itertools
 import pickle
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -16,11 +17,13 @@ from envs.niceness import case_world
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows, tabulate
 from envs.niceness.case_configs import TasteConfig, case_of
+from envs.niceness.case_file import read_case
 from envs.niceness.case_registry import CASES, make_case
 from envs.niceness.objectives import find_objective
 from envs.niceness.utilities import Mixed, Natural
 from envs.tabular import enumerate_world, start_value, value_iteration
 
+EXAMPLES = Path(__file__).parent.parent / "examples" / "cases"
 ALL_TRIADS = [
     {}, {"kappa": 0.3}, {"kappa": "1/3", "d": 2}, {"generic": True, "kappa": 0.5}, {"o": 0}, {"hurts": "A"},
     {"T": 3, "d": 4, "kappa": 0.4}, {"kappa": 0.1, "kappa_lock": 1, "theta_0": "E"}, {"T": 1}, {"kappa": 0},
@@ -105,6 +108,19 @@ def test_a_triad_is_solved_as_its_process_is(options):
 def test_every_case_is_solved_as_it_is(name):
     case = make_case(name)
     assert_solved_alike(lambda objective: make_world("Case", case=name, objective=objective), case)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_case_file_is_solved_as_it_is(path):
+    assert_solved_alike(lambda objective: make_world("Case", case=str(path), objective=objective), read_case(path))
+
+
+def test_a_case_file_that_was_changed_is_read_again(tmp_path):
+    path = tmp_path / "mine.toml"
+    text = (EXAMPLES / "moody.toml").read_text()
+    for worth in ("3/2", "7/2"):
+        path.write_text(text.replace("3/2", worth))
+        assert make_world("Case", case=str(path), objective="PR-coffee").kernel_config.reward.max() == Fraction(worth)
 
 
 @pytest.mark.parametrize("keyed", [True, False])
@@ -271,6 +287,8 @@ def test_refusals(options, match):
         ({"case": "ZEALOTS"}, "case 'ZEALOTS' is unknown.* Did you mean 'zealot'"),
         ({"parameters": {"kapa": 1}}, "has no option 'kapa'.* Did you mean 'kappa'"),
         ({"parameters": {"kappa": 2}}, "kappa is 2, allowed is a probability"),
+        ({"case": "no.toml"}, "case file 'no.toml' cannot be read"),
+        ({"case": str(EXAMPLES / "moody.toml"), "parameters": {"T": 3}}, "is a file, which has none"),
         ({"parameters": 3}, "parameters is 3, allowed are names with values"),
     ],
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from envs.errors import UserError, require_choice, require_flag
+from envs.niceness.case_file import read_case
 from envs.niceness.case_registry import make_case
 from envs.niceness.drmdp import DRMDP, Number
 from envs.niceness.triad import triad
@@ -49,14 +51,25 @@ class TasteConfig(WorldConfig):
         refuse_unread(self)
         case_of(self)
 
+    @property
+    def file(self) -> Path | None:
+        """The file that the process stands in, if any."""
+        return None
+
     def build_case(self) -> DRMDP:
         """The process; UserError for options that it refuses."""
         raise NotImplementedError
 
 
-@functools.lru_cache(maxsize=32)
 def case_of(config: TasteConfig) -> DRMDP:
     """The process of a config, kept since a training run makes its world many times; not to be written to."""
+    path = config.file
+    return _made(config, path.read_bytes() if path is not None and path.is_file() else b"")
+
+
+@functools.lru_cache(maxsize=32)
+def _made(config: TasteConfig, content: bytes) -> DRMDP:
+    """The content of the file is among the arguments so that a file that was changed is read again."""
     case = config.build_case()
     return case if config.theta_0 is None else case.starting_at(config.theta_0)
 
@@ -102,8 +115,8 @@ class CaseConfig(TasteConfig):
     """Options of Case.
 
     Attributes:
-        case: Name of a case (`envs.niceness.case_registry`), such as ZEALOT or Clickbait.
-        parameters: Options of the case, such as {"kappa": 0.5}; what is left out is as the case has it.
+        case: Name of a case (`envs.niceness.case_registry`), such as ZEALOT or Clickbait, or a file that ends in .toml.
+        parameters: Options of a named case, such as {"kappa": 0.5}; what is left out is as the case has it.
     """
 
     family: ClassVar[str] = "Case"
@@ -124,6 +137,18 @@ class CaseConfig(TasteConfig):
         object.__setattr__(self, "parameters", ordered)
         super().__post_init__()
 
+    @property
+    def file(self) -> Path | None:
+        """The file, where one is named."""
+        return Path(self.case) if self.case.endswith(".toml") else None
+
     def build_case(self) -> DRMDP:
-        """The case of that name."""
-        return make_case(self.case, **dict(self.parameters))
+        """The case of that name, or of that file."""
+        if self.file is None:
+            return make_case(self.case, **dict(self.parameters))
+        if self.parameters:
+            raise UserError(
+                f"parameters is {dict(self.parameters)!r}, but case {self.case!r} is a file, which has none; leave "
+                "them out, or write them into the file."
+            )
+        return read_case(self.file)
