@@ -7,7 +7,6 @@ import pickle
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -34,7 +33,7 @@ ALL_TRIADS = [
 class DiceConfig(TasteConfig):
     """A process drawn at random, so that no table has a form that a bug could hide behind."""
 
-    family: ClassVar[str] = "Dice"
+    family = "Dice"
 
     seed: int = 0
     keyed: bool = True
@@ -144,7 +143,7 @@ def test_the_known_optima_of_triad():
 class DriftConfig(TasteConfig):
     """T = 2; A becomes B with probability 1/2 after a step, whatever the agent does."""
 
-    family: ClassVar[str] = "Drift"
+    family = "Drift"
 
     def build_case(self):
         return tabulate(

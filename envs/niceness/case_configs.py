@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from envs.errors import UserError, require_choice, require_flag
 from envs.niceness.case_file import read_case
@@ -33,7 +33,7 @@ class TasteConfig(WorldConfig):
         time_limit: Steps until truncation, at least 1; a case ends by itself.
     """
 
-    family: ClassVar[str]
+    family = ""
 
     objective: str = "RT"
     starts: str = "fixed"
@@ -90,7 +90,7 @@ class TriadConfig(TasteConfig):
         hurts: The taste whose holding costs hidden welfare, A, B or E.
     """
 
-    family: ClassVar[str] = "Triad"
+    family = "Triad"
 
     T: int = 6
     d: int = 3
@@ -119,7 +119,7 @@ class CaseConfig(TasteConfig):
         parameters: Options of a named case, such as {"kappa": 0.5}; what is left out is as the case has it.
     """
 
-    family: ClassVar[str] = "Case"
+    family = "Case"
 
     case: str = "SIDE-EFFECT"
     parameters: Any = ()
