@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from analysis.studies import alphago, corner_size
+from analysis.studies import alphago, corner_size, niceness_calibration
 from analysis.studies.question import Question
 
 QUESTIONS: MappingProxyType[str, Question] = MappingProxyType(
-    {question.name: question for question in (alphago.QUESTION, corner_size.QUESTION)}
+    {question.name: question for question in (alphago.QUESTION, corner_size.QUESTION, niceness_calibration.QUESTION)}
 )
