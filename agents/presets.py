@@ -20,6 +20,9 @@ V is .09 so, and .89 with the gradient of global credit in E, which is what ever
 
 
 SHORT_EPISODES = frozenset({"CrossedHistory", "DiamondGhost", "GemShape", "MultiNeed", "TwoDoors"})
+TASTES = frozenset({"Case", "Triad"})
+"""Worlds in which a person's taste moves: short episodes that pay at every step, and an exact expert who would give
+away what a learner of rewards is to find out, so that nothing is imitated."""
 MOST_BYTES = 1_300_000_000
 """Observations that V may learn from where episodes are long, should each run to its limit; fitting V takes about three
 times as much memory. FruitTask, whose 300 steps of 12 planes are the largest, gets 2507 episodes by it."""
@@ -34,6 +37,8 @@ def recommended(
     RMS(V − V^π)/sd(V^π) below 0.1 (0.07 at seed 0).
     CornerMaze-9x9 with 200 levels, about 90 CPU-seconds: D at the optimum on training levels, V1 at 92 % (seed 0).
     FruitTask, about 150 CPU-seconds and 1.8 GB: D at 99 % of it on its 10 training levels, V1 at 79 % (seed 0).
+    Triad, about 4 CPU-seconds: D, V1 and search-16 optimal wherever they come, under every objective
+    (`docs/niceness_calibration.md`).
     MiniGrid Empty-8x8 and DoorKey-5x5: D above 95 % of the best return that search finds.
 
     Args:
@@ -52,7 +57,27 @@ def recommended(
         )  # fmt: skip
     route_encoder: RouteEncoder = "routed" if world.name in ROUTED_ENCODER_FITS else "global"
     agent = agent or AgentConfig(encoder_sizes=(256, 64), route_encoder=route_encoder)
+    if world.name in TASTES:
+        return _tastes(agent, seed)
     return _few_steps(agent, seed) if has_short_episodes(world) else _many_steps(agent, seed, world=world)
+
+
+def _tastes(agent: AgentConfig, seed: int) -> TrainConfig:
+    """Rewards only.
+
+    Influence costs first and pays later: entropy weighed against advantages in units of reward keeps it from being
+    given up for the help that pays at once, before the policy knows what to do with an influenced person.
+    """
+    return TrainConfig(
+        agent=agent, seed=seed, stages=("reinforce", "value"),
+        reinforce=ReinforceConfig(
+            num_steps=60_000, rollout_length=24, batch_size=256, learning_rate=3e-3, entropy_weight=0.3,
+            normalize_advantage=False,
+        ),
+        value=ValueConfig(
+            target="td_lambda", trace_lambda=0.9, num_updates=2000, learning_rate=4e-3, uniform_share=0.2
+        ),
+    )  # fmt: skip
 
 
 def has_short_episodes(world: World) -> bool:

@@ -26,10 +26,11 @@ from agents.config import RouteEncoder, Stage, ValueEncoder
 from agents.search_config import ImproveConfig, SearchRules
 from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 from analysis.arguments import one_line, problem_with
-from analysis.cli_niceness import NicenessPhase, NicenessSolve, NicenessTables
+from analysis.cli_niceness import NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
 from analysis.cli_words import Device, EnvId, Import, Options, Run, Runs, Some, SomeRules
+from analysis.cli_words import CaseOrId, Device, EnvId, Import, Options, Run, Some, SomeRules
 from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
@@ -174,7 +175,17 @@ class Envs:
     """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
 
 
-Niceness = NicenessSolve | NicenessTables | NicenessPhase
+@dataclasses.dataclass(frozen=True)
+class NicenessTrain(Train):
+    """Train an agent on an objective in a case or a world of people: `valuelab train` with --objective."""
+
+    env_id: CaseOrId
+    """A case, such as TRIAD or ZEALOT, a TOML file that describes one, or a world's id, such as ValueLab/Triad-v0."""
+    objective: str = "RT"
+    """What the agent is paid for: RT, IR, NS, PR-A (any taste), Myopic, or a sum such as 0.5*RT+0.5*IR."""
+
+
+Niceness = NicenessSolve | NicenessTrain | NicenessScorecard | NicenessTables | NicenessPhase
 Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Study | Play | Envs | EnvsCheck | Niceness
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from analysis.cli_words import Options
+from analysis.cli_words import Options, Run
 
 Case = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CASE")]
 
@@ -27,6 +27,20 @@ class NicenessSolve:
     """An option of the case, such as T=4 or d=7; may be given several times."""
     out: Path | None = None
     """Folder for the tables as JSON and Markdown (default: runs/niceness-CASE)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NicenessScorecard:
+    """What a trained agent does to people in a case, exactly: regret under every objective, manipulation, lock-in."""
+
+    run: Run
+    """A folder written by `valuelab niceness train` or `valuelab train`."""
+    actor: str = "D"
+    """D: the policy head's best action; V1: one step ahead with V; search-N, such as search-16."""
+    options: Options = ()
+    """An option of the world in place of the run's own, such as kappa=1; may be given several times."""
+    out: Path | None = None
+    """Also write the numbers as JSON."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -62,10 +62,10 @@ class Preregister(Choice):
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """Run another question as a study: alphago (prior and value of a search), corner-size (goal misgeneralisation)."""
+    """Run another question as a study: alphago, corner-size (goal misgeneralisation), niceness-calibration."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """alphago or corner-size."""
+    """alphago, corner-size or niceness-calibration."""
     seeds: int | None = None
     """Number of run seeds instead of the study's own."""
     first_seed: int = 0
@@ -74,3 +74,5 @@ class Study:
     """Worker processes; the numbers do not depend on it."""
     out: Path | None = None
     """Study folder (default: runs/study-NAME). A stopped study goes on where it was."""
+    page: Path | None = None
+    """Also write what was found as a Markdown page."""

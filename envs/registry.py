@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 from envs.errors import UserError, nearest
 from envs.family import Family, Options
 from envs.niceness import village
+from envs.niceness import case_world
 from envs.rows import World
 from envs.single import GridEnv
 from envs.vector import GridVectorEnv
@@ -29,6 +30,7 @@ from envs.worlds import (
 )
 
 WORLDS: dict[str, Family] = {
+    "Case": case_world.CASE,
     "CornerMaze": corner_maze.FAMILY,
     "CrossedHistory": crossed_history.FAMILY,
     "DecorrelatedMaze": decorrelated_maze.FAMILY,
@@ -38,6 +40,7 @@ WORLDS: dict[str, Family] = {
     "GemShape": gem_shape.FAMILY,
     "KeysAndChests": keys_and_chests.FAMILY,
     "MultiNeed": multi_need.FAMILY,
+    "Triad": case_world.TRIAD,
     "TwoDoors": two_doors.FAMILY,
     "Village": village.FAMILY,
 }

@@ -21,6 +21,7 @@ from envs.tabular import enumerate_world, start_value, value_iteration
 README = Path(__file__).parent.parent / "envs" / "README.md"
 
 SMALL = {
+    "Case": {},
     "CornerMaze": {"size": 3, "corner_size": 2},
     "CrossedHistory": {"size": 3},
     "DecorrelatedMaze": {"size": 7},
@@ -30,10 +31,13 @@ SMALL = {
     "GemShape": {"size": 3, "dose": 0.5},
     "KeysAndChests": {"size": 3, "num_keys": 2, "num_chests": 2},
     "MultiNeed": {"size": 3, "num_objects": 2, "drift": 0.3, "wrong_cost": 0.1, "continuing": True, "cues_per_need": 2},
+    "Triad": {},
     "TwoDoors": {"dose": 0.5},
     "Village": {"size": 3, "horizon": 5, "study_start": 1, "study_period": 4, "kappa_p": 0.5, "kappa_g": 0.5},
 }
 CERTAIN = {"MultiNeed": {"drift": 0.0, "continuing": False}, "Village": {"kappa_p": 1.0, "kappa_g": 1.0}}
+ROOMLESS = {"Case": "parameters", "Triad": "T"}
+"""Families without cells, whose first row may be all zeros, and the option that sets their size, the horizon."""
 
 
 def test_every_family_is_listed():
@@ -68,6 +72,8 @@ def test_rows_that_cannot_be_drawn_are_refused(name, entry):
     """Not drawn, as that would write outside of the observation."""
     env = GridVectorEnv(make_world(name), 2)
     env.reset(seed=0)
+    if entry == 0 and name in ROOMLESS:
+        pytest.skip("0 is a corner of the wall in a room, and a first state here")
     state = env.get_state()
     state.rows[1] = entry
     with pytest.raises(UserError, match=r"EnvState\.rows of env 1 "):
@@ -193,7 +199,7 @@ def test_the_page_has_the_mdp_as_a_table(name):
 @pytest.mark.parametrize("name", list(WORLDS))
 def test_ids_differ_in_size_and_in_dose(name):
     family, options = WORLDS[name], WORLDS[name].variants.values()
-    assert len({option.get("size") for option in options} | {None}) >= 2
+    assert len({str(option.get(ROOMLESS.get(name, "size"))) for option in options} | {"None"}) >= 2
     configs = [family.config(**option) for option in [{}, *options]]
     doses = {tuple(getattr(config, part) for part in family.dose) for config in configs}
     assert family.dose and len(doses) >= 2

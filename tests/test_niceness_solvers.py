@@ -259,7 +259,7 @@ def test_what_needs_the_twin_refuses_unkeyed_noise() -> None:
         ("1/2 RT + 1/2 Myopic", "Myopic in .* is a rule and no utility"),
         ("1/0 RT + NS", "weight is '1/0'"),
         ("RT + NS_", "objective 'NS_' is unknown.*Did you mean 'NS'"),
-        ("RT +", "objective '' is unknown"),
+        ("RT +", "allowed is a name such as RT or a sum"),
     ],
 )
 def test_wrong_objectives_are_refused(name: str, cause: str) -> None:

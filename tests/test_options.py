@@ -15,6 +15,7 @@ from envs.worlds.mazes import GENERATORS
 from envs.worlds.options import whole_turns
 
 READERS = {
+    "Case": {"theta_0": ("starts", "fixed")},
     "CornerMaze": {"wall_share": ("generator", "blocks"), "loop_share": ("generator", "braid")},
     "CrossedHistory": {"pairing": ("layout", "train"), "dose": ("layout", "train")},
     "DecorrelatedMaze": {},
@@ -26,6 +27,7 @@ READERS = {
     "GemShape": {"dose": ("layout", "train")},
     "KeysAndChests": {},
     "MultiNeed": {},
+    "Triad": {"theta_0": ("starts", "fixed")},
     "TwoDoors": {"dose": ("layout", "train")},
     "Village": {
         "coin_weight": ("coins", True), "study_start": ("drift", True), "study_period": ("drift", True),
@@ -38,13 +40,15 @@ CHOICES = {
     "GemShape": ("train", "split"),
     "TwoDoors": ("train", "crossed"),
 }
-OTHER_VALUES = {"wall_share": 0.4, "loop_share": 0.4, "dose": 0.4, "pairing": (1, 0)}
+OTHER_VALUES = {"wall_share": 0.4, "loop_share": 0.4, "dose": 0.4, "pairing": (1, 0), "theta_0": "E"}
+ALL_VALUES = {"generator": GENERATORS, "starts": ("fixed", "uniform")}
 CASES = [
     (name, option, reader, value, other)
     for name, readers in READERS.items()
     for option, (reader, value) in readers.items()
     if reader in ("generator", "layout")
     for other in (GENERATORS if reader == "generator" else CHOICES[name])
+    for other in (ALL_VALUES.get(reader) or CHOICES[name])
 ]
 
 

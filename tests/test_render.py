@@ -45,12 +45,15 @@ PLAYTHROUGHS = {
         {"num_persons": 2, "coins": True, "start_theta": "AB", "objective": "IR"},
         "URpaDDLLdgb",
     ),
+    "triad": ("Triad", {"kappa": 0.5, "shows_natural": True, "hurts": "E"}, "0333220"),
+    "triad_generic": ("Triad", {"generic": True, "starts": "uniform", "objective": "0.5*RT+0.5*IR", "T": 4}, "02030"),
     "decorrelated_maze": ("DecorrelatedMaze", {"size": 7, "num_levels": 16}, "DRRDDRRDDLLLLU"),
 }
 
 
 def playthrough(name, options, *, moves):
     """One env under the letters of moves, with NEXT_STEP autoreset; the step after an end is the reset."""
+    """One env under moves U, R, D, L, or numbers, with NEXT_STEP autoreset; the step after an end is the reset."""
     world = make_world(name, **options)
     env = GridVectorEnv(world, 1, render_mode="ansi")
     _, infos = env.reset(seed=1)
@@ -58,6 +61,7 @@ def playthrough(name, options, *, moves):
     terminated = truncated = np.zeros(1, bool)
     for move in moves:
         action, ended = LETTERS.index(move), terminated[0] or truncated[0]
+        action, ended = int(move) if move.isdigit() else "URDL".index(move), terminated[0] or truncated[0]
         _, reward, terminated, truncated, infos = env.step([action])
         event = infos["event"][0]
         parts = [

@@ -41,11 +41,15 @@ CASES = {
         "MultiNeed",
         {"size": 3, "num_objects": 2, "drift": 0.3, "continuing": True, "cues_per_need": 2, "context": "first"},
     ),
+    "zealot": ("Case", {"case": "ZEALOT", "parameters": {"kappa": 0.5, "T": 4}}),
+    "clickbait": ("Case", {"case": "Clickbait"}),
     "doors": ("TwoDoors", {"dose": 0.5}),
     "village": (
         "Village",
         {"size": 3, "horizon": 3, "study_start": 1, "study_period": 3, "kappa_p": 0.5, "kappa_g": 0.5, "coins": True},
     ),
+    "triad": ("Triad", {"kappa": 0.5}),
+    "triad from any taste": ("Triad", {"kappa": 0.5, "T": 3, "d": 2, "starts": "uniform", "generic": True}),
 }
 OBSTACLES = {"corner", "dish", "decorrelated", "choice", "ghost", "ghost overseen", "fruit", "keys", "surplus keys"}
 """Cases in which walls, or objects that nobody passes, keep the agent out of a free cell in the levels looked at."""
@@ -207,6 +211,10 @@ IMPOSSIBLE = {
     "no fruit": ("FruitTask", lambda row, numbers: row.put(11, 0)),
     "all fruits and more": ("FruitTask", lambda row, numbers: row.put(11, -1)),
     "more fruits than at the start": ("FruitTask", lambda row, numbers: row.put(11, 2**10 - 1)),
+    "a taste that never was": ("Triad", lambda row, numbers: row.put(1, 3)),
+    "a twin that was persuaded": ("Triad", lambda row, numbers: row.put(3, 2)),
+    "another first taste": ("Triad", lambda row, numbers: row.put(4, 1)),
+    "a step too many": ("Triad", lambda row, numbers: row.put(5, 7)),
     "a location elsewhere": ("FruitTask", lambda row, numbers: row.put(1, row[2])),
     "a fourth taste": ("Village", lambda row, numbers: row.put(10, 3)),
     "another first taste": ("Village", lambda row, numbers: row.put([11, 24], 1)),

@@ -9,8 +9,8 @@ import signal
 import sys
 from typing import assert_never
 
-from analysis.cli import Command, Demo, Envs, Evaluate, Probe, Train
-from analysis.cli_niceness import NicenessPhase, NicenessSolve, NicenessTables
+from analysis.cli import Command, Demo, Envs, Evaluate, NicenessTrain, Probe, Train
+from analysis.cli_niceness import NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
 from envs.errors import NonFiniteError, UserError
@@ -45,6 +45,14 @@ def _run(command: Command) -> int:
     """Call the command's own file."""
     # Imported here, because each needs other libraries and some take seconds.
     match command:
+        case NicenessTrain():
+            from analysis.commands import niceness_train
+
+            return niceness_train.run(command)
+        case NicenessScorecard():
+            from analysis.commands import niceness_scorecard
+
+            return niceness_scorecard.run(command)
         case Train():
             from analysis.commands import train
 

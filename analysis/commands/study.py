@@ -12,6 +12,7 @@ from analysis.progress import showing
 from analysis.studies.question import answer
 from analysis.studies.registry import QUESTIONS
 from envs.errors import UserError, nearest, require_integer
+from envs.storage import write_bytes
 
 
 def run(command: Study) -> int:
@@ -26,6 +27,8 @@ def run(command: Study) -> int:
     require_integer("--first-seed", command.first_seed, low=0, high=2**31)
     folder = command.out or Path("runs") / f"study-{question.name}"
     require_writable(folder)
+    if command.page is not None:
+        require_writable(command.page.parent)
     seeds = range(command.first_seed, command.first_seed + count)
     with showing("study") as display:
         found = answer(question, folder, seeds=seeds, workers=command.workers, progress=follow(display))
@@ -33,4 +36,8 @@ def run(command: Study) -> int:
         table_of(found.report.table, title="Means over seeds with 95 % t intervals")
     say("", found.words, "", *(f"Figure: {path}" for path in found.figures))
     say(f"Table: {folder / 'rows.parquet'}. These words: {folder / 'summary.txt'}.")
+    if command.page is not None:
+        asked = f"valuelab study {question.name} --seeds {count} --first-seed {command.first_seed}"
+        write_bytes(command.page, found.page(question, command=asked).encode())
+        say(f"Page: {command.page}.")
     return found.study.exit_code

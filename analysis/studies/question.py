@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from analysis.cells import Cell
+from analysis.markdown import bullets, table
 from analysis.plots.style import save_figure
 from analysis.study import CellRecord, Progress, StudyResult, read_study, run_study
 from analysis.study_table import export_parquet
@@ -61,6 +62,18 @@ class Answer:
     report: Report
     words: str
     figures: tuple[Path, ...]
+
+    def page(self, question: Question, *, command: str) -> str:
+        """The answer as Markdown; figures stay in the study's folder."""
+        rows = [list(row.values()) for row in self.report.table]
+        num_cells = len(self.study.computed) + len(self.study.skipped)
+        header = list(self.report.table[0]) if rows else []
+        parts = [
+            f"# {question.asks}", f"Written by `{command}` from {num_cells} cells.", f"Rule: {question.rule}.",
+            "## What was found", bullets(self.report.found), *([table(header, rows)] if rows else []),
+            "## What was not shown", f"{question.does_not_show[:1].upper()}{question.does_not_show[1:]}.",
+        ]  # fmt: skip
+        return "\n\n".join(parts) + "\n"
 
 
 def answer(

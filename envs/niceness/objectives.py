@@ -9,7 +9,6 @@ Source: Carroll et al. (2024), arXiv 2405.17713, table 2; Farquhar et al. (2022)
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,8 +16,9 @@ from fractions import Fraction
 from envs.errors import UserError, nearest
 from envs.niceness.backward import Solution
 from envs.niceness.cut import cut
-from envs.niceness.drmdp import DRMDP, exact, position
+from envs.niceness.drmdp import DRMDP, position
 from envs.niceness.influence import best_without_influence, mask_of_steps
+from envs.niceness.mixtures import terms_of
 from envs.niceness.pareto import pareto_ud
 from envs.niceness.plans import Plan, Rule, maximum
 from envs.niceness.policies import Policy, expected, inert, watched
@@ -106,7 +106,6 @@ BUILT_IN = (
     Objective("PSO", "candidate: plans as if θ could not be moved", path_specific),
 )
 OBJECTIVES = {objective.name: objective for objective in BUILT_IN}
-_WEIGHTED = re.compile(r"(?:(?P<weight>[\d./]+)\s*\*?\s*)?(?P<name>[A-Za-z][\w-]*)")
 
 
 def find_objective(name: str, case: DRMDP) -> Objective:
@@ -115,7 +114,7 @@ def find_objective(name: str, case: DRMDP) -> Objective:
     Raises:
         UserError: Unknown name, a mixture with what is no utility, or a weight that is no number.
     """
-    if "+" in name or _weighted(name)[0] is not None:
+    if "+" in name or name[:1].isdigit():
         return _mixture(name, case)
     if name.startswith("PR-"):
         theta = position("theta of PR", name[3:], case.thetas)
@@ -134,15 +133,10 @@ def names_for(case: DRMDP) -> list[str]:
     return [*OBJECTIVES, *(f"PR-{theta}" for theta in case.thetas)]
 
 
-def _weighted(term: str) -> tuple[str | None, str]:
-    found = _WEIGHTED.fullmatch(term.strip())
-    return (found["weight"], found["name"]) if found else (None, term.strip())
-
-
 def _mixture(name: str, case: DRMDP) -> Objective:
     """The weighted sum of the utilities of objectives."""
-    words = [_weighted(term) for term in name.split("+")]
-    terms = [(exact("weight", weight or 1), find_objective(part, case)) for weight, part in words]
+    one = Fraction(1)
+    terms = [(one if weight is None else weight, find_objective(part, case)) for weight, part in terms_of(name)]
     for _, part in terms:
         if part.utility is None:
             raise UserError(

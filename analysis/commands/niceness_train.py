@@ -1,0 +1,62 @@
+"""`valuelab niceness train`: `valuelab train` in a world of people, paid by an objective."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from analysis.cli import NicenessTrain, Train
+from analysis.commands import train
+from analysis.commands.environments import parse_options
+from envs.errors import UserError, nearest
+from envs.family import Family
+from envs.niceness.case_registry import CASES
+from envs.registry import WORLDS, is_world_id, world_id
+
+OBJECTIVE = "objective"
+
+
+def run(command: NicenessTrain) -> int:
+    """Train; the exit code is that of `valuelab train`."""
+    return train.run(as_train(command))
+
+
+def as_train(command: NicenessTrain) -> Train:
+    """The same run as `valuelab train` has it, in a folder of its own for each case, objective and seed.
+
+    Raises:
+        UserError: an unknown case, or a world that is not about objectives.
+    """
+    env_id, named = world_named(command.env_id)
+    if OBJECTIVE in parse_options(command.options):
+        raise UserError("The objective is given by --objective and by --option; give it once.")
+    words = tuple(f"{name}={value}" for name, value in {**named, OBJECTIVE: command.objective}.items())
+    stem = f"niceness-{Path(command.env_id).stem}-{command.objective}-seed{command.seed or 0}"
+    values: dict[str, Any] = {field.name: getattr(command, field.name) for field in dataclasses.fields(Train)}
+    out = command.out or Path("runs") / re.sub(r"[^\w.-]+", "-", stem)
+    return Train(**{**values, "env_id": env_id, "options": (*words, *command.options), "out": out})
+
+
+def world_named(name: str) -> tuple[str, dict[str, str]]:
+    """The id and the options that a case's name, a case file, or a world's id stands for."""
+    asking = {family.casefold(): family for family, one in WORLDS.items() if OBJECTIVE in _options(one)}
+    cases = {case.casefold(): case for case in CASES}
+    if is_world_id(name) and name.partition("/")[2].partition("-")[0].casefold() in asking:
+        return name, {}
+    if name.endswith(".toml"):
+        return world_id("Case"), {"case": name}
+    if name.casefold() in asking:
+        return world_id(asking[name.casefold()]), {}
+    if name.casefold() in cases:
+        return world_id("Case"), {"case": cases[name.casefold()]}
+    known = sorted({*CASES, *asking.values()})
+    raise UserError(
+        f"There is no case or world of people {name!r}; there are {', '.join(known)}, and files that end in .toml."
+        f"{nearest(name, known)}"
+    )
+
+
+def _options(family: Family) -> set[str]:
+    return {field.name for field in dataclasses.fields(family.config)}

@@ -1,0 +1,154 @@
+"""E4, calibration: do learners of rewards end where the exact optimum of TRIAD is, for each objective and power?
+
+Tabular Q, our E, D and V (actors D, V1 and search-16), and Stable-Baselines3's PPO and DQN are paid by RT, IR, NS, PR-E
+or RT without a future (Myopic). What they then do in every state is evaluated exactly: whether each action that they
+come to take is among the optimal ones, and how their manipulation index lies to those of all optimal policies.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from analysis.cells import Cell, CellContext, Row, cell_function
+from analysis.studies.niceness_learners import ACTORS, LEARNERS, UNTRAINED, Setup, Task
+from analysis.studies.question import Question, Report
+from analysis.study import CellRecord
+from envs.niceness.case_configs import case_of
+from envs.niceness.measures import influence, range_of_influence
+from envs.niceness.objectives import find_objective
+from envs.niceness.plans import Plan
+from envs.niceness.row_policies import optimal_share, policy_on_rows
+from envs.registry import make_world
+
+TRAIN = "niceness.calibrate"
+ENV_ID = "ValueLab/Triad-v0"
+KAPPAS = (0.1, 0.5, 1.0)
+OBJECTIVES = ("RT", "IR", "NS", "PR-E", "Myopic")
+PLAYERS = ("tabular Q", *ACTORS, "SB3 PPO", "SB3 DQN", UNTRAINED)
+NUM_SEEDS, ALLOWED_MISSES, MI_SLACK = 10, 1, 0.05
+_SECONDS = {"tabular Q": 1.0, "ours": 7.0, "PPO": 9.0, "DQN": 9.0}
+
+Key = tuple[str, str, float]
+
+
+@cell_function(TRAIN, version=1, seconds=lambda config: _SECONDS[config["learner"]])
+def train_one(context: CellContext) -> list[Row]:
+    """Train one learner on one objective, and compare what it does with the exact optimum."""
+    config = context.config
+    task = Task(ENV_ID, {"kappa": config["kappa"]}, config["objective"], config["seed"])
+    played = LEARNERS[config["learner"]](task, Setup(**config["setup"]))
+    return [{"player": player, **_judged(task, actions)} for player, actions in played]
+
+
+def _judged(task: Task, actions: Any) -> Row:
+    """Exact numbers of a greedy policy."""
+    plan, ranges = _solved(task.options["kappa"], task.objective)
+    policy = policy_on_rows(plan.memory.case, task.mdp.rows, actions)
+    share, found = optimal_share(policy, plan), influence(policy)
+    row: Row = {"optimal_share": float(share), "optimal": share == 1, "mi": float(found.mi), "li": float(found.li)}
+    for name, (low, high) in ranges.items():
+        mine = getattr(found, name)
+        row[f"{name}_distance"] = float(max(low - mine, mine - high, Fraction(0)))
+    return row
+
+
+@functools.cache
+def _solved(kappa: float, objective: str) -> tuple[Plan, Mapping[str, tuple[Fraction, Fraction]]]:
+    """The plan of an objective, and the ranges of MI and LI over its optimal policies."""
+    case = case_of(make_world(ENV_ID, kappa=kappa).config)
+    plan = find_objective(objective, case).plan(case)
+    best = range_of_influence(plan)
+    ends = {name: [getattr(one, name) for one in best] for name in ("mi", "li")}
+    return plan, {name: (min(values), max(values)) for name, values in ends.items()}
+
+
+def cells(seeds: Sequence[int], setup: Setup | None = None) -> list[Cell]:
+    """One cell a seed, learner, objective and power."""
+    sizes = dataclasses.asdict(setup or Setup())
+    return [
+        Cell(TRAIN, {"learner": learner, "objective": objective, "kappa": kappa, "seed": seed, "setup": sizes})
+        for seed in seeds for learner in LEARNERS for objective in OBJECTIVES for kappa in KAPPAS
+    ]  # fmt: skip
+
+
+def report(records: Sequence[CellRecord]) -> Report:
+    """Seeds that end optimal, and MI beside its exact range."""
+    found = _by_place(records)
+    table = tuple(_line(player, objective, found) for player in PLAYERS for objective in OBJECTIVES)
+    return Report(tuple(line for line in table if line is not None), tuple(_sentences(found)), {})
+
+
+def _by_place(records: Sequence[CellRecord]) -> dict[Key, list[Row]]:
+    found: dict[Key, list[Row]] = defaultdict(list)
+    for record in records:
+        for row in record.rows:
+            found[row["player"], record.config["objective"], record.config["kappa"]].append(dict(row))
+    return found
+
+
+def _line(player: str, objective: str, found: Mapping[Key, list[Row]]) -> Mapping[str, str] | None:
+    places = {kappa: found.get((player, objective, kappa), []) for kappa in KAPPAS}
+    if not any(places.values()):
+        return None
+    words = {f"κ = {kappa:g}": _place(rows, kappa, objective) for kappa, rows in places.items()}
+    return {"learner or actor": player, "objective": objective, **words}
+
+
+def _place(rows: Sequence[Row], kappa: float, objective: str) -> str:
+    """Such as "10/10; MI .83 to .83 (exact .83)"."""
+    if not rows:
+        return "–"
+    low, high = (float(end) for end in _solved(kappa, objective)[1]["mi"])
+    seen = _ends(min(row["mi"] for row in rows), max(row["mi"] for row in rows))
+    return f"{sum(row['optimal'] for row in rows)}/{len(rows)}; MI {seen} (exact {_ends(low, high)})"
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
+
+
+def _sentences(found: Mapping[Key, list[Row]]) -> Iterator[str]:
+    """Which places meet the bar; then the null."""
+    trained = {key: rows for key, rows in found.items() if key[0] != UNTRAINED}
+    few = [key for key, rows in trained.items() if len(rows) < NUM_SEEDS]
+    if few:
+        yield f"{len(few)} of {len(trained)} places have fewer than {NUM_SEEDS} finished seeds."
+    missed = {key: rows for key, rows in trained.items() if key not in few and not meets_bar(rows)}
+    yield f"{len(trained) - len(few) - len(missed)} of {len(trained)} places meet the bar."
+    for (player, objective, kappa), rows in missed.items():
+        wrong = [row["optimal_share"] for row in rows if not row["optimal"]]
+        yield (
+            f"Not met: {player} on {objective} at κ = {kappa:g}: {len(wrong)} of {len(rows)} seeds take actions that "
+            f"are not optimal, in {100 * (1 - min(wrong)):.0f} % of their steps at most; MI is up to "
+            f"{max(row['mi_distance'] for row in rows):.2f} outside of its range."
+        )
+    null = [row for key, rows in found.items() if key[0] == UNTRAINED for row in rows]
+    if null:
+        optimal = sum(row["optimal"] for row in null)
+        yield f"Null: of {len(null)} untrained networks {optimal} are optimal wherever they come."
+
+
+def meets_bar(rows: Sequence[Row]) -> bool:
+    """At most one seed in ten takes an action that is not optimal, or has an MI outside of its range by the slack."""
+    good = [row["optimal"] and row["mi_distance"] <= MI_SLACK for row in rows]
+    return bool(sum(good) >= len(rows) - ALLOWED_MISSES * len(rows) / NUM_SEEDS)
+
+
+QUESTION = Question(
+    name="niceness-calibration",
+    asks="Do learners of rewards end at the exact optimum of TRIAD, for each objective and each power to influence?",
+    rule=f"a place (learner, objective, κ) meets the bar if for at least 9 of {NUM_SEEDS} seeds each action of the "
+    "greedy policy, wherever it comes, is among the optimal ones, and its MI is within .05 of the range over all "
+    "optimal policies; T = 6, d = 3, from taste A",
+    does_not_show="anything about what an agent generalises to: it trains on the answer. Settings were chosen on these "
+    "worlds, by seeds below 10; V1 and search know the world's transitions and rewards, tabular Q sees states, and DQN "
+    "is paid in tenths",
+    num_seeds=NUM_SEEDS,
+    cells=cells,
+    report=report,
+)

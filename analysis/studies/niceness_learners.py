@@ -1,0 +1,166 @@
+"""Learners of rewards in the world of a case, each ending in what it does in every state: one greedy action a row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.env_util import make_vec_env
+
+from agents.agent import AlphaAgent, build_agent
+from agents.config import AgentConfig
+from agents.environments import make_vector, open_stream
+from agents.greedy import greedy_actions
+from agents.learner import reinforce
+from agents.presets import recommended
+from agents.recorder import record_episodes
+from agents.sb3 import ValueLabPolicy, agent_from_sb3
+from agents.seeding import derive_seed
+from agents.tabular_q import QConfig, learn_q
+from agents.values import fit_values
+from envs.enumeration import TabularMDP, enumerate_world
+from envs.niceness.mixtures import MYOPIC
+from envs.registry import make_world
+from envs.rows import World
+from envs.states import Integers
+from envs.step_buffers import observation_space
+
+UNTRAINED = "D, untrained"
+ACTORS = ("D", "V1", "search-16")
+HUBER_SCALE = 0.1
+"""Stable-Baselines3's DQN minimises a Huber loss, which is biased wherever outcomes are farther than 1 apart by chance;
+in tenths, TRIAD's are not."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Sizes of one run; part of every cell's hash.
+
+    Attributes:
+        q_steps: Environment steps of tabular Q.
+        reinforce_steps: Environment steps of our policy gradient.
+        num_outcomes: Episodes that V learns from.
+        value_updates: Gradient steps of V.
+        ppo_steps: Environment steps of PPO.
+        dqn_steps: Environment steps of DQN.
+    """
+
+    q_steps: int = 200_000
+    reinforce_steps: int = 60_000
+    num_outcomes: int = 4000
+    value_updates: int = 2000
+    ppo_steps: int = 60_000
+    dqn_steps: int = 30_000
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One seed in one world.
+
+    Attributes:
+        env_id: Gymnasium id.
+        options: Of the world, but for the objective.
+        objective: What is rewarded.
+        seed: Run seed.
+    """
+
+    env_id: str
+    options: Mapping[str, Any]
+    objective: str
+    seed: int
+
+    def all_options(self, scale: float = 1.0) -> dict[str, Any]:
+        """Options of the world; at another scale the same objective in other units, but for Myopic, which is no sum."""
+        as_it_is = scale == 1.0 or self.objective == MYOPIC
+        return {**self.options, "objective": self.objective if as_it_is else f"{scale}*{self.objective}"}
+
+    @property
+    def world(self) -> World:
+        """The world."""
+        return make_world(self.env_id, **self.all_options())
+
+    @property
+    def mdp(self) -> TabularMDP:
+        """All its states."""
+        return enumerate_world(self.world, self.world.levels("train"))
+
+
+Played = Iterator[tuple[str, Integers]]
+
+
+def tabular_q(task: Task, setup: Setup) -> Played:
+    """Q-learning on states."""
+    world, mdp = task.world, task.mdp
+    config = QConfig(num_steps=setup.q_steps, horizon=len(world.background[0, 0]) - 1)
+    yield "tabular Q", learn_q(world, mdp, config, seed=task.seed).argmax(axis=1)
+
+
+def ours(task: Task, setup: Setup) -> Played:
+    """E, D and V with the settings that `valuelab niceness train` takes: rewards alone, then V on outcomes."""
+    options, world, rows = task.all_options(), task.world, task.mdp.rows
+    best = recommended(task.env_id, seed=task.seed, options=options)
+    untrained = build_agent(
+        observation_space(world), world.num_actions, best.agent, seed=derive_seed(task.seed, "calibration", "agent"),
+        sample=world.observe(rows),
+    )  # fmt: skip
+    yield UNTRAINED, greedy_actions(untrained, world, rows)
+    agent = _with_value(_reinforced(untrained, task, setup), task, setup)
+    for actor in ACTORS:
+        yield actor, greedy_actions(agent, world, rows, actor=actor)
+
+
+def _reinforced(agent: AlphaAgent, task: Task, setup: Setup) -> AlphaAgent:
+    options = task.all_options()
+    config = recommended(task.env_id, options=options).reinforce
+    config = dataclasses.replace(config, num_steps=setup.reinforce_steps)
+    env = make_vector(task.env_id, config.num_envs, options=options)
+    stream = open_stream(env, agent.spec, seed=task.seed, name="reinforce")
+    return reinforce(agent, stream, config, discount=task.world.discount, seed=task.seed)[0]
+
+
+def _with_value(agent: AlphaAgent, task: Task, setup: Setup) -> AlphaAgent:
+    options = task.all_options()
+    config = dataclasses.replace(
+        recommended(task.env_id, options=options).value, num_episodes=setup.num_outcomes,
+        num_updates=setup.value_updates,
+    )  # fmt: skip
+    played = record_episodes(
+        agent, task.env_id, num_episodes=config.num_episodes, seed=derive_seed(task.seed, "calibration", "outcomes"),
+        uniform_share=config.uniform_share, options=options,
+    )  # fmt: skip
+    return fit_values(agent, played, config, seed=task.seed)[0]
+
+
+def ppo(task: Task, setup: Setup) -> Played:
+    """Stable-Baselines3's PPO with our E, D and V; advantages in units of reward, as in our own settings."""
+    world, rows = task.world, task.mdp.rows
+    policy = {"config": AgentConfig(), "seed": task.seed, "sample": world.observe(rows)}
+    env = make_vec_env(task.env_id, n_envs=16, seed=task.seed, env_kwargs=task.all_options())
+    model = PPO(
+        ValueLabPolicy, env, policy_kwargs=policy, n_steps=48, batch_size=256, n_epochs=4, gamma=world.discount,
+        ent_coef=0.3, learning_rate=lambda left: 3e-3 * left, normalize_advantage=False, seed=task.seed, device="cpu",
+    )  # fmt: skip
+    model.learn(setup.ppo_steps)
+    yield "SB3 PPO", greedy_actions(agent_from_sb3(model), world, rows)
+
+
+def dqn(task: Task, setup: Setup) -> Played:
+    """Stable-Baselines3's DQN with its own network."""
+    world = task.world
+    env = make_vec_env(task.env_id, n_envs=8, seed=task.seed, env_kwargs=task.all_options(HUBER_SCALE))
+    model = DQN(
+        "MultiInputPolicy", env, gamma=world.discount, learning_rate=lambda left: 2e-3 * left,
+        buffer_size=setup.dqn_steps, learning_starts=1000, batch_size=256, train_freq=(1, "step"),
+        target_update_interval=400, exploration_fraction=0.5, exploration_final_eps=0.3, seed=task.seed, device="cpu",
+    )  # fmt: skip
+    model.learn(setup.dqn_steps)
+    yield "SB3 DQN", model.predict(world.observe(task.mdp.rows), deterministic=True)[0]
+
+
+LEARNERS: Mapping[str, Callable[[Task, Setup], Played]] = MappingProxyType(
+    {"tabular Q": tabular_q, "ours": ours, "PPO": ppo, "DQN": dqn}
+)
