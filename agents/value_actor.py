@@ -111,13 +111,10 @@ def action_values(
     outcomes = world.expand(rows)
     alive = (outcomes.probability > 0) & ~outcomes.terminated
     values = np.zeros(alive.shape)
+    # Where all episodes end with this step, as those of one length do together, there is nothing to ask V.
     if alive.any():
         parents = np.nonzero(alive)[0]
         values[alive] = _values_of(agent, world, outcomes.next_rows[alive], memory=memory, parents=parents)
-    # Where all episodes end with this step, as those of one length do together, there is nothing to ask V.
-    if alive.any():
-        memory = None if memory is None else memory[np.nonzero(alive)[0]]
-        values[alive] = _said_of(agent, world, outcomes.next_rows[alive], memory)
     paid = outcomes.components @ world.reward_weights if rewards is None else rewards[:, :, None]
     lookahead: Floats = (outcomes.probability * (paid + discount * values)).sum(axis=2)
     return lookahead
@@ -131,8 +128,3 @@ def _values_of(
     before = None if memory is None else memory[parents]
     values: Floats = agent.value(world.observe(rows), before, context=context).value.double().cpu().numpy()
     return values
-def _said_of(agent: AlphaAgent, world: World, rows: NDArray[np.int16], memory: Tensor | None) -> Floats:
-    """V float64[N] of rows int16[N, S]."""
-    context = torch.from_numpy(world.context_of(rows)).to(agent.device) if agent.value_head.needs_context else None
-    said: Floats = agent.value(world.observe(rows), memory, context=context).value.double().cpu().numpy()
-    return said

@@ -29,8 +29,7 @@ from analysis.arguments import one_line, problem_with
 from analysis.cli_niceness import NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, Study
-from analysis.cli_words import Device, EnvId, Import, Options, Run, Runs, Some, SomeRules
-from analysis.cli_words import CaseOrId, Device, EnvId, Import, Options, Run, Some, SomeRules
+from analysis.cli_words import CaseOrId, Device, EnvId, Import, Options, Run, Runs, Some, SomeRules
 from analysis.some_settings import some_of
 
 DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from envs.niceness.village_row import PEOPLE, THETA, THETA_0
 
 from agents.agent import build_agent
 from agents.playing import play_batches
@@ -29,6 +28,7 @@ from analysis.studies.schooling import (
     blurred,
     weak_options,
 )
+from envs.niceness.village_row import PEOPLE, THETA, THETA_0
 from envs.registry import make_world
 from envs.step_buffers import observation_space
 

@@ -42,13 +42,13 @@ CHOICES = {
 }
 OTHER_VALUES = {"wall_share": 0.4, "loop_share": 0.4, "dose": 0.4, "pairing": (1, 0), "theta_0": "E"}
 ALL_VALUES = {"generator": GENERATORS, "starts": ("fixed", "uniform")}
+"""Values of options that are not `layout`, by which others are read."""
 CASES = [
     (name, option, reader, value, other)
     for name, readers in READERS.items()
     for option, (reader, value) in readers.items()
-    if reader in ("generator", "layout")
-    for other in (GENERATORS if reader == "generator" else CHOICES[name])
-    for other in (ALL_VALUES.get(reader) or CHOICES[name])
+    if reader == "layout" or reader in ALL_VALUES
+    for other in (CHOICES[name] if reader == "layout" else ALL_VALUES[reader])
 ]
 
 

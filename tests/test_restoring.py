@@ -213,7 +213,7 @@ IMPOSSIBLE = {
     "more fruits than at the start": ("FruitTask", lambda row, numbers: row.put(11, 2**10 - 1)),
     "a taste that never was": ("Triad", lambda row, numbers: row.put(1, 3)),
     "a twin that was persuaded": ("Triad", lambda row, numbers: row.put(3, 2)),
-    "another first taste": ("Triad", lambda row, numbers: row.put(4, 1)),
+    "another taste at first": ("Triad", lambda row, numbers: row.put(4, 1)),
     "a step too many": ("Triad", lambda row, numbers: row.put(5, 7)),
     "a location elsewhere": ("FruitTask", lambda row, numbers: row.put(1, row[2])),
     "a fourth taste": ("Village", lambda row, numbers: row.put(10, 3)),

@@ -16,8 +16,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from envs.coupling import real_half, twin_half
-from envs.niceness.village_row import ACTIONS, PEOPLE, STRIDE, THETA
 
 from agents.agent import AlphaAgent
 from agents.playing import Played, play_batches
@@ -29,8 +27,10 @@ from agents.value_actor import ValueActor
 from analysis.cells import CellContext, Row, cell_function
 from analysis.studies.powerful_village import Judged, judges, strong_options
 from analysis.studies.schooling import ENV_ID, read_pupil, schooling_of
+from envs.coupling import real_half, twin_half
 from envs.niceness.assignment import JUDGES, assign, normalised_regret
 from envs.niceness.played import Tastes, played_influence
+from envs.niceness.village_row import ACTIONS, PEOPLE, STRIDE, THETA
 from envs.registry import make_world
 from envs.rows import Rows, World
 

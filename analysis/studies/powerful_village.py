@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from envs.layers import back_up, list_layers, play
-from envs.niceness.village_row import ACTIONS, WAIT
 
 from analysis.cells import CellContext, Row, cell_function
 from analysis.studies.schooling import ENV_ID, Schooling, common_options
 from envs.niceness.assignment import JUDGES
+from envs.niceness.village_row import ACTIONS, WAIT
+from envs.niceness.village_solution import evaluate_village, solve_village
 from envs.registry import make_world
 from envs.rows import Rows
 from envs.states import Floats
@@ -42,15 +42,13 @@ def strong_options(schooling: Schooling, power: str, kappa: float) -> dict[str, 
 @cell_function(EXACT, version=1, seconds=60.0)
 def solve(context: CellContext) -> list[Row]:
     """The most that can be had under each judge, and what doing nothing is worth; coins change neither."""
-    world = make_world(ENV_ID, **POWERS[context.config["power"]](context.config["kappa"]))
-    layers = list_layers(world, world.begin([0], [0]))
-    weights = np.array([[float(name == judge) for name in world.component_names] for judge in JUDGES])
-    best = back_up(layers, weights).values[layers.start_state[0]]
-    inert = weights @ play(layers, wait).paid.sum(axis=0)
+    config = make_world(ENV_ID, **POWERS[context.config["power"]](context.config["kappa"])).config
+    best, inert = solve_village(config, JUDGES), evaluate_village(config, wait).values
     return [
-        {"kind": "exact", "judge": judge, "best": float(most), "inert": float(least), "num_states": layers.num_states}
-        for judge, most, least in zip(JUDGES, best, inert, strict=True)
-    ]
+        {"kind": "exact", "judge": judge, "best": best.value(judge), "inert": inert[judge],
+         "num_states": best.layers.num_states}
+        for judge in JUDGES
+    ]  # fmt: skip
 
 
 def wait(rows: Rows) -> Floats:

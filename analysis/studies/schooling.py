@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from envs.niceness.village_row import PEOPLE, STRIDE, THETA, THETA_0
 from safetensors.torch import load_file, save_file
 
 from agents.agent import AlphaAgent, build_agent, restart_value
@@ -29,6 +28,7 @@ from agents.values import fit_values
 from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
 from envs.episodes import Episodes, load_episodes, save_episodes
+from envs.niceness.village_row import PEOPLE, STRIDE, THETA, THETA_0
 from envs.registry import make_world, world_id
 from envs.rows import Rows, World
 from envs.step_buffers import observation_space
