@@ -5,6 +5,7 @@ Tastes drift there, and what the agent does to them succeeds with probability κ
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -24,7 +25,7 @@ Judged = dict[str, dict[str, float]]
 """Judge -> "best" and "inert" -> value of an episode."""
 
 
-POWERS = MappingProxyType(
+POWERS: Mapping[str, Callable[[float], dict[str, Any]]] = MappingProxyType(
     {
         "all": lambda kappa: {"kappa_p": kappa, "kappa_g": kappa, "door": True},
         "persuade": lambda kappa: {"kappa_p": kappa, "kappa_g": 0.0, "door": False},
