@@ -28,7 +28,7 @@ from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 from analysis.arguments import one_line, problem_with
 from analysis.cli_niceness import NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
-from analysis.cli_studies import Compare, Preregister, Study
+from analysis.cli_studies import Compare, NicenessGeneralise, Preregister, Study
 from analysis.cli_words import CaseOrId, Device, EnvId, Import, Options, Run, Runs, Some, SomeRules
 from analysis.some_settings import some_of
 
@@ -184,7 +184,7 @@ class NicenessTrain(Train):
     """What the agent is paid for: RT, IR, NS, PR-A (any taste), Myopic, or a sum such as 0.5*RT+0.5*IR."""
 
 
-Niceness = NicenessSolve | NicenessTrain | NicenessScorecard | NicenessTables | NicenessPhase
+Niceness = NicenessSolve | NicenessTrain | NicenessScorecard | NicenessTables | NicenessPhase | NicenessGeneralise
 Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Study | Play | Envs | EnvsCheck | Niceness
 
 
@@ -195,7 +195,7 @@ def commands() -> dict[str, type[Any]]:
 
 def overview() -> str:
     """What `valuelab --help` prints."""
-    lines = [f"  {name:17}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
+    lines = [f"  {name:21}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
     usage = "usage: valuelab COMMAND [OPTIONS]; valuelab COMMAND --help lists a command's options; valuelab --version."
     return "\n".join((DESCRIPTION, "", usage, "", "commands:", *lines, "", EXIT_CODES))
 

@@ -60,12 +60,10 @@ class Preregister(Choice):
     """The preset to freeze."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """Run another question as a study: alphago, corner-size (goal misgeneralisation), niceness-calibration."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudyOfSeeds:
+    """How much of a study is run, and where it lies."""
 
-    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """alphago, corner-size or niceness-calibration."""
     seeds: int | None = None
     """Number of run seeds instead of the study's own."""
     first_seed: int = 0
@@ -76,3 +74,16 @@ class Study:
     """Study folder (default: runs/study-NAME). A stopped study goes on where it was."""
     page: Path | None = None
     """Also write what was found as a Markdown page."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study(StudyOfSeeds):
+    """Run another question as a study: alphago, corner-size (goal misgeneralisation), niceness or its calibration."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """alphago, corner-size, niceness or niceness-calibration."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NicenessGeneralise(StudyOfSeeds):
+    """Which niceness does slight training on niceness give? The main experiment, `valuelab study niceness`."""

@@ -12,7 +12,7 @@ from typing import assert_never
 from analysis.cli import Command, Demo, Envs, Evaluate, NicenessTrain, Probe, Train
 from analysis.cli_niceness import NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
-from analysis.cli_studies import Compare, Preregister, Study
+from analysis.cli_studies import Compare, Preregister, StudyOfSeeds
 from envs.errors import NonFiniteError, UserError
 
 
@@ -81,7 +81,7 @@ def _run(command: Command) -> int:
             from analysis.commands import preregister
 
             return preregister.run(command)
-        case Study():
+        case StudyOfSeeds():
             from analysis.commands import study
 
             return study.run(command)
@@ -108,7 +108,7 @@ def _run(command: Command) -> int:
 def _kept(command: Command) -> str:
     """What an interrupted command leaves behind."""
     match command:
-        case Compare() | Demo() | Study():
+        case Compare() | Demo() | StudyOfSeeds():
             return "what was finished is kept, and the same command goes on from there."
         case Train():
             return "what was saved is kept, and the same command with --resume goes on from there."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.cli_studies import Study
+from analysis.cli_studies import Study, StudyOfSeeds
 from analysis.commands.compare import follow
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
@@ -14,13 +14,17 @@ from analysis.studies.registry import QUESTIONS
 from envs.errors import UserError, nearest, require_integer
 from envs.storage import write_bytes
 
+GENERALISE = "niceness"
+"""The study behind `valuelab niceness generalise`."""
 
-def run(command: Study) -> int:
+
+def run(command: StudyOfSeeds) -> int:
     """Run or go on with a study; 1 where cells failed, else 0."""
-    if command.name not in QUESTIONS:
-        hint = nearest(command.name, QUESTIONS)
-        raise UserError(f"There is no study {command.name!r}; there are {', '.join(QUESTIONS)}.{hint}")
-    question = QUESTIONS[command.name]
+    name = command.name if isinstance(command, Study) else GENERALISE
+    if name not in QUESTIONS:
+        hint = nearest(name, QUESTIONS)
+        raise UserError(f"There is no study {name!r}; there are {', '.join(QUESTIONS)}.{hint}")
+    question = QUESTIONS[name]
     require_integer("--workers", command.workers, low=0, high=1024)
     count = question.num_seeds if command.seeds is None else command.seeds
     require_integer("--seeds", count, low=2, high=1000)

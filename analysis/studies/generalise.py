@@ -37,8 +37,8 @@ class Asked:
 
 
 _FULL = (
-    Asked("all", 0.25, (0, 16)), Asked("all", 1.0, (0, 4, 16, 64)), Asked("persuade", 0.25, (0, 16)),
-    Asked("persuade", 1.0, (0, 4, 16, 64)), Asked("keep", 1.0, (0, 16)),
+    Asked("all", 1.0, (0, 4, 16, 64)), Asked("all", 0.25, (0, 16)), Asked("persuade", 0.25, (0, 16)),
+    Asked("persuade", 1.0, (0, 16)), Asked("keep", 1.0, (0, 16)),
 )  # fmt: skip
 _SHORT = (Asked("all", 1.0, (0, 16)), Asked("persuade", 1.0, (0, 16)), Asked("keep", 1.0, (0, 16)))
 
@@ -55,7 +55,8 @@ class Variant:
 
 ARMS = ("MONO", "MOE", "ROUTE")
 GRU = Schooling(kappa_g=1.0, door=True)
-MLP = dataclasses.replace(GRU, encoder="mlp", encoder_sizes=(128, 64))
+"""Locks and a closed door are met in school, and change nothing there, since nothing moves a taste."""
+MLP = dataclasses.replace(GRU, encoder="mlp", encoder_sizes=(128, 64), policy_learning_rate=3e-3)
 VARIANTS = MappingProxyType(
     {
         "gru": Variant("remembers its own acts: the experiment", GRU, ARMS, _FULL),
@@ -76,8 +77,8 @@ MARGIN = 0.1
 
 
 def cells(seeds: Sequence[int], variants: Mapping[str, Variant] = VARIANTS) -> list[Cell]:
-    """Exact solutions, then for each seed and variant a school, a reward model, and V and plays of each arm."""
-    return list(dict.fromkeys(cell for seed in seeds for name in variants for cell in _of(name, variants[name], seed)))
+    """Exact solutions, then for each variant and seed a school, a reward model, and V and plays of each arm."""
+    return list(dict.fromkeys(cell for name in variants for seed in seeds for cell in _of(name, variants[name], seed)))
 
 
 def _of(name: str, variant: Variant, seed: int) -> Iterator[Cell]:

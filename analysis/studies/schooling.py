@@ -78,14 +78,14 @@ class Schooling:
     coin_weight: float = 1.0
     blurred: str = "nothing"
     blur: float = 0.3
-    reinforce_steps: int = 400_000
-    policy_learning_rate: float = 3e-3
+    reinforce_steps: int = 800_000
+    policy_learning_rate: float = 5e-3
     num_episodes: int = 4000
     uniform_share: float = 0.3
     encoder_sizes: tuple[int, ...] = (64,)
     memory_size: int = 48
     hidden_size: int = 96
-    updates: int = 1500
+    updates: int = 3000
     batch_size: int = 640
     learning_rate: float = 3e-3
 
