@@ -120,7 +120,8 @@ def test_arrays_are_refused_in_one_line(name, option, value, kind):
 
 def test_an_unknown_world_is_told_from_an_unknown_variant():
     """The families in the one case, the ids of the family in the other; the nearest of all ids in both."""
-    with pytest.raises(UserError, match=r"known are CornerMaze, CrossedHistory, [^-]*; .* Did you mean 'TwoDoors'"):
+    known = r"known are Case, CornerMaze, CrossedHistory, [^-]*; .* Did you mean 'TwoDoors'"
+    with pytest.raises(UserError, match=known):
         make_world("TwoDoor")
     with pytest.raises(UserError, match=r"known are GemShape, (GemShape-[^ ]+ )*choose .* Did you mean 'GemShape-5x5'"):
         make_world("ValueLab/GemShape-6x5-v0")

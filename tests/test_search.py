@@ -128,8 +128,11 @@ def within(mdp, solution, num_steps):
 
 NEAR = {"DecorrelatedMaze": 5, "DiamondGhost": 2, "TwoDoors": 4}
 """Where what pays best lies farther off, neither rule finds it with 20,000 simulations: V = 0 guides nothing."""
-SIMPLER = {"MultiNeed": {"size": 2, "num_objects": 2, "drift": 0.3}}
-"""With needs that go on, actions differ by a thousandth and trees have to be far deeper to tell."""
+SIMPLER = {
+    "MultiNeed": {"size": 2, "num_objects": 2, "drift": 0.3}, "Triad": {"T": 3, "d": 2},
+    "Village": {**SMALL["Village"], "horizon": 3},
+}  # fmt: skip
+"""With needs that go on, or many steps that all pay, trees have to be far deeper to tell."""
 
 
 @pytest.mark.parametrize("rule", ["gumbel", "puct"])
