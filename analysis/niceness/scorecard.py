@@ -14,7 +14,7 @@ from typing import Any
 from analysis.niceness.solved import JUDGES, default_objectives, told_apart
 from envs.errors import UserError
 from envs.niceness.assignment import assign
-from envs.niceness.contrasts import Regret, regrets
+from envs.niceness.contrasts import Regret, judges, regrets
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.influence import influences
 from envs.niceness.intent import Intent, intent
@@ -80,7 +80,7 @@ class Scorecard:
 def score(case: DRMDP, policy: Policy, *, made_for: str) -> Scorecard:
     """The scorecard of a policy; UserError for an unknown objective, or one that needs a twin where there is none."""
     names = tuple(dict.fromkeys((made_for, *default_objectives(case))))
-    judged = regrets(policy, [name for name in names if find_objective(name, case).utility is not None])
+    judged = regrets(policy, judges(case, [name for name in names if find_objective(name, case).utility is not None]))
     solvable = [name for name in names if name not in ("ParetoUD", "CRT", "CRT_without_last")]
     return Scorecard(
         made_for=made_for, regrets=judged,
