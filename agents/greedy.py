@@ -41,7 +41,7 @@ def greedy_actions(agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, 
             f"Actor {actor!r} has a memory, so what it does is no function of the state; play it, or use encoder 'mlp'."
         )
     if config is not None:
-        return _searched(agent, world, rows, config)
+        return _searched(agent, world, rows, config=config)
     scores = (
         policy_table(agent, world, rows, greedy=True)
         if actor == "D"
@@ -51,7 +51,7 @@ def greedy_actions(agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, 
     return best
 
 
-def _searched(agent: AlphaAgent, world: World, rows: NDArray[np.int16], config: SearchConfig) -> NDArray[np.int64]:
+def _searched(agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, config: SearchConfig) -> NDArray[np.int64]:
     if config.rollout_share > 0.0:
         raise UserError(f"rollout_share is {config.rollout_share}, but rollouts are samples; use 0 for exact actions.")
     found = search(world, rows, NetworkEvaluator(agent, world), config=config, discount=_discount(agent, world))

@@ -114,13 +114,13 @@ def action_values(
     # Where all episodes end with this step, as those of one length do together, there is nothing to ask V.
     if alive.any():
         memory = None if memory is None else memory[np.nonzero(alive)[0]]
-        values[alive] = _said_of(agent, world, outcomes.next_rows[alive], memory)
+        values[alive] = _said_of(agent, world, outcomes.next_rows[alive], memory=memory)
     paid = outcomes.components @ world.reward_weights if rewards is None else rewards[:, :, None]
     lookahead: Floats = (outcomes.probability * (paid + discount * values)).sum(axis=2)
     return lookahead
 
 
-def _said_of(agent: AlphaAgent, world: World, rows: NDArray[np.int16], memory: Tensor | None) -> Floats:
+def _said_of(agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, memory: Tensor | None) -> Floats:
     """V float64[N] of rows int16[N, S]."""
     context = torch.from_numpy(world.context_of(rows)).to(agent.device) if agent.value_head.needs_context else None
     said: Floats = agent.value(world.observe(rows), memory, context=context).value.double().cpu().numpy()
