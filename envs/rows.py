@@ -17,8 +17,8 @@ A sixth function is optional, and read where a state is put back alone:
   where its level begins with the row `first` at start 0. Whatever it lets through must stay within what it lets
   through, however the world goes on. It may read any index: one outside of an array makes a row impossible.
 
-`config` is a NamedTuple of ints and floats. None of them may allocate. Draws inside an episode are channels; only
-`begin` uses keys (`envs.noise.level_key`). A row is Markov; the clock is the engine's.
+`config` is a NamedTuple of numbers, and of arrays that are only read. None of the functions may allocate. Draws inside
+an episode are channels; only `begin` uses keys (`envs.noise.level_key`). A row is Markov; the clock is the engine's.
 
 Shape key: N rows or envs, M episodes, S row size, A actions, O outcomes, C components, P planes, H, W grid, V vector.
 """
@@ -65,7 +65,7 @@ class World:
         name: Registry name, for instance "MultiNeed".
         module: Name of the module that holds the five functions and `world(config)`.
         config: The user's frozen dataclass.
-        kernel_config: NamedTuple of ints and floats that the five functions get.
+        kernel_config: NamedTuple of numbers and arrays that the five functions get.
         row_size: S.
         num_levels: Levels of each split.
         plane_names: P names.

@@ -18,6 +18,7 @@ from envs.niceness.building import from_rows, tabulate
 from envs.niceness.case_configs import TasteConfig, case_of
 from envs.niceness.case_file import read_case
 from envs.niceness.case_registry import CASES, make_case
+from envs.niceness.case_tables import tables_of
 from envs.niceness.objectives import find_objective
 from envs.niceness.utilities import Mixed, Natural
 from envs.tabular import enumerate_world, start_value, value_iteration
@@ -268,6 +269,7 @@ def test_the_natural_taste_is_shown_on_demand_alone():
         ({"kappa": 1.5}, "kappa is 1.5, allowed is a probability"),
         ({"kappa": "much"}, "kappa is 'much'"),
         ({"T": 0}, "T is 0"),
+        ({"kappa": [0.5]}, r"kappa is \[0\.5\], allowed is a number"),
         ({"starts": "any"}, "starts is 'any'"),
         ({"starts": "uniform", "theta_0": "B"}, "theta_0 is 'B', which starts 'uniform' does not read"),
         ({"theta_0": "C"}, "theta 'C' is unknown"),
@@ -288,12 +290,27 @@ def test_refusals(options, match):
         ({"parameters": {"kappa": 2}}, "kappa is 2, allowed is a probability"),
         ({"case": "no.toml"}, "case file 'no.toml' cannot be read"),
         ({"case": str(EXAMPLES / "moody.toml"), "parameters": {"T": 3}}, "is a file, which has none"),
+        ({"parameters": {"kappa": [1]}}, r"parameter kappa is \[1\], allowed is a number"),
         ({"parameters": 3}, "parameters is 3, allowed are names with values"),
     ],
 )
 def test_refusals_of_cases(options, match):
     with pytest.raises(UserError, match=match):
         make_world("Case", **options)
+
+
+def test_a_case_that_is_too_large_for_a_world_is_refused():
+    rows = {("0", "A", "go"): {("1", "A"): 1}}
+    for states, horizon, match in ((40_000, 1, "40000 states"), (2, 5000, None), (6000, 9000, "54006000 combin")):
+        case = from_rows(
+            "large", states=[str(i) for i in range(states)], thetas=["A"], actions=["go"], noop="go", start=("0", "A"),
+            horizon=horizon, rows=rows, reward=lambda evaluator, turn, after: 1,
+        )  # fmt: skip
+        if match is None:
+            assert tables_of(case, any_start=False, shows_natural=False).reach.shape == (1, 5001, 2, 1)
+            continue
+        with pytest.raises(UserError, match=match):
+            tables_of(case, any_start=False, shows_natural=False)
 
 
 def test_parameters_are_the_same_in_any_form():

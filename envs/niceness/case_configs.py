@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ class TasteConfig(WorldConfig):
     def __post_init__(self) -> None:
         """Refuse values out of range, options that nothing reads, and what the case itself refuses."""
         super().__post_init__()
+        for field in dataclasses.fields(self):
+            _require_plain(field.name, getattr(self, field.name))
         require_choice("starts", self.starts, choices=STARTS)
         require_flag("shows_natural", self.shows_natural)
         refuse_unread(self)
@@ -59,6 +62,12 @@ class TasteConfig(WorldConfig):
     def build_case(self) -> DRMDP:
         """The process; UserError for options that it refuses."""
         raise NotImplementedError
+
+
+def _require_plain(name: str, value: object) -> None:
+    """Refuse a list or table where a number or a word is meant."""
+    if not isinstance(value, Hashable):
+        raise UserError(f"{name} is {value!r}, allowed is a number, a word, true or false; write one.")
 
 
 def case_of(config: TasteConfig) -> DRMDP:
@@ -134,6 +143,8 @@ class CaseConfig(TasteConfig):
                 f'parameters is {self.parameters!r}, allowed are names with values, such as {{"kappa": 0.5}}; write it '
                 "so."
             ) from error
+        for name, value in ordered:
+            _require_plain(f"parameter {name}", value)
         object.__setattr__(self, "parameters", ordered)
         super().__post_init__()
 

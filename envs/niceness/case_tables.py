@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 NO_CUT = 1.0
 """No draw of [0, 1) reaches it."""
-MAX_REACH = 50_000_000
+MAX_REACH, MAX_ENTRY = 50_000_000, 2**15 - 1
 
 
 class CaseTables(NamedTuple):
@@ -79,10 +79,10 @@ def tables_of(case: DRMDP, *, any_start: bool, shows_natural: bool) -> CaseTable
         UserError: More cuts of a channel than the engine has room for, or too many (θ_0, t, s, θ) to list.
     """
     size = len(case.states) * len(case.thetas) * (case.horizon + 1) * (len(case.thetas) if any_start else 1)
-    if size > MAX_REACH:
+    if size > MAX_REACH or len(case.states) > MAX_ENTRY:
         raise UserError(
-            f"{case.name} has {size} combinations of theta_0, step, state and theta, at most {MAX_REACH} can be a "
-            "world; shorten the horizon or write it as a grid world."
+            f"{case.name} has {len(case.states)} states and {size} combinations of theta_0, step, state and theta, at "
+            f"most {MAX_ENTRY} and {MAX_REACH} can be a world; shorten the horizon or write it as a grid world."
         )
     cuts, strides = _cuts(case)
     if cuts.shape[-1] > MAX_CUTS:

@@ -20,7 +20,7 @@ from envs.niceness.drmdp import exact
 MYOPIC = "Myopic"
 UNSEEN = "welfare"
 """The component that no objective may count."""
-_TERM = re.compile(r"\s*(?:(?P<weight>[\d./]+)\s*\*?\s*)?(?P<name>[A-Za-z][\w-]*)\s*")
+_TERM = re.compile(r"\s*(?:(?P<weight>[\d./]+)\s*\*?\s*)?(?P<name>[A-Za-z][^*]*?)\s*")
 
 
 def terms_of(text: str) -> tuple[tuple[Fraction | None, str], ...]:
