@@ -115,8 +115,6 @@ def action_values(
     if alive.any():
         parents = np.nonzero(alive)[0]
         values[alive] = _values_of(agent, world, outcomes.next_rows[alive], memory=memory, parents=parents)
-        memory = None if memory is None else memory[np.nonzero(alive)[0]]
-        values[alive] = _said_of(agent, world, outcomes.next_rows[alive], memory=memory)
     paid = outcomes.components @ world.reward_weights if rewards is None else rewards[:, :, None]
     lookahead: Floats = (outcomes.probability * (paid + discount * values)).sum(axis=2)
     return lookahead
@@ -126,8 +124,6 @@ def _values_of(
     agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, memory: Tensor | None, parents: Indices
 ) -> Floats:
     """V float64[M] of rows int16[M, S]; `memory` float32[N, M] is that of the states they come from, `parents`."""
-def _said_of(agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, memory: Tensor | None) -> Floats:
-    """V float64[N] of rows int16[N, S]."""
     context = torch.from_numpy(world.context_of(rows)).to(agent.device) if agent.value_head.needs_context else None
     before = None if memory is None else memory[parents]
     values: Floats = agent.value(world.observe(rows), before, context=context).value.double().cpu().numpy()

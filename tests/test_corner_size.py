@@ -107,4 +107,3 @@ def test_the_command_names_the_nearest_study(capsys: pytest.CaptureFixture[str])
         main(["study", "corner-sizes"])
     assert stop.value.code == 2 and "Did you mean 'corner-size'?" in capsys.readouterr().err
     assert set(registry.QUESTIONS) == {"alphago", "corner-size", "niceness", "niceness-calibration"}
-    assert set(registry.QUESTIONS) == {"alphago", "corner-size", "niceness-calibration"}

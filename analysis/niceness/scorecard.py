@@ -82,7 +82,6 @@ def score(case: DRMDP, policy: Policy, *, made_for: str) -> Scorecard:
     names = tuple(dict.fromkeys((made_for, *default_objectives(case))))
     ranking = [name for name in names if find_objective(name, case).utility is not None]
     judged = regrets(policy, judges(case, ranking))
-    judged = regrets(policy, judges(case, [name for name in names if find_objective(name, case).utility is not None]))
     solvable = [name for name in names if name not in ("ParetoUD", "CRT", "CRT_without_last")]
     return Scorecard(
         made_for=made_for, regrets=judged,
