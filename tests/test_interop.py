@@ -38,7 +38,9 @@ def one_thread() -> None:
 class TestStableBaselines:
     """Its PPO and DQN with their own policy for Dict observations."""
 
-    @pytest.mark.parametrize("env_id", IDS)
+    @pytest.mark.parametrize(
+        "env_id", [each if each in FAMILIES else pytest.param(each, marks=pytest.mark.slow) for each in IDS]
+    )
     def test_ppo_trains(self, env_id: str) -> None:
         env = make_vec_env(env_id, n_envs=2, seed=0, env_kwargs={"time_limit": 60})
         model = PPO("MultiInputPolicy", env, n_steps=64, batch_size=64, n_epochs=1, seed=0, device="cpu")

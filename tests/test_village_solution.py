@@ -211,6 +211,7 @@ def test_what_optimal_policies_do_to_people():
     assert found["IR"].lock_in == found["IR"].manipulation > 0.5 and found["IR"].suppression == 1
 
 
+@pytest.mark.slow
 def test_the_page_says_what_optimal_policies_do():
     """The table of envs/README.md, computed anew."""
     text = (Path(__file__).parent.parent / "envs" / "README.md").read_text()
