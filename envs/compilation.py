@@ -14,7 +14,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import CodeType, FunctionType, MappingProxyType, ModuleType
+from types import CellType, CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,8 +129,15 @@ def _inlined(function: Any, *, boundscheck: bool = False) -> Any:
         if isinstance(called, CPUDispatcher) and called.py_func.__module__ != noise.__name__ and called is not function:
             namespace[name] = _inlined(called, boundscheck=boundscheck)
     python = function.py_func
-    copy = FunctionType(python.__code__, namespace, python.__name__, python.__defaults__, python.__closure__)
+    closure = tuple(_inlined_cell(cell, boundscheck=boundscheck) for cell in python.__closure__ or ())
+    copy = FunctionType(python.__code__, namespace, python.__name__, python.__defaults__, closure or None)
     return njit(**INLINED, boundscheck=boundscheck)(copy)
+
+
+def _inlined_cell(cell: CellType, *, boundscheck: bool) -> CellType:
+    """A closure's constant as it is, a function of its closure inlined."""
+    value = cell.cell_contents
+    return CellType(_inlined(value, boundscheck=boundscheck)) if isinstance(value, CPUDispatcher) else cell
 
 
 def _rehome(
