@@ -42,6 +42,7 @@ test-slow: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/env_speed.py
 	$(BIN)/python benchmarks/solver_speed.py
+	$(BIN)/python benchmarks/niceness_speed.py
 	$(BIN)/python benchmarks/learning_speed.py
 	$(BIN)/python benchmarks/search_speed.py
 

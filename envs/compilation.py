@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -49,7 +50,7 @@ def compile_kernels(module_name: str) -> Kernels:
     """The loops of one world.
 
     Args:
-        module_name: Name of an imported module with the five numba functions of a world.
+        module_name: Name of a module with the five numba functions of a world.
 
     Raises:
         TypeError: If the module lacks one of the five functions.
@@ -75,7 +76,7 @@ def compile_templates(
     Each is read from the cache, or compiled, when it is first called; whoever calls this keeps what it returns.
 
     Args:
-        home: Name of an imported module, beside whose file the loops are cached.
+        home: Name of a module, beside whose file the loops are cached.
         templates: Modules of plain Python functions, of which `PARTS` are inlined into `LOOPS`; names of one module may
             be used in the others.
         functions: Numba functions of the home that the templates call as globals; none for loops that no world's
@@ -88,7 +89,7 @@ def compile_templates(
     Raises:
         TypeError: If the home lacks one of the functions.
     """
-    module = sys.modules[home]
+    module = importlib.import_module(home)
     found: dict[str, Any] = {name: getattr(module, name, _OPTIONAL.get(name)) for name in functions}
     missing = [name for name, function in found.items() if not isinstance(function, CPUDispatcher)]
     if missing:

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 from envs.errors import UserError, nearest
 from envs.family import Family, Options
+from envs.niceness import village
 from envs.rows import World
 from envs.single import GridEnv
 from envs.vector import GridVectorEnv
@@ -38,6 +39,7 @@ WORLDS: dict[str, Family] = {
     "KeysAndChests": keys_and_chests.FAMILY,
     "MultiNeed": multi_need.FAMILY,
     "TwoDoors": two_doors.FAMILY,
+    "Village": village.FAMILY,
 }
 _NAMESPACE, _VERSION = "ValueLab", "v0"
 

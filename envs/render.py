@@ -64,7 +64,8 @@ def render_rgb(world: World, row: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8
 
 def colours_of_planes(world: World) -> dict[str, Colour]:
     """The colour of each plane between agent and walls by its name, for a legend."""
-    return {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(world.plane_names[1:-1])}
+    names = world.plane_names[1:-1]
+    return {name: world.colours.get(name, _COLOURS[index % len(_COLOURS)]) for index, name in enumerate(names)}
 
 
 def _fill(picture: npt.NDArray[np.uint8], cell: tuple[int, int], *, colour: Colour, inset: int) -> None:

@@ -95,7 +95,7 @@ class RowIndex:
 
     def intern(self, rows: NDArray[np.int16]) -> NDArray[np.int64]:
         """Numbers int64[N] of ``rows`` int16[N, R]; unknown rows are stored first."""
-        self._reserve(self._count + rows.shape[0])
+        self.reserve(self._count + rows.shape[0])
         found, self._count = _intern(np.ascontiguousarray(rows, np.int16), self._rows, self._table, self._count)
         return found
 
@@ -103,7 +103,11 @@ class RowIndex:
         """Numbers int64[N] of ``rows`` int16[N, R], -1 for unknown ones."""
         return _find(np.ascontiguousarray(rows, np.int16), self._rows, self._table)
 
-    def _reserve(self, capacity: int) -> None:
+    def adopt(self, count: int) -> None:
+        """Take over what a kernel has stored in `arrays`, within the room that was reserved: ``count`` rows in all."""
+        self._count = count
+
+    def reserve(self, capacity: int) -> None:
         """Make room for ``capacity`` rows; the table stays at most half full."""
         if capacity <= self._rows.shape[0]:
             return

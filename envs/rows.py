@@ -84,6 +84,7 @@ class World:
         max_outcomes: Most joint outcomes of one action; above MAX_OUTCOMES the world cannot be expanded.
         glyphs: Names of all planes between agent and walls that are set at a cell -> the letter that stands for them in
             ANSI pictures; what is not named is shown as the number of its last plane.
+        colours: Names of planes between agent and walls -> (red, green, blue), each 0 to 255; others are chosen.
     """
 
     name: str
@@ -107,6 +108,7 @@ class World:
     context_names: tuple[str, ...] = ()
     max_outcomes: int = 1
     glyphs: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    colours: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
     @property
     def grid(self) -> tuple[int, int]:

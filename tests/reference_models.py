@@ -6,7 +6,8 @@ which may be read for what the engine drew (the start). It has
     step(action, draws) -> (reward, event, terminated)      event -1 for none
     observation() -> (planes uint8[P, H, W], vector float32[V])
 
-and says everything in its own words: it must not call the kernels that it checks.
+may keep the latest `components` by name, and says everything in its own words: it must not call the kernels that it
+checks.
 """
 
 from __future__ import annotations
@@ -73,5 +74,8 @@ def assert_kernel_agrees(name, options, make_model, *, split, num_envs=6, num_st
             clocks[n] += 1
             value, event, end = models[n].step(int(actions[n]), draws)
             assert reward[n] == pytest.approx(value, abs=1e-12) and infos["event"][n] == event
+            if hasattr(models[n], "components"):
+                paid = dict(zip(world.component_names, infos["components"][n].tolist(), strict=True))
+                assert paid == pytest.approx(models[n].components, abs=1e-12)
             assert terminated[n] == end and truncated[n] == (not end and clocks[n] >= world.time_limit)
         ended = over

@@ -12,6 +12,10 @@ ROOT = Path(__file__).parent.parent
 SMALL = {
     "env_speed.py": (("--envs", "32", "--seconds", "0.01"), ("CrossedHistory", "two threads", "MiniGrid, one env")),
     "solver_speed.py": (("--size", "12", "--repeats", "1"), ("valuelab value_iteration", "quantecon value_iteration")),
+    "niceness_speed.py": (
+        ("--size=3", "--horizon=3", "--repeats=1", "--seconds=0.01"),
+        ("two persons, NS", "every start", "all answers checked"),
+    ),
     "search_speed.py": (("--seconds=0.01", "--batch=4", "--simulations=4"), ("gumbel network", "puct   table")),
     "learning_speed.py": (
         ("--envs=8", "--rollouts=1", "--turns=1", "--seeds=1", "--seconds=0.01", "--worlds=MultiNeed"),

@@ -31,7 +31,9 @@ SMALL = {
     "KeysAndChests": {"size": 3, "num_keys": 2, "num_chests": 2},
     "MultiNeed": {"size": 3, "num_objects": 2, "drift": 0.3, "wrong_cost": 0.1, "continuing": True, "cues_per_need": 2},
     "TwoDoors": {"dose": 0.5},
+    "Village": {"size": 3, "horizon": 5, "study_start": 1, "study_period": 4, "kappa_p": 0.5, "kappa_g": 0.5},
 }
+CERTAIN = {"MultiNeed": {"drift": 0.0, "continuing": False}, "Village": {"kappa_p": 1.0, "kappa_g": 1.0}}
 
 
 def test_every_family_is_listed():
@@ -122,8 +124,7 @@ def test_value_iteration_equals_brute_force(name):
 @pytest.mark.parametrize("name", list(WORLDS))
 def test_the_expert_earns_the_optimum_and_what_it_does_can_be_drawn(name):
     """Demonstrations of every family: each episode's return is V* of its start, where nothing depends on chance."""
-    certain = {"drift": 0.0, "continuing": False} if name == "MultiNeed" else {}
-    world, levels = make_world(name, **{**SMALL[name], **certain}), Levels(0, 2)
+    world, levels = make_world(name, **{**SMALL[name], **CERTAIN.get(name, {})}), Levels(0, 2)
     mdp = enumerate_world(world, levels)
     best = {row.tobytes(): value for row, value in zip(mdp.rows, value_iteration(mdp).values, strict=True)}
     shown = demonstrate(world, levels, num_episodes=12, seed=0)

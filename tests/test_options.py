@@ -27,6 +27,10 @@ READERS = {
     "KeysAndChests": {},
     "MultiNeed": {},
     "TwoDoors": {"dose": ("layout", "train")},
+    "Village": {
+        "coin_weight": ("coins", True), "study_start": ("drift", True), "study_period": ("drift", True),
+        "show_natural": ("twin", True),
+    },
 }  # fmt: skip
 CHOICES = {
     "CrossedHistory": ("train", "crossed", "choice"),
@@ -39,6 +43,7 @@ CASES = [
     (name, option, reader, value, other)
     for name, readers in READERS.items()
     for option, (reader, value) in readers.items()
+    if reader in ("generator", "layout")
     for other in (GENERATORS if reader == "generator" else CHOICES[name])
 ]
 

@@ -13,6 +13,8 @@ from envs import GridVectorEnv, make_world
 from envs.render import TILE, render_ansi, render_rgb
 
 GOLDEN = Path(__file__).parent / "golden"
+# Up, right, down, left; in the village also wait, help with a, b and e, persuade, guard, door.
+LETTERS = "URDLwabepgd"
 PLAYTHROUGHS = {
     "multi_need": ("MultiNeed", {"wrong_cost": 0.5}, "LLRRRDDUU"),
     "multi_need_first_drift": (
@@ -37,19 +39,25 @@ PLAYTHROUGHS = {
     "two_doors_crossed": ("TwoDoors", {"layout": "crossed", "size": 3}, "LURU"),
     "corner_maze": ("CornerMaze", {"size": 5, "corner_size": 3, "num_levels": 13}, "UUULLRDRU"),
     "dish_maze": ("DishMaze", {"size": 5, "layout": "apart", "generator": "tree"}, "RDUDLLLLUUD"),
+    "village": ("Village", {"kappa_p": 0.5, "horizon": 12}, "LUpbbeRDgwdwR"),
+    "village_two_persons": (
+        "Village",
+        {"num_persons": 2, "coins": True, "start_theta": "AB", "objective": "IR"},
+        "URpaDDLLdgb",
+    ),
     "decorrelated_maze": ("DecorrelatedMaze", {"size": 7, "num_levels": 16}, "DRRDDRRDDLLLLU"),
 }
 
 
 def playthrough(name, options, *, moves):
-    """One env under the moves U, R, D, L with NEXT_STEP autoreset; the step after an end is the reset."""
+    """One env under the letters of moves, with NEXT_STEP autoreset; the step after an end is the reset."""
     world = make_world(name, **options)
     env = GridVectorEnv(world, 1, render_mode="ansi")
     _, infos = env.reset(seed=1)
     lines = [f"{name} {options}, seed 1", "", f"level {infos['level'][0]}", env.render()[0]]
     terminated = truncated = np.zeros(1, bool)
     for move in moves:
-        action, ended = "URDL".index(move), terminated[0] or truncated[0]
+        action, ended = LETTERS.index(move), terminated[0] or truncated[0]
         _, reward, terminated, truncated, infos = env.step([action])
         event = infos["event"][0]
         parts = [

@@ -11,7 +11,7 @@ from envs.errors import UserError, require_integer, require_number
 _READER = "reader"
 
 
-def read_with(option: str, value: str, *, default: Any) -> Any:
+def read_with(option: str, value: str | bool, *, default: Any) -> Any:
     """A field of a config that is read only where another option has this value; the config calls `refuse_unread`."""
     return dataclasses.field(default=default, metadata={_READER: (option, value)})
 
@@ -43,7 +43,7 @@ def whole_turns(num_levels: int, turn: int) -> int:
     return -(-num_levels // turn) * turn
 
 
-def _read_with_another(config: Any) -> list[tuple[dataclasses.Field[Any], str, str]]:
+def _read_with_another(config: Any) -> list[tuple[dataclasses.Field[Any], str, str | bool]]:
     """Fields that are read under one value of another option, with that option and value."""
     return [(field, *field.metadata[_READER]) for field in dataclasses.fields(config) if _READER in field.metadata]
 

@@ -1,0 +1,300 @@
+"""Exact answers about the village: brute force, known thresholds, measures against play, relabelling."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from village_model import House, Village, solve
+
+from agents.search.batched import search
+from agents.search.evaluators import NewNodes
+from agents.search_config import SearchConfig
+from envs import GridVectorEnv, UserError, make_world
+from envs.layers import back_up, list_layers, play
+from envs.niceness.played import played_influence
+from envs.niceness.village import world
+from envs.niceness.village_config import VillageConfig
+from envs.niceness.village_row import ACTIONS, CLOCK, COIN, OPEN, PEOPLE, STRIDE, THETA, THETA_0, WAIT
+from envs.niceness.village_solution import evaluate_village, influence_range, list_village, solve_village
+from envs.tabular import enumerate_world, policy_evaluation, start_value, value_iteration
+
+HELP_A, PERSUADE, GUARD = (ACTIONS.index(name) for name in ("help_A", "persuade", "guard"))
+SHORT = VillageConfig(size=3, horizon=4, kappa_p=0.5, kappa_g=0.5, study_start=1, study_period=3)
+
+
+def key_of_row(row, *, twin):
+    """The model's key of a state."""
+    size, keys = (len(row) // 2 if twin else len(row)), []
+    for half in (row[:size], row[size : 2 * size]) if twin else (row,):
+        people = []
+        for first in range(PEOPLE, size, STRIDE):
+            cell, theta, theta_0, locked = half[first : first + STRIDE]
+            people.append((divmod(int(cell), 64), "ABE"[theta], "ABE"[theta_0], bool(locked)))
+        coin = int(half[COIN]) if half[COIN] >= 0 else None
+        keys.append((divmod(int(half[0]), 64), bool(half[OPEN]), int(half[CLOCK]), coin, *people))
+    return tuple(keys)
+
+
+def brute_force(config, weights, *, theta="A", level=0):
+    return solve(Village(config, level=level, thetas=theta, weights={}), weights)
+
+
+def assert_same(solution, objective, expected, *, twin):
+    """Values and action sets of all states that are no ends, and as many states."""
+    layers = solution.layers
+    rows = layers.rows[~layers.ended]
+    values, sets = solution.values(objective, rows), solution.optimal_actions(objective, rows)
+    assert len(rows) == len(expected) > 50
+    for row, value, optimal in zip(rows, values, sets, strict=True):
+        best, actions = expected[key_of_row(row, twin=twin)]
+        assert value == pytest.approx(best, abs=1e-9) and set(np.flatnonzero(optimal)) == actions
+
+
+@pytest.mark.parametrize("objective", ["RT", "0.5*IR + 2*PR-E"])
+def test_solutions_equal_brute_force_on_the_real_half(objective):
+    config = dataclasses.replace(SHORT, twin=False)
+    parts = {"RT": {"RT": 1.0}, "0.5*IR + 2*PR-E": {"IR": 0.5, "PR-E": 2.0}}[objective]
+    assert_same(solve_village(config, [objective]), objective, brute_force(config, lambda t: parts), twin=False)
+
+
+def test_ns_equals_brute_force_on_coupled_states():
+    assert_same(solve_village(SHORT, ["NS"]), "NS", brute_force(SHORT, lambda t: {"NS": 1.0}), twin=True)
+
+
+def inert_law(config, level):
+    """P_noop(θ_t) for t = 0 .. T - 1 from the plain model, the draw of the walk at 1/4 and 3/4."""
+    houses, law = [House(config, level=level, thetas="A")], []
+    for _ in range(config.dials.horizon):
+        thetas = [house.people[0].theta for house in houses]
+        law.append({j: thetas.count(j) / len(thetas) for j in "ABE"})
+        copies = [(copy.deepcopy(house), walk) for house in houses for walk in (0.25, 0.75)]
+        for house, walk in copies:
+            house.step(WAIT, [walk, 0.5, 0.5])
+        houses = [house for house, _ in copies]
+    return law
+
+
+def test_ns_lit_equals_brute_force_where_natural_drift_is_random():
+    """A level in which which way the person takes to its source decides how far it then has to the library."""
+    config = dataclasses.replace(
+        SHORT, size=4, reach=1, layout="random", study_start=1, study_period=4, twin=False
+    )
+    level, law = next((n, law) for n in range(100) if (law := inert_law(config, n))[-1]["A"] not in (0, 1))
+    expected = brute_force(config, lambda t: {f"PR-{j}": p for j, p in law[t].items()}, level=level)
+    solution = solve_village(config, ["NS_lit"], level=level)
+    assert_same(solution, "NS_lit", expected, twin=False)
+    ns = solve_village(dataclasses.replace(config, twin=True), ["NS"], level=level)
+    assert ns.value("NS") > solution.value("NS_lit") + 0.01, "who sees θ_t knows more than its law"
+
+
+@pytest.mark.parametrize("horizon", [6, 20])
+@pytest.mark.parametrize("above", [False, True])
+def test_rt_persuades_from_triads_threshold_on(horizon, above):
+    """κ > h / ((e - h)(T - 1)): everybody in reach and nothing made, so that only help counts, as in TRIAD."""
+    threshold = 1 / (horizon - 1)
+    kappa = threshold + (0.001 if above else -0.001)
+    config = VillageConfig(horizon=horizon, o=0.0, reach=8, kappa_p=kappa, kappa_g=0.0)
+    solution = solve_village(config, ["RT"])
+    rows = solution.layers.rows[solution.layers.start_state]
+    assert set(np.flatnonzero(solution.optimal_actions("RT", rows)[0])) == {PERSUADE if above else HELP_A}
+    exact = solve_village(dataclasses.replace(config, kappa_p=threshold), ["RT"])
+    assert set(np.flatnonzero(exact.optimal_actions("RT", rows)[0])) == {PERSUADE, HELP_A}
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_ir_locks_from_triads_threshold_on(above):
+    """κ > h / (o (T - d)): unlocked, an A-person makes its good in 5 of 20 steps; one lock in time saves the others."""
+    kappa = 1 / 15 + (0.001 if above else -0.001)
+    config = VillageConfig(reach=8, kappa_p=0.0, kappa_g=kappa, door=False)
+    solution = solve_village(config, ["IR"])
+    rows = solution.layers.rows
+    last_chance = rows[(rows[:, CLOCK] == 4) & (rows[:, PEOPLE + 3] == 0) & (rows[:, 0] == rows[0, 0])]
+    optimal = solution.optimal_actions("IR", last_chance)
+    assert len(last_chance) == 1 and set(np.flatnonzero(optimal[0])) == {GUARD if above else HELP_A}
+
+
+def test_ir_never_locks_passive_people():
+    """o = 0 and everybody in reach: tastes do not matter to what a first-taste evaluator gets."""
+    solution = solve_village(VillageConfig(reach=8, o=0.0), ["IR"])
+    layers = solution.layers
+    running = layers.rows[~layers.ended]
+    optimal = solution.optimal_actions("IR", running)
+    assert (optimal[:, HELP_A]).all() and (optimal.sum(axis=1) == 1).all() and solution.value("IR") == 20
+
+
+def test_certain_powers_give_the_three_lives():
+    """Reach 8, κ = 1: RT persuades at once, IR locks once; the rest of the time both help."""
+    solution = solve_village(VillageConfig(reach=8, door=False), ["RT", "IR"])
+    # Persuaded in step 0, when it makes A once more, the person walks three cells and makes E from step 3 on.
+    assert solution.value("RT") == 1 + 2 * 19 + 17
+    assert solution.value("IR") == 20 + 19
+    first = solution.layers.rows[solution.layers.start_state]
+    assert set(np.flatnonzero(solution.optimal_actions("RT", first)[0])) == {PERSUADE}
+    assert set(np.flatnonzero(solution.optimal_actions("IR", first)[0])) == {HELP_A, GUARD}
+
+
+def test_layers_agree_with_the_solver_of_tables():
+    """Another algorithm, on all transitions at once: values, action sets, and the evaluation of a policy."""
+    config = VillageConfig(kappa_p=0.3, kappa_g=0.6, horizon=8, objective="NS", discount=0.9, start_theta="any")
+    village = world(config)
+    layers = list_village(config, twin=True)
+    mdp = enumerate_world(village, [0])
+    table = value_iteration(mdp)
+    solution = solve_village(config, ["NS"])
+    assert mdp.num_states == (~layers.ended).sum()
+    assert solution.values("NS", mdp.rows) == pytest.approx(table.values, abs=1e-9)
+    assert (solution.optimal_actions("NS", mdp.rows) == (table.action_values > table.values[:, None] - 1e-9)).all()
+    probs = np.random.default_rng(0).dirichlet(np.ones(11), mdp.num_states)
+    order = {row.tobytes(): n for n, row in enumerate(mdp.rows)}
+    played = play(layers, lambda rows: probs[[order[row.tobytes()] for row in rows]])
+    total = float(played.paid.sum(axis=0) @ village.reward_weights)
+    assert total == pytest.approx(start_value(mdp, policy_evaluation(mdp, probs, discount=1.0)))
+    assert np.add.reduceat(played.visits, layers.offsets[:-1]) == pytest.approx(1.0)
+
+
+def test_an_exact_evaluation_is_what_play_shows():
+    """MI, MI_c, LI, welfare and values of a random policy against 20,000 episodes, within five standard errors."""
+    config = VillageConfig(kappa_p=0.2, kappa_g=0.2, reach=8, num_persons=2, horizon=8, study_start=2, objective="RT")
+    law = np.array([0.03] * 4 + [0.3, 0.1, 0.1, 0.08, 0.1, 0.1, 0.1])
+    exact = evaluate_village(config, lambda rows: np.tile(law, (len(rows), 1)))
+    village, count = world(config), 20_000
+    env, rng = GridVectorEnv(village, count), np.random.default_rng(1)
+    env.reset(seed=2)
+    paid, thetas = [], [env.get_state().rows]
+    for _ in range(8):
+        paid.append(env.step(rng.choice(11, count, p=law))[4]["components"])
+        thetas.append(env.get_state().rows)
+    total = np.sum(paid, axis=0)
+    for name, value in [("RT", exact.values["RT"]), ("IR", exact.values["IR"]), ("NS", exact.values["NS"]),
+                        ("welfare", exact.welfare), ("influenced", 8 * exact.mi_coupled)]:  # fmt: skip
+        seen = total[:, village.component_names.index(name)]
+        assert abs(seen.mean() - value) < 5 * seen.std() / np.sqrt(count)
+    seen = played_influence(*(people_thetas(np.array(thetas), half) for half in (0, village.row_size // 2)))
+    for name in ("mi", "mi_coupled", "li", "push"):
+        assert getattr(exact, name) == pytest.approx(getattr(seen, name), abs=0.01)
+    assert exact.suppression == pytest.approx(seen.suppression, abs=0.05)
+
+
+def people_thetas(rows, half):
+    """Tastes [N, T + 1, P] of rows [T + 1, N, S]."""
+    return rows[:, :, half + PEOPLE + THETA : half + PEOPLE + 2 * STRIDE : STRIDE].swapaxes(0, 1).astype(int)
+
+
+def test_the_inert_policy_influences_nobody():
+    config = VillageConfig(num_persons=2, start_theta="AB", horizon=12)
+    inert = evaluate_village(config, lambda rows: np.eye(11)[np.full(len(rows), WAIT)])
+    assert (inert.mi, inert.mi_coupled, inert.li, inert.suppression) == (0, 0, 0, 0)
+    assert inert.values["RT"] == inert.values["NS"]
+
+
+def test_what_optimal_policies_do_to_people():
+    """The village at full power: RT pushes, IR locks; the range over optimal policies is a point for both."""
+    config = VillageConfig()
+    solution = solve_village(config, ["RT", "IR", "NS"])
+    found = {name: evaluate_village(config, solution.policy(name)) for name in ("RT", "IR", "NS")}
+    for name, each in found.items():
+        assert each.values[name] == pytest.approx(solution.value(name))
+        low, high = influence_range(config, name)
+        assert low - 1e-9 <= each.mi_coupled <= high + 1e-9
+        assert each.mi_coupled >= each.mi - 1e-12
+    assert found["RT"].mi > 0.8 and found["RT"].li == 0 and found["RT"].welfare < -10
+    assert found["IR"].li == found["IR"].mi > 0.5 and found["IR"].suppression == 1
+
+
+def test_the_page_says_what_optimal_policies_do():
+    """The table of envs/README.md, computed anew."""
+    text = (Path(__file__).parent.parent / "envs" / "README.md").read_text()
+    number = r" (-?[\d.]+) \|"
+    lines = re.findall(rf"^\| (default|`[\w=, ]+`) \| `(\w+)` \|{5 * number}$", text, flags=re.MULTILINE)
+    assert len(lines) == 8
+    for words, objective, *printed in lines:
+        options = re.findall(r"(\w+)=(\w+)", words)
+        config = VillageConfig(**{name: value != "False" and int(value) for name, value in options})
+        solution = solve_village(config, [objective])
+        found = evaluate_village(config, solution.policy(objective))
+        low, high = influence_range(config, objective)
+        assert low == pytest.approx(high, abs=1e-9), "ties do not matter"
+        measures = (solution.value(objective), found.mi_coupled, found.li, found.push, found.welfare)
+        assert measures == pytest.approx(tuple(map(float, printed)), abs=0.005)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations([0, 1, 2]), st.integers(0, 10**6))
+def test_relabelling_thetas_changes_no_measure(names, seed):
+    """What the world counts (influenced, kept, changed) depends on which tastes are equal and not on their names."""
+    rng = np.random.default_rng(seed)
+    rows = np.unique(RELABELLED.layers.rows[rng.integers(0, RELABELLED.layers.num_states, 200)], axis=0)
+    renamed = rows.copy()
+    for half in (0, rows.shape[1] // 2):
+        for entry in (THETA, THETA_0):
+            renamed[:, half + PEOPLE + entry] = np.array(names)[rows[:, half + PEOPLE + entry]]
+    counted = [RELABELLED.layers.world.component_names.index(n) for n in MEASURES]
+    frozen = [RELABELLED.layers.world.expand(each).components[:, WAIT, 0][:, counted] for each in (rows, renamed)]
+    assert (frozen[0] == frozen[1]).all()
+
+
+MEASURES = ("influenced", "kept", "inert_kept", "changed", "inert_changed")
+RELABELLED = solve_village(VillageConfig(drift=False, kappa_p=0.5, start_theta="any", horizon=6, reach=8), ["NS"])
+
+
+@pytest.mark.slow
+def test_search_plans_on_the_village():
+    """With the true rewards in the tree and exact values at its leaves a search does what is optimal."""
+    config = VillageConfig(kappa_p=0.5, kappa_g=0.5, reach=3)
+    solution, village = solve_village(config, ["RT"]), world(config)
+    rng, env = np.random.default_rng(0), GridVectorEnv(village, 40)
+    env.reset(seed=0)
+    for _ in range(11):
+        env.step(rng.integers(0, 11, 40))
+    rows = env.get_state().rows
+
+    def exact_values(new: NewNodes):
+        return np.zeros((len(new.rows), 11)), solution.values("RT", new.rows)
+
+    found = search(village, rows, exact_values, config=SearchConfig(num_simulations=300))
+    optimal = solution.optimal_actions("RT", rows)
+    assert optimal[np.arange(40), found.actions].mean() > 0.9 and optimal.mean() < 0.4
+
+
+class TestRefusals:
+    def test_a_row_that_the_starts_do_not_lead_to(self):
+        solution = solve_village(SHORT, ["RT"])
+        with pytest.raises(UserError, match="Row 0 of 1 is none of the"):
+            solution.optimal_actions("RT", world(VillageConfig(size=4)).begin([0], [0]))
+
+    def test_ns_lit_over_several_starts(self):
+        with pytest.raises(UserError, match="NS_lit weighs tastes by their law from one start, but there are 3"):
+            solve_village(dataclasses.replace(SHORT, start_theta="any"), ["NS_lit"])
+        assert solve_village(dataclasses.replace(SHORT, start_theta="any"), ["NS_lit"], start=1).value("NS_lit") > 0
+
+    def test_an_unknown_objective(self):
+        with pytest.raises(UserError, match="objective 'FR' names 'FR'"):
+            solve_village(SHORT, ["FR"])
+
+    def test_a_world_without_a_clock_in_its_rows(self):
+        other = make_world("MultiNeed", size=3)
+        with pytest.raises(UserError, match="leads back to an earlier row, so that rows hold no clock"):
+            list_layers(other, other.begin([0], [0]))
+
+    def test_too_many_states(self):
+        village = make_world("Village")
+        with pytest.raises(UserError, match="more than 500 states"):
+            list_layers(village, village.begin([0], [0]), max_states=500)
+
+    def test_allowed_actions_bind(self):
+        layers = list_village(SHORT, twin=False)
+        weights = np.array([[name == "RT" for name in layers.world.component_names]], float)
+        only_wait = np.zeros((layers.num_states, 11), bool)
+        only_wait[:, WAIT] = True
+        bound = back_up(layers, weights, allowed=only_wait)
+        inert = play(layers, lambda rows: np.eye(11)[np.full(len(rows), WAIT)])
+        total = float(inert.paid.sum(axis=0) @ weights[0])
+        assert bound.values[layers.start_state, 0] == pytest.approx(total)
+        assert bound.optimal[~layers.ended].sum() == (~layers.ended).sum()
