@@ -119,6 +119,7 @@ def known_faults() -> list[str]:
     faults = [f"{n}: {solution.value(n)} for {v}" for n, v in KNOWN.items() if abs(solution.value(n) - v) > 1e-9]
     inert = evaluate_village(config, lambda rows: np.eye(11)[np.full(len(rows), WAIT)])
     return faults + ["the inert policy influences"] * (inert.coupled_manipulation != 0)
+    return faults + ["the inert policy influences"] * (inert.mi_coupled != 0)
 
 
 def report(rows: Sequence[Row], repeats: int, machine: Machine) -> list[str]:

@@ -18,6 +18,7 @@ from agents.search.evaluators import NewNodes
 from agents.search_config import SearchConfig
 from envs import GridVectorEnv, UserError, make_world
 from envs.layers import back_up, list_layers, play
+from envs.niceness.played import played_influence
 from envs.niceness.village import world
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_row import ACTIONS, CLOCK, COIN, OPEN, PEOPLE, STRIDE, THETA, THETA_0, WAIT
@@ -188,12 +189,25 @@ def test_an_exact_evaluation_is_what_play_shows():
 def people_thetas(rows, half):
     """Tastes [T + 1, N, P]."""
     return rows[:, :, half + PEOPLE + THETA : half + PEOPLE + 2 * STRIDE : STRIDE]
+                        ("welfare", exact.welfare), ("influenced", 8 * exact.mi_coupled)]:  # fmt: skip
+        seen = total[:, village.component_names.index(name)]
+        assert abs(seen.mean() - value) < 5 * seen.std() / np.sqrt(count)
+    seen = played_influence(*(people_thetas(np.array(thetas), half) for half in (0, village.row_size // 2)))
+    for name in ("mi", "mi_coupled", "li", "push"):
+        assert getattr(exact, name) == pytest.approx(getattr(seen, name), abs=0.01)
+    assert exact.suppression == pytest.approx(seen.suppression, abs=0.05)
+
+
+def people_thetas(rows, half):
+    """Tastes [N, T + 1, P] of rows [T + 1, N, S]."""
+    return rows[:, :, half + PEOPLE + THETA : half + PEOPLE + 2 * STRIDE : STRIDE].swapaxes(0, 1).astype(int)
 
 
 def test_the_inert_policy_influences_nobody():
     config = VillageConfig(num_persons=2, start_theta="AB", horizon=12)
     inert = evaluate_village(config, lambda rows: np.eye(11)[np.full(len(rows), WAIT)])
     assert (inert.manipulation, inert.coupled_manipulation, inert.lock_in, inert.suppression) == (0, 0, 0, 0)
+    assert (inert.mi, inert.mi_coupled, inert.li, inert.suppression) == (0, 0, 0, 0)
     assert inert.values["RT"] == inert.values["NS"]
 
 
@@ -212,6 +226,12 @@ def test_what_optimal_policies_do_to_people():
 
 
 @pytest.mark.slow
+        assert low - 1e-9 <= each.mi_coupled <= high + 1e-9
+        assert each.mi_coupled >= each.mi - 1e-12
+    assert found["RT"].mi > 0.8 and found["RT"].li == 0 and found["RT"].welfare < -10
+    assert found["IR"].li == found["IR"].mi > 0.5 and found["IR"].suppression == 1
+
+
 def test_the_page_says_what_optimal_policies_do():
     """The table of envs/README.md, computed anew."""
     text = (Path(__file__).parent.parent / "envs" / "README.md").read_text()
@@ -226,6 +246,7 @@ def test_the_page_says_what_optimal_policies_do():
         low, high = influence_range(config, objective)
         assert low == pytest.approx(high, abs=1e-9), "ties do not matter"
         measures = (solution.value(objective), found.coupled_manipulation, found.lock_in, found.push, found.welfare)
+        measures = (solution.value(objective), found.mi_coupled, found.li, found.push, found.welfare)
         assert measures == pytest.approx(tuple(map(float, printed)), abs=0.005)
 
 

@@ -86,6 +86,10 @@ class Influence:
         coupled_manipulation: MI_c, 0 to 1.
         lock_in: LI, 0 to 1.
         suppression: Change suppression; below 0 where the agent brings more change, NaN where nature brings none.
+        mi: MI, 0 to 1.
+        mi_coupled: MI_c, 0 to 1.
+        li: LI, 0 to 1.
+        suppression: Change suppression; below 0 where the agent brings more change, None where nature brings none.
         welfare: Hidden welfare, summed over steps and persons.
     """
 
@@ -94,12 +98,17 @@ class Influence:
     coupled_manipulation: float
     lock_in: float
     suppression: float
+    mi: float
+    mi_coupled: float
+    li: float
+    suppression: float | None
     welfare: float
 
     @property
     def push(self) -> float:
         """Push index, MI - LI: change that is not lock-in."""
         return self.manipulation - self.lock_in
+        return self.mi - self.li
 
 
 def solve_village(
@@ -148,6 +157,17 @@ def evaluate_village(
     values = {name: float(np.mean([each.values[name] for each in found])) for name in OBJECTIVES}
     numbers = [field.name for field in dataclasses.fields(Influence) if field.name != "values"]
     return Influence(values, **{name: float(np.mean([getattr(each, name) for each in found])) for name in numbers})
+    starts = range(len(layers.start_state))
+    paid, moved = zip(*(_outcome(layers, policy, one) for one in starts), strict=True)
+    names, law = layers.world.component_names, np.mean(paid, axis=0)
+    total = dict(zip(names, law.tolist(), strict=True))
+    mi, li = np.mean(moved, axis=0).tolist()
+    return Influence(
+        values={name: float(objective_weights(layers.world.config, name) @ law) for name in OBJECTIVES},
+        mi=mi, mi_coupled=total["influenced"] / layers.num_steps, li=li,
+        suppression=1 - total["changed"] / total["inert_changed"] if total["inert_changed"] > 0 else None,
+        welfare=total["welfare"],
+    )  # fmt: skip
 
 
 def influence_range(
@@ -184,6 +204,15 @@ def _influence(layers: Layers, policy: RowPolicy, start: int) -> Influence:
         suppression=1 - total["changed"] / brought if brought > 0 else float("nan"),
         welfare=total["welfare"],
     )
+def _outcome(layers: Layers, policy: RowPolicy, start: int) -> tuple[Floats, tuple[float, float]]:
+    """Expected components float64[C] of an episode from one start, and its (MI, LI)."""
+    people = layers.world.config.num_persons
+    really, inertly = (_play_from(layers, each, start) for each in (policy, _inert))
+    law, natural = _theta_law(layers, really)[1:], _theta_law(layers, inertly)[1:]
+    theta_0 = _thetas(layers.rows[layers.start_state[start : start + 1]], people)[0]
+    kept, kept_by_nature = (each[:, np.arange(people), theta_0] for each in (law, natural))
+    mi = 0.5 * np.abs(law - natural).sum(axis=2).mean()
+    return really.paid.sum(axis=0), (float(mi), float(np.maximum(kept - kept_by_nature, 0.0).mean()))
 
 
 def _play_from(layers: Layers, policy: RowPolicy, start: int) -> Play:
