@@ -264,7 +264,7 @@ PAIRS = noise_pairs(20, 3, seed=0)
 REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
     "NaN": (
         lambda: contrast_pairs(np.full((4, 2), np.nan), np.ones((4, 2))),
-        r"x\+ holds 8 values that are not finite",
+        r"8 values that are not finite in x\+",
     ),
     "sides": (lambda: contrast_pairs(np.ones((4, 2)), np.ones((5, 2))), r"shape \(4, 2\) and x- has \(5, 2\)"),
     "labels": (lambda: contrast_pairs(np.ones((4, 2)), np.ones((4, 2)), np.ones(3)), r"labels have shape \(3,\) for 4"),

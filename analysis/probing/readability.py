@@ -8,7 +8,7 @@ Shapes: n rows.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,10 @@ from analysis.instruments.probes import ProbeResult, linear_probe
 from analysis.plots import ProbeBar, probe_bars
 from analysis.probing import readability_words
 from analysis.probing.activity import INTERFACE, OBSERVATION, POLICY_INTERFACE, Activity
+from analysis.probing.controls import Outcome
 from analysis.probing.instrument import Finding, Instrument, Settings
 from analysis.probing.material import Material, Sample
+from analysis.probing.probe_controls import planted_probes, plants_sentence
 from envs.errors import UserError
 
 COLUMNS = (
@@ -136,13 +138,22 @@ def measure(material: Material, settings: Settings) -> Finding:
     alike = [] if material.reachable is None else layer_probes(material.reachable, settings, is_main=False)
     drawn = {"layers_visited": layer_figure(visited), "layers_all": layer_figure(alike) if alike else None}
     numbers = _numbers(visited, "visited") | _numbers(alike, "all states")
+    plants = planted_probes()
     return Finding(
-        rows=[probe.row() for probe in (*visited, *alike)],
+        rows=[*(probe.row() for probe in (*visited, *alike)), *_plant_rows(plants)],
         numbers=numbers,
-        found=readability_words.sentences([*visited, *alike]),
+        found=[*readability_words.sentences([*visited, *alike]), plants_sentence(plants)],
         figures={name: figure for name, figure in drawn.items() if figure is not None},
         columns=COLUMNS,
     )
+
+
+def _plant_rows(plants: Mapping[str, Outcome]) -> list[dict[str, object]]:
+    return [
+        {"layer": name, "kind": "planted", "states": f"new {split}s", "accuracy": accuracy}
+        for name, plant in plants.items()
+        for split, accuracy in plant.items()
+    ]
 
 
 def _numbers(probes: Sequence[LayerProbe], which: str) -> dict[str, float]:
