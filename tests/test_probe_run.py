@@ -213,7 +213,7 @@ def test_the_context_of_a_v_that_fits_is_mediated_beyond_every_null(report: Prob
     assert leace["num_dimensions"] == 1 and leace["interval"][0] <= leace["mediated"] <= leace["interval"][1]
     text = " ".join(report.reading("mediation").found)
     assert all(words in text for words in ("null", "before training", "Planted", "random subspaces"))
-    assert "mediation" in report.figures
+    assert {"mediation", "layers_growth", "layers_confusion"} <= set(report.figures)
 
 
 def test_where_v_star_is_blind_the_report_gives_sizes_and_no_slope() -> None:

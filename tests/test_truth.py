@@ -73,6 +73,14 @@ def test_loss_values(prob_plus: float, prob_minus: float, loss: float) -> None:
     assert ccs_loss(np.full(9, float(prob_plus)), np.full(9, float(prob_minus))) == loss
 
 
+def test_every_binary_feature_of_the_question_has_no_loss() -> None:
+    """Farquhar et al. 2023, Theorem 1: p(x+) = g, p(x-) = 1 - g, whatever g."""
+    for seed in range(5):
+        feature = np.random.default_rng(seed).integers(2, size=50).astype(float)
+        assert ccs_loss(feature, 1.0 - feature) == 0.0
+    assert ccs_loss(feature, feature) > 0.4
+
+
 def test_the_accuracy_of_papers_and_ours_by_chance() -> None:
     for num_pairs, chance in ((20, 0.587), (100, 0.540), (500, 0.518)):
         assert published_chance(num_pairs) == pytest.approx(chance, abs=0.002)

@@ -16,9 +16,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.instruments.probe_growth import accuracy_by_groups
 from analysis.instruments.probe_input import drop_constant
 from analysis.instruments.probes import ProbeResult, linear_probe
-from analysis.plots import ProbeBar, probe_bars
+from analysis.plots import LearningCurve, ProbeBar, confusion_map, learning_curves, probe_bars
 from analysis.probing import readability_words
 from analysis.probing.activity import INTERFACE, OBSERVATION, POLICY_INTERFACE, Activity
 from analysis.probing.controls import Outcome
@@ -131,12 +132,52 @@ def layer_figure(probes: Sequence[LayerProbe]) -> Figure | None:
     return probe_bars(bars, chance=chance, title="Context read linearly from each layer", subtitle=subtitle)
 
 
+def growth_figure(sample: Sample, settings: Settings) -> Figure | None:
+    """Accuracy of each layer by the number of episodes fitted on; None where there are too few of some class."""
+    sample = sample.first(settings.num_rows)
+    layers = {f"{name}, trained": features for name, features in layers_of(sample.trained).items()}
+    hidden, labels, groups = "V's hidden layer", sample.states.contexts, sample.states.groups
+    layers |= {f"{hidden}, untrained": layers_of(sample.untrained)[hidden]}
+    layers |= {"raw observation": sample.trained.site(OBSERVATION)}
+    try:
+        grown = {
+            name: accuracy_by_groups(drop_constant(features)[0], labels, groups, seed=settings.seed)
+            for name, features in layers.items()
+        }
+    except UserError:
+        return None
+    curves = [
+        LearningCurve(name, np.array([*one.keys()], dtype=np.float64), np.array([[*one.values()]]))
+        for name, one in grown.items()
+    ]
+    return learning_curves(
+        curves, title="Context read linearly, by the data fitted on", x_label=f"{sample.states.group_name}s fitted on",
+        y_label="balanced accuracy on others", references={"chance": 1.0 / len(np.unique(labels))},
+    )  # fmt: skip
+
+
+def confusions_figure(probes: Sequence[LayerProbe], class_names: Sequence[str]) -> Figure | None:
+    """What the probe of the trained layer nearest to V's output takes for what."""
+    last = [probe for probe in probes if probe.kind == "trained" and probe.result is not None][-1:]
+    if not last or last[0].result is None:
+        return None
+    return confusion_map(
+        np.array(last[0].result.confusion), class_names, title=f"Contexts told by a linear readout of {last[0].layer}",
+        subtitle=f"states {last[0].source}, of episodes not fitted on",
+    )  # fmt: skip
+
+
 def measure(material: Material, settings: Settings) -> Finding:
     """Probe the layers on visited states and, where the world can be enumerated, on all states alike."""
     material.require_contexts()
     visited = layer_probes(material.visited, settings, is_main=True)
     alike = [] if material.reachable is None else layer_probes(material.reachable, settings, is_main=False)
-    drawn = {"layers_visited": layer_figure(visited), "layers_all": layer_figure(alike) if alike else None}
+    drawn = {
+        "layers_visited": layer_figure(visited),
+        "layers_all": layer_figure(alike) if alike else None,
+        "layers_growth": growth_figure(material.visited, settings),
+        "layers_confusion": confusions_figure(visited, material.context_names_seen()),
+    }
     numbers = _numbers(visited, "visited") | _numbers(alike, "all states")
     plants = planted_probes()
     return Finding(
