@@ -109,7 +109,8 @@ def outcome_sentence(fit: OutcomeFit, beside: Mapping[str, float] = MappingProxy
             f"The discounted reward that followed is {fit.mean_outcome:.3f} on all {fit.num_states} held-out states, "
             f"so there is no variance for V to explain (error {fit.rms_error:.3f}; {counted})."
         )
-    others = "".join(f", {number(beside[name])} for {name}" for name in (UNTRAINED, LAYER_0) if name in beside)
+    known = {name: beside[name] for name in (UNTRAINED, LAYER_0) if not math.isnan(beside.get(name, math.nan))}
+    others = "".join(f", {number(value)} for {name}" for name, value in known.items())
     return (
         f"V explains {number(fit.explained_variance)} of the variance of the discounted reward that followed on "
         f"{fit.num_states} held-out states (error {fit.rms_error:.3f}, mean outcome {fit.mean_outcome:.3f}; null: 0 "
