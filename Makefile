@@ -44,6 +44,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/solver_speed.py
 	$(BIN)/python benchmarks/learning_speed.py
 	$(BIN)/python benchmarks/search_speed.py
+	$(BIN)/python benchmarks/erasure_speed.py
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

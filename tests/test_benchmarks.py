@@ -13,6 +13,7 @@ SMALL = {
     "env_speed.py": (("--envs", "32", "--seconds", "0.01"), ("CrossedHistory", "two threads", "MiniGrid, one env")),
     "solver_speed.py": (("--size", "12", "--repeats", "1"), ("valuelab value_iteration", "quantecon value_iteration")),
     "search_speed.py": (("--seconds=0.01", "--batch=4", "--simulations=4"), ("gumbel network", "puct   table")),
+    "erasure_speed.py": (("--rows", "2000", "--features", "8"), ("valuelab fit_leace", "concept-erasure")),
     "learning_speed.py": (
         ("--envs=8", "--rollouts=1", "--turns=1", "--seeds=1", "--seconds=0.01", "--worlds=MultiNeed"),
         ("CPU seconds to 95%", "MultiNeed, 8 envs", "Stable-Baselines3, its separate networks"),

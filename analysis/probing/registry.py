@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 INSTRUMENTS: Mapping[str, str] = MappingProxyType(
     {
         "readability": "analysis.probing.readability",
+        "generalisation": "analysis.probing.generalisation",
         "context": "analysis.probing.context",
+        "erasure": "analysis.probing.erasure",
         "outcomes": "analysis.probing.outcomes",
+        "tails": "analysis.probing.tails",
+        "singular": "analysis.probing.singular",
+        "truth": "analysis.probing.truth",
+        "rlace": "analysis.probing.rlace",
+        "sparse_features": "analysis.probing.sparse_features",
     }
 )
 """Name -> module. Reports follow this order."""
