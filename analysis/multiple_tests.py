@@ -1,4 +1,4 @@
-"""Several contrasts at once: Holm's step-down procedure, as adjusted p values and as levels for intervals."""
+"""Several tests at once: Holm's step-down procedure for few contrasts, Benjamini and Hochberg's for many units."""
 
 from __future__ import annotations
 
@@ -18,6 +18,20 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     adjusted[order] = np.maximum.accumulate(np.minimum(1.0, np.arange(p.size, 0, -1) * p[order]))
+    return tuple(float(value) for value in adjusted)
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Benjamini and Hochberg's adjusted p values: p~_(i) = min_{j >= i} min(1, m p_(j) / j) (1995).
+
+    Returns:
+        In the order given. Rejecting where p~ <= q keeps the expected share of false ones among the rejections at or
+        below q, for independent tests and for positively dependent ones.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(-p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum.accumulate(np.minimum(1.0, p.size * p[order] / np.arange(p.size, 0, -1)))
     return tuple(float(value) for value in adjusted)
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
 from analysis.instruments import held_out
 from analysis.instruments.control_task import control_labels, state_ids
-from analysis.instruments.probe_input import drop_constant
+from analysis.instruments.probe_input import drop_constant, refuse_few_states
 from analysis.instruments.probes import ProbeSettings, linear_probe
 from envs.errors import UserError
 
@@ -144,13 +148,65 @@ def test_uniform_weighting_counts_each_state_once() -> None:
     assert held_out.balanced_accuracy(labels, predicted, weights=weights) == pytest.approx(0.9)
 
 
-def test_more_classes_have_no_auroc_and_a_lower_chance() -> None:
+def test_more_classes_have_a_lower_chance_and_the_same_blind_auroc() -> None:
     rng = np.random.default_rng(9)
     labels = rng.integers(4, size=2000)
-    features = np.eye(4)[labels] + 0.3 * rng.normal(size=(2000, 4))
-    result = linear_probe(features, labels + 10, episodes(200, 10), seed=0, settings=QUICK)
-    assert (result.auroc, result.chance, result.num_classes) == (None, 0.25, 4)
-    assert result.accuracy > 0.9
+    noise = rng.normal(size=(2000, 4))
+    found, blind = (
+        linear_probe(features, labels + 10, episodes(200, 10), seed=0, settings=QUICK)
+        for features in (np.eye(4)[labels] + 0.3 * noise, noise)
+    )
+    assert (found.chance, found.num_classes) == (0.25, 4)
+    assert found.accuracy > 0.9
+    assert found.auroc > 0.98
+    assert blind.auroc == pytest.approx(0.5, abs=0.04)
+    assert blind.accuracy == pytest.approx(0.25, abs=0.04)
+
+
+def test_auroc_is_scikit_learns_macro_mean() -> None:
+    rng = np.random.default_rng(12)
+    labels, probability = np.arange(90) % 3, rng.dirichlet(np.ones(3), size=90)
+    given = held_out.HeldOut(probability.argmax(axis=1), probability)
+    expected = roc_auc_score(labels, probability, multi_class="ovr")
+    assert held_out.mean_auroc(labels, given, np.zeros(90, int)) == pytest.approx(expected)
+
+
+def separable_share(num_points: int, dimension: int) -> float:
+    """Cover's (1965) share of the labelings of points in general position that a homogeneous readout can fit."""
+    return 2 * sum(math.comb(num_points - 1, k) for k in range(dimension)) / 2**num_points
+
+
+def test_few_distinct_states_let_a_readout_fit_any_labels() -> None:
+    """Known answers in d = 10, against a linear programme per labeling; and where the refusal stands on that curve."""
+    rng, num_draws = np.random.default_rng(13), 150
+    for num_points, expected in ((10, 1.0), (15, 0.910), (20, 0.5), (30, 0.031)):
+        share = separable_share(num_points, 10)
+        assert share == pytest.approx(expected, abs=0.0005)
+        signed = rng.normal(size=(num_draws, num_points, 10)) * rng.choice([-1, 1], size=(num_draws, num_points, 1))
+        fitted = [
+            linprog(np.zeros(10), -rows, -np.ones(num_points), bounds=(None, None)).status == 0 for rows in signed
+        ]
+        assert np.mean(fitted) == pytest.approx(share, abs=3 * np.sqrt(share * (1 - share) / num_draws) + 1e-9)
+    for num_features in (2, 10, 100):
+        dimension = num_features + 1  # the intercept
+        assert separable_share(dimension, dimension) == 1.0
+        assert separable_share(4 * dimension, dimension) < 0.035
+        refuse_few_states(4 * dimension, num_features, states_per_dimension=4)
+        with pytest.raises(UserError, match=f"at least {4 * dimension} distinct states"):
+            refuse_few_states(4 * dimension - 1, num_features, states_per_dimension=4)
+
+
+def test_the_harness_reads_chance_where_a_split_by_steps_reads_everything() -> None:
+    """One random label per episode, and features that name the episode: held out by step they are looked up."""
+    rng, groups = np.random.default_rng(14), episodes(60, 20)
+    labels = rng.permutation(np.arange(60) % 2)[groups]
+    codes = np.eye(60)[groups] + 0.02 * rng.normal(size=(1200, 60))
+    by_step, by_episode = (
+        linear_probe(codes, labels, units, seed=0, settings=ProbeSettings(num_folds=3, penalties=(1.0,)))
+        for units in (np.arange(1200), groups)
+    )
+    assert by_step.accuracy > 0.99
+    assert abs(by_episode.accuracy - 0.5) < 3 * np.sqrt(0.25 / 60)
 
 
 def test_same_seed_same_result_and_another_seed_another_control() -> None:

@@ -20,7 +20,7 @@ from analysis.aggregates import (
     probability_of_improvement,
 )
 from analysis.equivalence import tost, tost_welch
-from analysis.multiple_tests import holm, holm_levels
+from analysis.multiple_tests import benjamini_hochberg, holm, holm_levels
 from analysis.permutation import sign_flip_test, two_sample_test
 from analysis.power import Effect, difference_power, equivalence_power, seeds_needed
 from analysis.statistics import mean_by_seed, paired_differences, paired_t_test, t_interval, welch
@@ -42,6 +42,29 @@ def column(values: object) -> np.ndarray:
 def test_episodes_as_runs_are_refused(function, shape):
     with pytest.raises(ValueError, match=r"seed"):
         function(np.zeros(shape))
+
+
+TWO_ARMS = {
+    "welch": lambda x, y: welch(x, y),
+    "tost_welch": lambda x, y: tost_welch(x, y, margin=1.0),
+    "two_sample_test": two_sample_test,
+    "probability_of_improvement": probability_of_improvement,
+    "improvement_interval": lambda x, y: improvement_interval(x, y, generator=np.random.default_rng(0)),
+    "tost": lambda x, _: tost(x, margin=1.0),
+    "bootstrap_interval": lambda x, _: bootstrap_interval(x, generator=np.random.default_rng(0)),
+    "performance_profile": lambda x, _: performance_profile(x, [0.5]),
+}
+
+
+@pytest.mark.parametrize("name", TWO_ARMS)
+@pytest.mark.parametrize("shape", [(12, 3, 100), (500,), (5000, 1)])
+def test_episodes_as_runs_are_refused_in_either_arm(name, shape):
+    runs = np.ones((12, 3)) if len(shape) == 3 else np.ones((12, 1))
+    with pytest.raises(ValueError, match=r"seed"):
+        TWO_ARMS[name](np.zeros(shape), runs)
+    if name not in ("tost", "bootstrap_interval", "performance_profile"):
+        with pytest.raises(ValueError, match=r"seed"):
+            TWO_ARMS[name](runs, np.zeros(shape))
 
 
 def test_non_finite_scores_are_refused_with_their_place():
@@ -130,6 +153,49 @@ def test_a_planted_narrow_interval_fails_the_coverage_gate():
     assert np.mean([not t_interval(scores).excludes(0) for scores in samples]) < 0.5
 
 
+LOGNORMAL_IQM = (
+    2 * math.exp(0.5) * (stats.norm.cdf(stats.norm.ppf(0.75) - 1) - stats.norm.cdf(stats.norm.ppf(0.25) - 1))
+)
+LAWS = {
+    "normal": (lambda g, size: g.normal(size=size), 0.0, 0.0),
+    "lognormal": (lambda g, size: g.lognormal(size=size), math.exp(0.5), LOGNORMAL_IQM),
+}
+COVERAGE = {
+    ("normal", "t"): (0.95, 0.94, 0.95, 0.95, 0.95),
+    ("normal", "mean"): (0.74, 0.82, 0.89, 0.92, 0.94),
+    ("normal", "iqm"): (0.74, 0.89, 0.93, 0.93, 0.95),
+    ("lognormal", "t"): (0.85, 0.82, 0.86, 0.88, 0.89),
+    ("lognormal", "mean"): (0.63, 0.71, 0.82, 0.87, 0.89),
+    ("lognormal", "iqm"): (0.76, 0.89, 0.92, 0.95, 0.93),
+}
+"""Share of nominal 95 % intervals that hold the truth, from 3, 5, 10, 20 and 50 seeds of one task."""
+
+
+def percentile_interval(scores, aggregate, generator):
+    """The bootstrap below its smallest number of seeds, where the function refuses it: the same, written out."""
+    drawn = np.sort(scores[generator.integers(len(scores), size=(500, len(scores)))], axis=1)
+    cut = len(scores) // 4 if aggregate == "iqm" else 0
+    return np.quantile(drawn[:, cut : len(scores) - cut].mean(axis=1), [0.025, 0.975])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("law", "method"), COVERAGE)
+def test_coverage_of_intervals_by_seeds(law, method):
+    draw, mean, middle = LAWS[law]
+    for num_seeds, expected in zip((3, 5, 10, 20, 50), COVERAGE[law, method], strict=True):
+        generator, held = np.random.default_rng([18, num_seeds]), []
+        for _ in range(1000):
+            scores = draw(generator, (num_seeds, 1))
+            if method == "t":
+                low, high = t_interval(scores).ends
+            elif num_seeds < 10:
+                low, high = percentile_interval(scores[:, 0], method, generator)
+            else:
+                low, high = bootstrap_interval(scores, method, generator=generator, num_resamples=500).ends
+            held.append(low <= (middle if method == "iqm" else mean) <= high)
+        assert np.mean(held) == pytest.approx(expected, abs=0.045), (num_seeds, np.mean(held))
+
+
 # --- aggregates -----------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +211,29 @@ def test_known_answers_of_the_reference_package():
 @settings(max_examples=50, deadline=None)
 def test_iqm_is_scipys_trimmed_mean(values):
     assert iqm(column(values)) == pytest.approx(stats.trim_mean(values, 0.25), abs=1e-9)
+
+
+def test_aggregates_of_several_tasks_agree_with_the_definitions_of_the_reference_package():
+    """There IQM is the trimmed mean of the whole matrix, PoI the mean of Mann and Whitney's U / (n m) over tasks."""
+    generator = np.random.default_rng(19)
+    for num_runs, num_tasks in ((3, 1), (5, 4), (10, 7), (11, 3)):
+        x, y = generator.normal(0.3, 1, (num_runs, num_tasks)), generator.normal(0, 1, (num_runs + 2, num_tasks))
+        x[0], y[0] = 0.0, 0.0  # ties
+        assert iqm(x) == pytest.approx(stats.trim_mean(x, 0.25, axis=None), abs=1e-12)
+        assert optimality_gap(x) == pytest.approx(1 - np.mean(np.minimum(x, 1)))
+        wins = [
+            stats.mannwhitneyu(x[:, task], y[:, task], alternative="greater").statistic / x[:, 0].size / y[:, 0].size
+            for task in range(num_tasks)
+        ]
+        assert probability_of_improvement(x, y) == pytest.approx(np.mean(wins))
+
+
+def test_aggregates_agree_with_rliable_where_it_is_installed():
+    metrics = pytest.importorskip("rliable.metrics")
+    x, y = np.random.default_rng(20).normal(size=(2, 9, 5))
+    assert iqm(x) == pytest.approx(metrics.aggregate_iqm(x))
+    assert optimality_gap(x) == pytest.approx(metrics.aggregate_optimality_gap(x))
+    assert probability_of_improvement(x, y) == pytest.approx(metrics.probability_of_improvement(x, y))
 
 
 def test_probability_of_improvement_is_mann_whitney():
@@ -326,6 +415,40 @@ def test_power_without_noise_is_certain():
     assert equivalence_power(2, Effect(0.1, 0.0), margin=0.2) == 1.0
 
 
+def test_common_random_numbers_leave_twice_the_variance_that_the_arms_do_not_share():
+    """Var(x - y) = 2 sd^2 (1 - rho): at rho = .9 the paired interval is sqrt(10) times as narrow as Welch's."""
+    generator = np.random.default_rng(21)
+    shared, own = generator.normal(size=(400, 1)), generator.normal(size=(2, 400, 1))
+    x, y = (0.9**0.5 * shared + 0.1**0.5 * noise for noise in own)
+    ratio = welch(x, y).standard_error / paired_t_test(x - y).standard_error
+    assert ratio == pytest.approx(10**0.5, rel=0.15)
+
+
+def test_benjamini_hochberg_known_answer():
+    p_values = [0.01, 0.04, 0.03, 0.005, 0.8]
+    assert benjamini_hochberg(p_values) == pytest.approx((0.025, 0.05, 0.05, 0.025, 0.8))
+    assert benjamini_hochberg([]) == ()
+    assert all(a <= b for a, b in zip(benjamini_hochberg(p_values), holm(p_values), strict=True))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+@settings(max_examples=100, deadline=None)
+def test_benjamini_hochberg_is_scipys(p_values):
+    assert benjamini_hochberg(p_values) == pytest.approx(tuple(stats.false_discovery_control(p_values)))
+
+
+def test_benjamini_hochberg_keeps_its_false_discovery_rate():
+    """60 true nulls among 100: the share of false discoveries is at most .05 * 60 / 100, and real effects are found."""
+    generator, false_share, found = np.random.default_rng(22), [], []
+    for _ in range(300):
+        z = generator.normal(size=100) + 3.5 * (np.arange(100) >= 60)
+        rejected = np.array(benjamini_hochberg(2 * stats.norm.sf(np.abs(z)))) <= 0.05
+        false_share.append(rejected[:60].sum() / max(rejected.sum(), 1))
+        found.append(rejected[60:].mean())
+    assert np.mean(false_share) == pytest.approx(0.03, abs=3 * np.std(false_share) / np.sqrt(300))
+    assert np.mean(found) > 0.7
+
+
 def test_holm_known_answer():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
     assert holm([]) == ()
@@ -344,10 +467,18 @@ def test_holm_levels_and_adjusted_p_values_reject_the_same(p_values):
 
 
 def test_statsmodels_agrees():
-    from statsmodels.stats import multitest, weightstats
+    from statsmodels.stats import multitest, power, weightstats
 
-    x, y = np.random.default_rng(17).normal(size=(2, 9))
-    reference = weightstats.ttost_ind(x, y, -0.9, 0.9, usevar="unequal")[0]
-    assert tost_welch(column(x), column(y), margin=0.9).p_value == pytest.approx(reference)
-    p_values = [0.2, 0.01, 0.03]
+    generator = np.random.default_rng(17)
+    for shift, margin in ((0.0, 0.9), (0.5, 0.9), (0.0, 3.0), (2.0, 0.5)):
+        x, y, z = generator.normal(shift, 1, 9), generator.normal(0, 2, 9), generator.normal(0, 1, 14)
+        unequal = weightstats.ttost_ind(x, z, -margin, margin, usevar="unequal")[0]
+        assert tost_welch(column(x), column(z), margin=margin).p_value == pytest.approx(unequal)
+        paired = weightstats.ttost_paired(x, y, -margin, margin)[0]
+        assert tost(column(x - y), margin=margin).p_value == pytest.approx(paired)
+    p_values = [0.2, 0.01, 0.03, 0.03, 0.9]
     assert holm(p_values) == pytest.approx(tuple(multitest.multipletests(p_values, method="holm")[1]))
+    assert benjamini_hochberg(p_values) == pytest.approx(tuple(multitest.multipletests(p_values, method="fdr_bh")[1]))
+    for num_seeds, effect in ((6, 2.0), (17, 1.0), (64, 0.5)):
+        expected = power.TTestIndPower().power(effect, num_seeds, 0.05)
+        assert difference_power(num_seeds, Effect(effect, 1.0, False)) == pytest.approx(expected, abs=0.002)

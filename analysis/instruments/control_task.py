@@ -75,6 +75,12 @@ def control_labels(types: Ints, labels: Ints, *, stream: np.random.Generator) ->
     )
 
 
+def control_numbers(types: Ints, targets: NDArray[np.float64], *, stream: np.random.Generator) -> NDArray[np.float64]:
+    """Draws one of the task's own numbers per type, as `control_labels` draws labels: float64[n]."""
+    place = _uniform(types, key=int(stream.integers(2**63))) * len(targets)
+    return np.asarray(np.sort(targets)[place.astype(np.int64)])
+
+
 def _uniform(types: Ints, *, key: int) -> NDArray[np.float64]:
     """Hashes ids to [0, 1) with the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
     z = types.astype(np.uint64) + np.uint64(key)

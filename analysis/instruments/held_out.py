@@ -35,11 +35,11 @@ class HeldOut:
 
     Attributes:
         predicted: int64[n], classes 0..K-1.
-        score: float64[n], probability given to class 1.
+        probability: float64[n, K], given to each class.
     """
 
     predicted: Ints
-    score: Floats
+    probability: Floats
 
 
 def group_folds(labels: Ints, groups: Ints, *, num_folds: int, stream: np.random.Generator) -> Ints:
@@ -89,14 +89,12 @@ def held_out_predictions(features: Floats, labels: Ints, groups: Ints, *, folds:
     Returns:
         `HeldOut`, each row predicted once.
     """
-    predicted, score = np.zeros(len(labels), dtype=np.int64), np.zeros(len(labels))
+    probability = np.zeros((len(labels), int(labels.max()) + 1))
     for fold in np.unique(folds):
         test = folds == fold
         model = fit(features[~test], labels[~test], groups[~test])
-        probability = model.predict_proba(features[test])
-        predicted[test] = model.classes_[probability.argmax(axis=1)]
-        score[test] = probability[:, model.classes_ == 1].sum(axis=1)
-    return HeldOut(predicted, score)
+        probability[np.ix_(test, model.classes_)] = model.predict_proba(features[test])
+    return HeldOut(probability.argmax(axis=1), probability)
 
 
 def balanced_accuracy(labels: Ints, predicted: Ints, *, weights: Floats | None = None) -> float:
@@ -108,9 +106,17 @@ def balanced_accuracy(labels: Ints, predicted: Ints, *, weights: Floats | None =
 
 
 def mean_auroc(labels: Ints, held_out: HeldOut, folds: Ints) -> float:
-    """Mean over folds that hold both classes; folds are not pooled, since their models' scores are not comparable."""
-    chosen = [folds == f for f in np.unique(folds) if len(np.unique(labels[folds == f])) == 2]
-    return float(np.mean([roc_auc_score(labels[rows], held_out.score[rows]) for rows in chosen])) if chosen else np.nan
+    """Mean over classes, each against all others, and over folds that hold both; NaN where none does.
+
+    Folds are not pooled, since their models' scores are not comparable. For two classes both give the same number.
+    """
+    found = [
+        roc_auc_score(labels[rows] == k, held_out.probability[rows, k])
+        for rows in (folds == fold for fold in np.unique(folds))
+        for k in range(held_out.probability.shape[1])
+        if 0 < (labels[rows] == k).sum() < rows.sum()
+    ]
+    return float(np.mean(found)) if found else np.nan
 
 
 def uniform_over_states(ids: Ints) -> Floats:

@@ -62,7 +62,7 @@ class ProbeResult:
         accuracy: Pooled over held-out rows, each row counted once: the occupancy of the data.
         accuracy_uniform: The same predictions with each distinct state counted once.
         interval: Bootstrap over held-out groups for `accuracy`; see `interval_meaning`.
-        auroc: Mean over folds for K = 2, else None.
+        auroc: Area under the ROC curve, mean over folds and over classes against the rest; .5 for a blind probe.
         fold_accuracies: `accuracy` of each fold.
         control_accuracy: The same procedure on the control task.
         selectivity: `accuracy` - `control_accuracy`.
@@ -82,7 +82,7 @@ class ProbeResult:
     accuracy: float
     accuracy_uniform: float
     interval: tuple[float, float]
-    auroc: float | None
+    auroc: float
     fold_accuracies: tuple[float, ...]
     control_accuracy: float
     selectivity: float
@@ -173,7 +173,7 @@ def _probe(data: ProbeInput, ids: Ints, types: Ints, *, seed: int, settings: Pro
             data.labels, task.predicted, weights=held_out.uniform_over_states(ids)
         ),
         interval=interval(task_draws, accuracy, bounds=(0.0, 1.0)),
-        auroc=held_out.mean_auroc(data.labels, task, folds) if data.num_classes == 2 else None,
+        auroc=held_out.mean_auroc(data.labels, task, folds),
         fold_accuracies=tuple(
             held_out.balanced_accuracy(data.labels[folds == fold], task.predicted[folds == fold])
             for fold in range(settings.num_folds)
