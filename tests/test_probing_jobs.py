@@ -30,6 +30,8 @@ from analysis.probing.report import ProbeReport, Subject
 from envs.errors import UserError
 from envs.storage import read_json
 
+WIDTH = 128
+"""More units than episodes, so that a linear readout can tell any labels of episodes."""
 MULTI, SMALL = "ValueLab/MultiNeed-v0", {"size": 4, "num_objects": 2}
 QUICK = Settings(
     seed=5, num_rows=1500, collection=Collection(num_episodes=40, num_levels=4),
@@ -55,10 +57,10 @@ def with_random_labels(material: Material) -> Material:
     """
     sample, rng = material.visited, np.random.default_rng(1)
     episode = sample.states.episodes
-    coin, code = rng.integers(2, size=episode.max() + 1), 3.0 * rng.normal(size=(episode.max() + 1, 8))
+    coin, code = rng.integers(2, size=episode.max() + 1), 3.0 * rng.normal(size=(episode.max() + 1, WIDTH))
 
     def coded(activity: Activity) -> Activity:
-        h = (code[episode] + 0.3 * rng.normal(size=(len(episode), 8))).astype(np.float32)
+        h = (code[episode] + 0.3 * rng.normal(size=(len(episode), WIDTH))).astype(np.float32)
         units = dict.fromkeys(activity.activations, h)
         return dataclasses.replace(activity, states=states, activations=units, unit_contributions=h.astype(np.float64))
 
@@ -78,7 +80,7 @@ def test_random_labels_of_episodes_are_read_at_chance() -> None:
     assert all(row["interval"][0] < 0.5 < row["interval"][1] for row in rows)
     states = material.visited.states
     blind = dataclasses.replace(QUICK.probe, states_per_dimension=0)
-    codes = np.concatenate([np.eye(120)[states.episodes], material.visited.trained.site(INTERFACE)], axis=1)
+    codes = material.visited.trained.site(INTERFACE)
     by_step = linear_probe(codes, states.contexts, np.arange(len(states)), seed=0, settings=blind)
     assert by_step.accuracy > 0.95, "the leak must be there to be closed"
 
