@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from agents.agent import AlphaAgent, build_agent
 from agents.config import AgentConfig
 from agents.environments import make_vector
+from analysis.probing.activity import HIDDEN, INTERFACE, OBSERVATION
 from analysis.probing.collecting import Collection, collect
 from analysis.probing.instrument import Settings
 from analysis.probing.material import NotApplicable
-from analysis.probing.mediation import BLIND, ERASED, NUM_RANDOM, RANDOM, measure
+from analysis.probing.mediation import CURVED, LINEAR, MEAN, measure
 
 MULTI, SMALL = "ValueLab/MultiNeed-v0", {"size": 4, "num_objects": 2}
 FEW = Collection(num_episodes=10, max_rows=2000, num_levels=24)
@@ -36,14 +36,20 @@ def linear_agent() -> AlphaAgent:
 def test_a_planted_linear_code_is_mediated_and_random_subspaces_mediate_less() -> None:
     material = collect(linear_agent(), MULTI, seed=0, collection=FEW, options=SMALL)
     finding = measure(material, Settings(seed=0))
-    at = [row for row in finding.rows if (row["network"], row["site"]) == ("trained", "value_head.features")]
-    by = {name: [row["mediated"] for row in at if row["change"] == name] for name in (ERASED, BLIND, RANDOM)}
-    assert by[ERASED][0] > 0.98 and by[BLIND][0] == pytest.approx(1.0)
-    assert len(by[RANDOM]) == NUM_RANDOM and np.mean(by[RANDOM]) < 0.5
-    assert finding.numbers["share mediated by the linear context code"] == by[ERASED][0]
-    assert {row["network"] for row in finding.rows} == {"trained", "untrained"}
-    assert "observation" in {row["site"] for row in finding.rows}
-    assert "random subspaces" in finding.found[0] and "planted positive" in finding.found[0]
+    rows = {(row["network"], row["site"], row["erased by"]): row for row in finding.rows}
+    leace = rows["trained", INTERFACE, "LEACE"]
+    assert leace["mediated"] > 0.98 and rows["trained", INTERFACE, "mean projection"]["mediated"] > 0.9
+    assert rows["trained", INTERFACE, MEAN]["mediated"] == pytest.approx(1.0)
+    assert leace["random_range"][0] <= leace["random"] < 0.5 < leace["random_range"][1] + 0.5
+    assert rows["trained", HIDDEN, "LEACE"]["mediated"] > 0.98
+    assert finding.numbers["mediated by the linear code in E"] == leace["mediated"]
+    linear, curved = (rows["planted", site, "LEACE"] for site in (LINEAR, CURVED))
+    assert linear["mediated"] > 0.95 > curved["mediated"] + 0.7
+    assert abs(curved["mediated"]) < 0.15 and linear["random"] < 0.3
+    assert {network for network, _, _ in rows} == {"trained", "untrained", "planted"}
+    assert ("trained", OBSERVATION, "LEACE") in rows
+    assert "random subspaces" in finding.found[0] and "Planted" in finding.found[-1]
+    assert not finding.not_shown
 
 
 def test_without_pairs_it_is_not_applicable() -> None:

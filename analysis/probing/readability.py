@@ -138,7 +138,7 @@ def growth_figure(sample: Sample, settings: Settings) -> Figure | None:
     layers = {f"{name}, trained": features for name, features in layers_of(sample.trained).items()}
     hidden, labels, groups = "V's hidden layer", sample.states.contexts, sample.states.groups
     layers |= {f"{hidden}, untrained": layers_of(sample.untrained)[hidden]}
-    layers |= {"raw observation": sample.trained.site(OBSERVATION)}
+    layers |= {"raw observation": sample.trained.site(OBSERVATION).astype(np.float64)}
     try:
         grown = {
             name: accuracy_by_groups(drop_constant(features)[0], labels, groups, seed=settings.seed)
