@@ -186,6 +186,12 @@ def test_minimal_pairs_of_crossed_history_need_the_crossed_layout() -> None:
     assert np.isnan(effect.slope)
 
 
+@pytest.mark.parametrize("name", ["GemShape", "DishMaze", "TwoDoors", "MultiNeed", "DiamondGhost", "FruitTask"])
+def test_worlds_without_a_layout_of_pairs_stay_as_they_are(name: str) -> None:
+    world = make_world(name)
+    assert world_with_pairs(world) is world
+
+
 def test_hidden_contexts_leave_no_pairs() -> None:
     rows = np.zeros((4, 2), dtype=np.int16)
     with pytest.raises(UserError, match="hold 0 context"):

@@ -22,8 +22,10 @@ from agents.recorder import record_episodes
 from agents.returns import returns_to_go
 from analysis.instruments.probes import ProbeSettings
 from analysis.probe import Settings, probe_agent, probe_run
-from analysis.probing.activity import untrained_twin, values_along
+from analysis.probing import mediation, outcomes
+from analysis.probing.activity import HIDDEN, INTERFACE, OBSERVATION, untrained_twin, values_along
 from analysis.probing.collecting import Collection
+from analysis.probing.context_words import LAYER_0
 from analysis.probing.outcomes import OutcomeFit, outcome_sentence
 from analysis.probing.report import ProbeReport, write_report
 from analysis.probing.states import visited_states
@@ -36,7 +38,7 @@ from envs.tabular import enumerate_world, value_iteration
 
 MULTI, CROSSED = "ValueLab/MultiNeed-v0", "ValueLab/CrossedHistory-v0"
 SMALL = {"size": 4, "num_objects": 2}
-NAMES = ("readability", "context", "outcomes")
+NAMES = ("readability", "context", "mediation", "outcomes")
 NUM_LEVELS = 24
 QUICK = Settings(
     seed=5,
@@ -94,8 +96,8 @@ def test_v_is_compared_at_the_discount_that_it_learned_with(monkeypatch: pytest.
     far = probe_agent(agent, MULTI, settings=QUICK, names=NAMES, options=SMALL)
     moved = [swap(report, "V, trained")["rms_optimal"] for report in (near, far)]
     assert moved[0] > 1.5 * moved[1], "at a small discount V* moves more between near and far needs"
-    outcomes = [report.reading("outcomes").rows[0]["mean_outcome"] for report in (near, far)]
-    assert outcomes[0] < outcomes[1]
+    means = [report.reading("outcomes").rows[0]["mean_outcome"] for report in (near, far)]
+    assert means[0] < means[1]
 
 
 def test_the_untrained_twin_is_the_network_before_training() -> None:
@@ -133,7 +135,10 @@ def test_v_fitted_to_v_star_moves_as_v_star_and_the_untrained_v_does_not(report:
 
 
 def test_every_report_carries_all_baselines(report: ProbeReport) -> None:
-    probes = report.reading("readability").rows
+    planted = [row for row in report.reading("readability").rows if row["kind"] == "planted"]
+    accuracies = {(row["layer"], row["states"]): row["accuracy"] for row in planted}
+    assert accuracies["concept", "new levels"] > 0.9 > accuracies["noise", "new levels"] + 0.3
+    probes = [row for row in report.reading("readability").rows if row["kind"] != "planted"]
     found = {(probe["layer"], probe["kind"]) for probe in probes if probe["states"].startswith("visited")}
     trained = {(layer, "trained") for layer in ("E of D", "E of V", "V's hidden layer")}
     untrained = {(layer, "untrained") for layer in ("E of D and V", "V's hidden layer")}
@@ -178,10 +183,35 @@ def test_written_report_is_whole(report: ProbeReport, tmp_path: Path) -> None:
     }
     assert names <= {path.name for path in paths}
     summary = json.loads((tmp_path / "probe" / "probe.json").read_text())
-    assert [one["status"] for one in summary["instruments"]] == ["measured"] * 3
+    assert [one["status"] for one in summary["instruments"]] == ["measured"] * len(NAMES)
     assert len(summary["rows"]) == len(report.rows()) == sum(len(reading.rows) for reading in report.readings)
     assert pl.read_parquet(tmp_path / "probe" / "rows.parquet").height == len(summary["rows"])
     assert (tmp_path / "probe" / "probe.md").read_text() == report.text()
+
+
+def test_others_stand_beside_v_against_outcomes_and_in_swaps(report: ProbeReport) -> None:
+    beside = {row["function"]: row["explained_variance"] for row in report.reading("outcomes").rows}
+    assert set(beside) == {"V, trained", outcomes.UNTRAINED, outcomes.LAYER_0, outcomes.POSITIVE, outcomes.NULL}
+    assert beside[outcomes.POSITIVE] == pytest.approx(1.0) and beside[outcomes.NULL] == pytest.approx(0.0)
+    assert max(beside[outcomes.UNTRAINED], beside[outcomes.LAYER_0]) < beside[outcomes.POSITIVE] - 0.3
+    assert "before training, " in report.reading("outcomes").found[0]
+    # One-hot observations, read linearly: the context adds the same everywhere.
+    layer_0 = swap(report, LAYER_0)
+    assert layer_0["interaction_share"] < 1e-6 and layer_0["slope"] < swap(report, "V, trained")["slope"] - 0.3
+
+
+def test_mediation_stands_beside_every_null(report: ProbeReport) -> None:
+    rows = {(row["network"], row["site"], row["erased by"]): row for row in report.reading("mediation").rows}
+    leace = rows["trained", INTERFACE, "LEACE"]
+    assert rows["trained", INTERFACE, mediation.MEAN]["mediated"] == pytest.approx(1.0, abs=1e-6)
+    assert {(network, site) for network, site, _ in rows} == {
+        ("trained", INTERFACE), ("untrained", INTERFACE), ("trained", HIDDEN), ("untrained", HIDDEN),
+        ("trained", OBSERVATION), ("planted", mediation.LINEAR), ("planted", mediation.CURVED),
+    }  # fmt: skip
+    assert leace["num_dimensions"] == 1 and leace["interval"][0] <= leace["mediated"] <= leace["interval"][1]
+    text = " ".join(report.reading("mediation").found)
+    assert all(words in text for words in ("null", "before training", "Planted", "random subspaces"))
+    assert {"mediation", "layers_growth", "layers_confusion"} <= set(report.figures)
 
 
 def test_where_v_star_is_blind_the_report_gives_sizes_and_no_slope() -> None:
@@ -212,7 +242,8 @@ def test_memory_and_oracle_heads_are_probed(encoder: str, head: str) -> None:
     report = probe_agent(agent, MULTI, settings=QUICK, names=NAMES, options=SMALL)
     assert {reading.status for reading in report.readings} == {"measured"}
     assert ("empty memory" in report.text()) == (encoder == "gru")
-    sources = {row["states"].split()[0] for row in report.reading("readability").rows}
+    rows = [row for row in report.reading("readability").rows if row["kind"] != "planted"]
+    sources = {row["states"].split()[0] for row in rows}
     assert ("drawn" in sources) == (encoder != "gru")
 
 

@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPClassifier
 
 from analysis.instruments import held_out
 from analysis.instruments.control_task import control_labels, state_ids
+from analysis.instruments.probe_growth import accuracy_by_groups
 from analysis.instruments.probe_input import drop_constant, refuse_few_states
 from analysis.instruments.probes import ProbeSettings, linear_probe
 from envs.errors import UserError
@@ -118,6 +119,29 @@ def test_linear_probe_of_random_episode_labels_reads_chance() -> None:
     result = linear_probe(features, labels, groups, seed=0, settings=ProbeSettings(penalties=(0.01, 1.0)))
     assert abs(result.accuracy - 0.5) < 3 * np.sqrt(0.25 / 100)
     assert result.interval[0] < 0.5 < result.interval[1]
+
+
+def test_the_confusion_of_a_probe_holds_its_accuracy() -> None:
+    stream = np.random.default_rng(3)
+    labels = np.repeat([0, 1, 2, 2], 150)[stream.permutation(600)]
+    h = stream.normal(size=(600, 2)) + 4.0 * np.eye(3, 2)[labels] * (labels < 2)[:, None]
+    found = linear_probe(h, labels, np.arange(600) // 5, seed=0)
+    confusion = np.array(found.confusion)
+    np.testing.assert_allclose(confusion.sum(axis=1), 1.0)
+    assert np.diag(confusion).mean() == pytest.approx(found.accuracy)
+    assert np.diag(confusion).min() > 0.9 > np.triu(confusion, 1).max() + 0.8
+
+
+def test_accuracy_grows_with_the_episodes_fitted_on_and_stays_at_chance_in_noise() -> None:
+    stream = np.random.default_rng(4)
+    labels, episodes = stream.integers(2, size=2000), np.arange(2000) // 10
+    noise = stream.normal(size=(2000, 60))
+    planted = noise + np.eye(60)[0] * (2.0 * labels - 1.0)[:, None]
+    grown, flat = (accuracy_by_groups(h, labels, episodes, seed=0) for h in (planted, noise))
+    assert list(grown) == [20, 40, 80, 160]
+    few, *_, many = grown.values()
+    assert many > few + 0.03 and many == pytest.approx(0.84, abs=0.06)
+    assert all(abs(accuracy - 0.5) < 3.0 * np.sqrt(0.25 / 400) for accuracy in flat.values())
 
 
 def test_imbalance_is_worth_nothing_and_costs_nothing() -> None:

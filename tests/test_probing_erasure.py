@@ -66,6 +66,10 @@ def test_every_erasure_stands_beside_its_baselines(finding: Finding) -> None:
         if row["eraser"] != "none":
             assert row["dV random"] > 0.0 and 0.0 <= row["linear random"] <= 1.0
         assert set(row) <= set(COLUMNS) | {"needs labels", "linear random"}
+    swapped = {(row["network"], row["site"], row["eraser"]) for row in finding.rows if "in the space read" in row}
+    for network in ("trained", "untrained"):
+        assert (network, INTERFACE, "swap along CDE") in swapped
+        assert (network, erasure_pairs.CONTRIBUTIONS, "swap along class means") in swapped
     assert {row["actor"] for row in finding.rows if "actor" in row} == {"V1", "D, greedy"}
     assert all(np.isfinite(number) for number in finding.numbers.values())
     assert set(finding.figures) == {"erasure_accuracy", "erasure_cost", "erasure_axis"}

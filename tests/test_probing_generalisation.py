@@ -11,8 +11,9 @@ from agents.config import AgentConfig
 from agents.environments import make_vector
 from analysis.instruments.probes import ProbeSettings
 from analysis.probing.collecting import Collection, collect
-from analysis.probing.generalisation import CONTEXT, INSTRUMENT, OPTIMUM, planted
+from analysis.probing.generalisation import CONTEXT, INSTRUMENT, OPTIMUM
 from analysis.probing.instrument import Settings
+from analysis.probing.probe_controls import planted_probes
 
 MULTI, SMALL = "ValueLab/MultiNeed-v0", {"size": 4, "num_objects": 2}
 FEATURES = "features that V reads"
@@ -51,7 +52,7 @@ def test_every_split_target_and_network_is_reported() -> None:
 
 
 def test_plants_are_told_apart_by_the_splits() -> None:
-    concept, lookup, noise = (planted(name) for name in ("concept", "lookup table of states", "noise"))
+    concept, lookup, noise = planted_probes().values()
     assert all(score == pytest.approx(0.93, abs=0.03) for score in concept.values())
     assert lookup["episode"] > 0.99
     assert max(lookup["level"], lookup["state"]) < 0.65

@@ -74,9 +74,10 @@ def test_random_labels_of_episodes_are_read_at_chance() -> None:
     amount = Collection(num_episodes=120, num_levels=4)
     material = with_random_labels(collect(new_agent(), MULTI, seed=0, collection=amount, options=SMALL))
     finding = readability.measure(material, QUICK)
-    accuracies = [row["accuracy"] for row in finding.rows]
+    rows = [row for row in finding.rows if row["kind"] != "planted"]
+    accuracies = [row["accuracy"] for row in rows]
     assert len(accuracies) == 5 and all(abs(accuracy - 0.5) < 0.17 for accuracy in accuracies)
-    assert all(row["interval"][0] < 0.5 < row["interval"][1] for row in finding.rows)
+    assert all(row["interval"][0] < 0.5 < row["interval"][1] for row in rows)
     states = material.visited.states
     blind = dataclasses.replace(QUICK.probe, states_per_dimension=0)
     codes = material.visited.trained.site(INTERFACE)

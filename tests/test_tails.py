@@ -419,7 +419,7 @@ REFUSALS = {
     "pooled": ({"contributions": np.zeros(300)}, "pooled units of different scale have heavy tails"),
     "nan": (
         {"contributions": np.full((300, 3), np.nan)},
-        "900 values that are not finite, the first nan in row 0, unit 0",
+        "900 values that are not finite in contributions, the first nan in row 0, column 0",
     ),
     "lengths": ({"groups": np.arange(299)}, r"groups have shape \(299,\)"),
     "names": ({"groups": np.linspace(0, 1, 300)}, "dtype float64"),

@@ -73,6 +73,14 @@ def test_loss_values(prob_plus: float, prob_minus: float, loss: float) -> None:
     assert ccs_loss(np.full(9, float(prob_plus)), np.full(9, float(prob_minus))) == loss
 
 
+def test_every_binary_feature_of_the_question_has_no_loss() -> None:
+    """Farquhar et al. 2023, Theorem 1: p(x+) = g, p(x-) = 1 - g, whatever g."""
+    for seed in range(5):
+        feature = np.random.default_rng(seed).integers(2, size=50).astype(float)
+        assert ccs_loss(feature, 1.0 - feature) == 0.0
+    assert ccs_loss(feature, feature) > 0.4
+
+
 def test_the_accuracy_of_papers_and_ours_by_chance() -> None:
     for num_pairs, chance in ((20, 0.587), (100, 0.540), (500, 0.518)):
         assert published_chance(num_pairs) == pytest.approx(chance, abs=0.002)
@@ -264,7 +272,7 @@ PAIRS = noise_pairs(20, 3, seed=0)
 REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
     "NaN": (
         lambda: contrast_pairs(np.full((4, 2), np.nan), np.ones((4, 2))),
-        r"x\+ holds 8 values that are not finite",
+        r"8 values that are not finite in x\+",
     ),
     "sides": (lambda: contrast_pairs(np.ones((4, 2)), np.ones((5, 2))), r"shape \(4, 2\) and x- has \(5, 2\)"),
     "labels": (lambda: contrast_pairs(np.ones((4, 2)), np.ones((4, 2)), np.ones(3)), r"labels have shape \(3,\) for 4"),

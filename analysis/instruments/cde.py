@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.seeding import numpy_generator
-from analysis.instruments.probe_input import check_finite, check_shapes
+from analysis.instruments.arrays import refuse_not_finite
+from analysis.instruments.probe_input import check_shapes
 from envs.errors import UserError, require_integer
 
 Floats = NDArray[np.float64]
@@ -190,7 +191,7 @@ def _checked_pairs(before: Rows, after: Rows, output_of: Output) -> tuple[Tensor
     """The members of pairs as tensors."""
     for rows in (before, after):
         check_shapes(rows)
-        check_finite(rows)
+        refuse_not_finite("pairs", rows)
     if before.shape != after.shape:
         raise UserError(f"pairs have shapes {before.shape} and {after.shape}; give the two members row by row")
     a, b = torch.from_numpy(before), torch.from_numpy(after)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.instruments.probe_input import check_finite, check_shapes
+from analysis.instruments.arrays import refuse_not_finite
+from analysis.instruments.probe_input import check_shapes
 from envs.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -24,7 +25,7 @@ def require_finite(features: ArrayLike) -> NDArray[np.floating]:
     rows = np.asarray(features)
     rows = rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
     check_shapes(rows)
-    check_finite(rows)
+    refuse_not_finite("features", rows)
     return rows
 
 

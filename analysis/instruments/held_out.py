@@ -105,6 +105,13 @@ def balanced_accuracy(labels: Ints, predicted: Ints, *, weights: Floats | None =
     return float((hits[total > 0] / total[total > 0]).mean())
 
 
+def confusion(labels: Ints, predicted: Ints) -> tuple[tuple[float, ...], ...]:
+    """Share of the rows of each class (row) that were predicted as each (column), for classes 0..K-1 that all occur."""
+    num_classes = int(labels.max()) + 1
+    counts = np.bincount(labels * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, -1)
+    return tuple(tuple(row) for row in (counts / counts.sum(axis=1, keepdims=True)).tolist())
+
+
 def mean_auroc(labels: Ints, held_out: HeldOut, folds: Ints) -> float:
     """Mean over classes, each against all others, and over folds that hold both; NaN where none does.
 

@@ -74,8 +74,8 @@ def match_contexts(rows: NDArray[np.int16], contexts: Ints, *, cells: Ints) -> t
 def world_with_pairs(world: World) -> World:
     """The world in which every situation occurs under every context, for a world that ties them in training.
 
-    A world whose config has a layout named "train" is taken in its layout "crossed"; any other is returned as it is.
+    A config names that layout in its `layout_with_pairs`. Worlds whose config names none, and those that are in another
+    layout than "train" already, are returned as they are.
     """
-    if getattr(world.config, "layout", None) != "train":
-        return world
-    return world.in_layout("crossed")
+    layout: str | None = getattr(world.config, "layout_with_pairs", None)
+    return world if layout is None or world.config.layout != "train" else world.in_layout(layout)

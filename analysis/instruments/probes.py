@@ -64,6 +64,7 @@ class ProbeResult:
         interval: Bootstrap over held-out groups for `accuracy`; see `interval_meaning`.
         auroc: Area under the ROC curve, mean over folds and over classes against the rest; .5 for a blind probe.
         fold_accuracies: `accuracy` of each fold.
+        confusion: Row i, column j: share of the held-out rows of class i that were told as class j.
         control_accuracy: The same procedure on the control task.
         selectivity: `accuracy` - `control_accuracy`.
         selectivity_interval: Bootstrap with the same resamples in both terms.
@@ -84,6 +85,7 @@ class ProbeResult:
     interval: tuple[float, float]
     auroc: float
     fold_accuracies: tuple[float, ...]
+    confusion: tuple[tuple[float, ...], ...]
     control_accuracy: float
     selectivity: float
     selectivity_interval: tuple[float, float]
@@ -178,6 +180,7 @@ def _probe(data: ProbeInput, ids: Ints, types: Ints, *, seed: int, settings: Pro
             held_out.balanced_accuracy(data.labels[folds == fold], task.predicted[folds == fold])
             for fold in range(settings.num_folds)
         ),
+        confusion=held_out.confusion(data.labels, task.predicted),
         control_accuracy=control_accuracy,
         selectivity=accuracy - control_accuracy,
         selectivity_interval=interval(task_draws - rival_draws, accuracy - control_accuracy, bounds=(-1.0, 1.0)),

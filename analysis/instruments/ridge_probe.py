@@ -19,8 +19,9 @@ from sklearn.preprocessing import StandardScaler
 
 from agents.seeding import numpy_generator
 from analysis.instruments import held_out
+from analysis.instruments.arrays import refuse_not_finite
 from analysis.instruments.control_task import control_numbers, state_ids
-from analysis.instruments.probe_input import check_finite, check_shapes, drop_constant, refuse_few_states
+from analysis.instruments.probe_input import check_shapes, drop_constant, refuse_few_states
 from analysis.instruments.probes import ProbeSettings
 from envs.errors import UserError
 
@@ -162,7 +163,7 @@ def _checked(
     """Features, targets and groups renumbered from 0, or what is wrong with them."""
     h, y, names = np.asarray(features, dtype=np.float64), np.asarray(targets, dtype=np.float64), np.asarray(groups)
     check_shapes(h, groups=names)
-    check_finite(h)
+    refuse_not_finite("features", h)
     if y.shape != (len(h),) or not np.isfinite(y).all() or np.ptp(y) == 0:
         raise UserError(
             f"targets have shape {y.shape}, {int((~np.isfinite(y)).sum())} of them not finite and "

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from agents.seeding import numpy_generator
 from analysis.executors import one_thread
+from analysis.instruments.arrays import refuse_not_finite
 from analysis.instruments.sparse_autoencoder import AutoencoderSettings, Floats, SparseAutoencoder, rectify
 from envs.errors import UserError
 
@@ -55,12 +56,7 @@ def checked_activations(activations: Floats) -> Floats:
     h = np.asarray(activations, dtype=np.float64)
     if h.ndim != 2 or min(h.shape) < 2:
         raise UserError(f"activations have shape {h.shape}; [rows, units] with at least two of each is needed")
-    if len(broken := np.argwhere(~np.isfinite(h))):
-        row, column = broken[0]
-        raise UserError(
-            f"activations hold {len(broken)} values that are not finite, the first {h[row, column]} in row {row}, "
-            f"column {column}; find out where the network or the env produced it"
-        )
+    refuse_not_finite("activations", h)
     if (h == h[:1]).all():
         raise UserError(f"all {len(h)} rows of activations are equal, so there is nothing to reconstruct; give others")
     return h

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.seeding import numpy_generator
+from analysis.instruments.arrays import refuse_not_finite
 from analysis.instruments.contribution_sum import ContributionSum, contribution_sum
 from analysis.instruments.held_out import resampled_groups
 from analysis.instruments.shape_bootstrap import resampled_betas
@@ -216,12 +217,7 @@ def _checked(values: ArrayLike, groups: ArrayLike) -> tuple[Floats, Ints]:
             f"groups have shape {names.shape} and dtype {names.dtype}, but there are {len(table)} rows; give the "
             "number of its episode, or level, for each"
         )
-    if len(broken := np.argwhere(~np.isfinite(table))):
-        row, unit = broken[0]
-        raise UserError(
-            f"contributions hold {len(broken)} values that are not finite, the first {table[row, unit]} in row {row}, "
-            f"unit {unit}; find out where the network or the env produced it"
-        )
+    refuse_not_finite("contributions", table)
     index = np.unique(names, return_inverse=True)[1].astype(np.int64)
     if index.max() + 1 < MIN_GROUPS:
         raise UserError(

@@ -143,3 +143,15 @@ def concept_pairs(
 def concept_value(features: Tensor) -> Tensor:
     """V = tanh(2 h_0) + .3 sin h_2: it reads the concept in coordinate 0 and nothing of coordinate 1."""
     return torch.tanh(2.0 * features[:, 0]) + 0.3 * torch.sin(features[:, 2])
+
+
+def context_code(num_situations: int, *, is_linear: bool, stream: np.random.Generator) -> Floats:
+    """Situations under two contexts, float64[M, 2, 32], whose first unit is the context's code.
+
+    It is +-1 by context, or +-1 by context in half of the situations and -+1 in the others: a code that no linear map
+    reads, as the means under both contexts are equal. Of a V that is this unit an eraser mediates all or nothing.
+    """
+    h = stream.standard_normal((num_situations, 1, 32)) + 0.5 * stream.standard_normal((num_situations, 2, 32))
+    side = 1.0 if is_linear else np.where(np.arange(num_situations) % 2 == 0, 1.0, -1.0)[:, None]
+    h[:, :, 0] = side * np.array([-1.0, 1.0]) + 0.25 * stream.standard_normal((num_situations, 2))
+    return h

@@ -1,6 +1,7 @@
 """Figures: pure functions from numbers to a matplotlib `Figure`, and one function that writes it."""
 
 from analysis.plots.arms import ProbeBar, arms_dots, predictor_bars, probe_bars
+from analysis.plots.confusion import confusion_map
 from analysis.plots.curves import LearningCurve, learning_curves
 from analysis.plots.fields import heat_maps, policy_field, vector_fields
 from analysis.plots.side_by_side import seed_panels
@@ -13,6 +14,7 @@ __all__ = [
     "ProbeBar",
     "SeedScores",
     "arms_dots",
+    "confusion_map",
     "heat_maps",
     "learning_curves",
     "policy_field",

@@ -92,6 +92,7 @@ def probe_bars(
     title: str,
     subtitle: str = "",
     x_label: str = "balanced accuracy, held out",
+    control_name: str = "control task",
 ) -> Figure:
     """Draws what a linear probe reads from each layer, beside its control task and chance.
 
@@ -101,6 +102,7 @@ def probe_bars(
         title: What is shown.
         subtitle: What the intervals vary over.
         x_label: Quantity and unit.
+        control_name: What `ProbeBar.control_accuracy` is.
 
     Returns:
         The figure.
@@ -125,7 +127,7 @@ def probe_bars(
     )
     axes.plot([], [], color=BLUE, lw=7, alpha=0.55, label="trained network")
     axes.plot([], [], color=MUTED, lw=7, alpha=0.55, label="baseline")
-    axes.plot([], [], ls="", marker="o", ms=7, mfc="white", mec=ORANGE, mew=2.0, label="control task")
+    axes.plot([], [], ls="", marker="o", ms=7, mfc="white", mec=ORANGE, mew=2.0, label=control_name)
     axes.plot([], [], color=INK, lw=1.1, ls=(0, (5, 3)), label=f"chance ({chance:.2f})")
     figure.legend(frameon=False, fontsize=9, ncols=4, loc="outside lower center")
     set_title(figure, title, subtitle)

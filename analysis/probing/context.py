@@ -1,7 +1,7 @@
 """Instrument `context`: does V move as V* does when nothing but the context changes, and what is its table made of?
 
-Beside V stand V before training, the exact value of D, V* itself (planted positive), and V* without its context
-(planted null).
+Beside V stand V before training, the exact value of D, a linear fit of V* on the observation (layer 0), V* itself
+(planted positive), and V* without its context (planted null).
 
 Shapes: M situations, C contexts.
 """
@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
 
 from agents.agent import AlphaAgent
 from agents.exact import policy_table
 from analysis.instruments.context import SwapEffect, swap_effect
 from analysis.instruments.interaction import ContextAnova, TableSpectrum, context_anova, table_spectrum
 from analysis.probing import context_figures, context_words
+from analysis.probing.context_words import LAYER_0
 from analysis.probing.instrument import Finding, Instrument, Settings
 from analysis.probing.material import Material
 from analysis.probing.tables import ContextTable
@@ -111,6 +113,16 @@ def exact_policy(table: ContextTable, agent: AlphaAgent) -> tuple[Floats, Floats
     return policy_evaluation(table.mdp, probs)[table.index], np.asarray(visits[table.index].mean(axis=1))
 
 
+def linear_in_observation(table: ContextTable, agent: AlphaAgent) -> Floats:
+    """V* as a linear readout of the observation has it, float64[M, C], fitted on this table itself.
+
+    Where the observation is one-hot, it moves with the context by the same amount in every situation.
+    """
+    seen = agent.encode(table.world.observe(table.mdp.rows[table.index.reshape(-1)])).matrix.cpu().numpy()
+    fit = Ridge(alpha=1.0).fit(seen, table.optimal.reshape(-1))
+    return np.asarray(fit.predict(seen), dtype=np.float64).reshape(table.index.shape)
+
+
 def measure(material: Material, settings: Settings) -> Finding:
     """Swap the context in all situations of held-out levels."""
     table, agent = material.require_table(), material.agent
@@ -118,7 +130,8 @@ def measure(material: Material, settings: Settings) -> Finding:
     visits = None
     if not agent.policy_encoder.memory_size:
         values["value of D, exact"], visits = exact_policy(table, agent)
-    swaps = swaps_of(values, table, visits=visits, seed=settings.seed)
+    layer_0 = {LAYER_0: linear_in_observation(table, agent)}
+    swaps = swaps_of(values | layer_0, table, visits=visits, seed=settings.seed)
     figures = {
         "values": context_figures.values_by_context(values, table.optimal, table.context_names),
         "swaps": context_figures.swaps(values, table.optimal),

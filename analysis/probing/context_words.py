@@ -11,7 +11,12 @@ from analysis.probing.wording import interval_text, number
 if TYPE_CHECKING:
     from analysis.probing.context import ContextSwap
 
-REFERENCES = {"V, untrained": "before training", "value of D, exact": "for the exact value of D"}
+LAYER_0 = "V* fitted linearly to the observation"
+REFERENCES = {
+    "V, untrained": "before training",
+    "value of D, exact": "for the exact value of D",
+    LAYER_0: "for V* fitted linearly to the observation (layer 0)",
+}
 
 
 def sentences(swaps: Sequence[ContextSwap]) -> list[str]:

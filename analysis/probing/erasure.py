@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from analysis.probing.erasure_controls import control_rows
 from analysis.probing.erasure_pairs import SwapRow, swap_rows
 from analysis.probing.erasure_returns import erased_returns
@@ -61,7 +59,7 @@ def measure(material: Material, settings: Settings) -> Finding:
         numbers=_numbers(measured[0], swaps),
         found=[*found, control_sentence(controls)],
         not_shown=[*dict.fromkeys(flags), *refusals, *([no_swaps] if no_swaps else [])],
-        figures=site_figures(largest, _class_names(material)),
+        figures=site_figures(largest, dict(enumerate(material.context_names_seen()))),
         columns=COLUMNS,
     )  # fmt: skip
 
@@ -83,15 +81,6 @@ def _numbers(main: SiteErasure, swaps: tuple[SwapRow, ...]) -> dict[str, float]:
 
 def _difference(own: float | None, random: float | None) -> float:
     return math.nan if own is None or random is None else own - random
-
-
-def _class_names(material: Material) -> dict[int, str]:
-    """Names of the classes 0..K-1 as the erasers number them."""
-    seen = np.unique(material.visited.states.contexts)
-    known = {} if material.table is None else dict(
-        zip(material.table.contexts.tolist(), material.table.context_names, strict=True)
-    )  # fmt: skip
-    return {index: known.get(int(context), f"context {context}") for index, context in enumerate(seen)}
 
 
 INSTRUMENT = Instrument(

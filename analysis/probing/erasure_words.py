@@ -18,7 +18,8 @@ from analysis.plots.erasure import (
     axis_figure,
     cost_figure,
 )
-from analysis.probing.erasure_pairs import SwapRow
+from analysis.probing.activity import INTERFACE
+from analysis.probing.erasure_pairs import CONTRIBUTIONS, SwapRow
 from analysis.probing.erasure_returns import ErasedReturn
 from analysis.probing.erasure_sites import SiteErasure
 from analysis.probing.instrument import Row
@@ -58,7 +59,7 @@ def swap_row(one: SwapRow) -> Row:
     """One set of directions."""
     effect = one.effect
     return {
-        "network": one.network, "site": "value_head.features", "eraser": f"swap along {one.directions}",
+        "network": one.network, "site": one.site, "eraser": f"swap along {one.directions}",
         "dimensions": one.num_directions, "patch": effect.patch, "patch, space read": effect.patch_read,
         "patch, outside": effect.patch_unread, "ablation": effect.ablation,
         "in the space read": effect.fraction_read, "dimensions read": one.num_read, "agreement": one.agreement,
@@ -114,8 +115,10 @@ def return_sentence(one: ErasedReturn) -> str:
 
 def swap_sentence(rows: Sequence[SwapRow]) -> str:
     """The trained network's swaps against the untrained one's."""
-    by_key = {(row.network, row.directions): row for row in rows}
-    own, twin, means = by_key["trained", "CDE"], by_key["untrained", "CDE"], by_key["trained", "class means"]
+    by_key = {(row.network, row.site, row.directions): row for row in rows}
+    own, twin = (by_key[network, INTERFACE, "CDE"] for network in ("trained", "untrained"))
+    means = by_key["trained", INTERFACE, "class means"]
+    inside, before = (by_key[network, CONTRIBUTIONS, "class means"] for network in ("trained", "untrained"))
     warning = (
         " Most of the learnt directions lies outside the space that V reads: the swap's success does not make them V's "
         "code of the context."
@@ -128,7 +131,9 @@ def swap_sentence(rows: Sequence[SwapRow]) -> str:
         "means); "
         f"{own.effect.fraction_read:.2f} of these directions lies in the {own.num_read} dimensions that V reads, where "
         f"the swap alone has effect {own.effect.patch_read:.2f}, and {own.effect.patch_unread:.2f} outside; two seeds "
-        f"agree to a cosine of {own.agreement:.2f}.{warning}"
+        f"agree to a cosine of {own.agreement:.2f}.{warning} Inside V, along the class means of the contributions that "
+        f"it adds up, a swap moves it {inside.effect.patch:.2f} of the way ({before.effect.patch:.2f} before training; "
+        f"1 along their sum, by construction), with {inside.effect.fraction_read:.2f} of these directions along it."
     )
 
 

@@ -6,24 +6,22 @@ Shapes: n rows, d features.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from agents.seeding import numpy_generator
-from analysis.instruments import control_task, held_out, probe_plants, probe_splits, probes
 from analysis.instruments.probe_input import drop_constant
 from analysis.instruments.probe_splits import probe_by_split
-from analysis.instruments.probes import ProbeSettings
 from analysis.instruments.ridge_probe import ridge_probe
 from analysis.plots import ProbeBar, probe_bars
 from analysis.probing.activity import INTERFACE, OBSERVATION
-from analysis.probing.controls import Outcome, cached_control, code_version
+from analysis.probing.controls import Outcome
 from analysis.probing.instrument import Finding, Instrument, Settings
 from analysis.probing.material import Material, NotApplicable, Sample
+from analysis.probing.probe_controls import planted_probes, plants_sentence
 from envs.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -31,7 +29,6 @@ CONTEXT, OPTIMUM = "context", "V*"
 COLUMNS = (
     "target", "layer", "network", "held_out", "score", "interval", "auroc", "control", "selectivity", "refusal",
 )  # fmt: skip
-MODULES = (control_task, held_out, probe_plants, probe_splits, probes)
 
 
 @dataclass(frozen=True)
@@ -94,28 +91,14 @@ def measure(material: Material, settings: Settings) -> Finding:
         readouts += _of_optimum(features, sample, settings, empty=empty) if has_optimum else []
     if all(readout.refusal for readout in readouts):
         raise UserError(readouts[0].refusal)
-    plants = {name: planted(name) for name in probe_plants.FEATURES}
+    plants = planted_probes()
     return Finding(
         rows=[*map(dataclasses.asdict, readouts), *_plant_rows(plants)],
         numbers=_numbers(readouts),
-        found=[*_sentences(readouts), _plants_sentence(plants)],
+        found=[*_sentences(readouts), plants_sentence(plants)],
         figures=_figures(readouts),
         columns=COLUMNS,
     )
-
-
-def planted(name: str) -> Outcome:
-    """Accuracy by split of one of `probe_plants.FEATURES`, kept until the probes' code changes."""
-
-    def compute() -> Outcome:
-        rows = probe_plants.plant(name, stream=numpy_generator(0, "probe plant", name))
-        quick = ProbeSettings(num_folds=3, penalties=(1.0,), num_resamples=100, states_per_dimension=0.0)
-        found = probe_by_split(
-            rows.features, rows.labels, rows.splits, seed=0, states=rows.splits["state"], settings=quick
-        )
-        return {one.split: np.nan if one.result is None else one.result.accuracy for one in found}
-
-    return cached_control(f"generalisation/{name}", code_version(*MODULES), compute)
 
 
 def _layers(sample: Sample) -> list[tuple[str, str, Floats]]:
@@ -200,20 +183,12 @@ def _sentences(readouts: Sequence[Readout]) -> list[str]:
     return said
 
 
-def _plant_rows(plants: dict[str, Outcome]) -> list[dict[str, object]]:
+def _plant_rows(plants: Mapping[str, Outcome]) -> list[dict[str, object]]:
     return [
         {"target": f"planted {name}", "held_out": split, "score": score}
         for name, plant in plants.items()
         for split, score in plant.items()
     ]
-
-
-def _plants_sentence(plants: dict[str, Outcome]) -> str:
-    parts = [
-        f"{name} {', '.join(f'{score:.2f} on new {split}s' for split, score in plant.items())}"
-        for name, plant in plants.items()
-    ]
-    return f"Planted for two classes: {'; '.join(parts)}."
 
 
 def _figures(readouts: Sequence[Readout]) -> dict[str, Figure]:

@@ -121,6 +121,14 @@ class Material:
     pairs: Pairs | None
     missing: Mapping[str, str]
 
+    def context_names_seen(self) -> list[str]:
+        """Names of the contexts of the visited states, in ascending order of their numbers."""
+        known = {} if self.table is None else dict(
+            zip(self.table.contexts.tolist(), self.table.context_names, strict=True)
+        )  # fmt: skip
+        seen = np.unique(self.visited.states.contexts)
+        return [known.get(int(context), f"context {context}") for context in seen[seen >= 0]]
+
     def require_contexts(self) -> None:
         """Raise `NotApplicable` where there are not two contexts among the visited states."""
         if "contexts" in self.missing:

@@ -1,5 +1,8 @@
 """Instrument `outcomes`: does V say what followed, on the episodes that the world itself ended?
 
+Beside V stand V before training, a linear readout of the observation (layer 0), what followed itself (planted positive)
+and its mean (planted null).
+
 Shapes: n steps of all episodes.
 """
 
@@ -7,15 +10,26 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.returns import returns_to_go
+from analysis.instruments.probe_input import drop_constant
+from analysis.instruments.ridge_probe import ridge_probe
 from analysis.plots import value_scatter
+from analysis.probing.activity import OBSERVATION
 from analysis.probing.instrument import Finding, Instrument, Settings
-from analysis.probing.material import Material
+from analysis.probing.material import Material, Sample
 from analysis.probing.wording import number
+from envs.errors import UserError
+
+Floats = NDArray[np.float64]
+UNTRAINED, LAYER_0 = "V before training", "a linear readout of the observation on episodes apart"
+POSITIVE, NULL = "what followed itself (planted positive)", "its mean (planted null)"
 
 
 @dataclass(frozen=True)
@@ -49,8 +63,44 @@ def outcome_fit(material: Material) -> OutcomeFit:
     return OutcomeFit(len(outcome), explained, float(np.sqrt((error**2).mean())), float(outcome.mean()), share)
 
 
-def outcome_sentence(fit: OutcomeFit) -> str:
-    """V against what followed."""
+def baselines(material: Material, settings: Settings) -> dict[str, float]:
+    """Variance of outcomes that others explain on a sample of the same states; NaN where outcomes do not vary."""
+    sample = material.visited.first(settings.num_rows)
+    states = sample.states
+    following, known = returns_to_go(material.episodes)
+    place = material.episodes.offsets[states.episodes] + states.steps
+    kept = known[place]
+    outcome = following[place][kept]
+    if not kept.any() or outcome.var() <= 1e-18:
+        return dict.fromkeys((UNTRAINED, LAYER_0, POSITIVE, NULL), np.nan)
+    return {
+        UNTRAINED: _explained(outcome, sample.untrained.values[kept]),
+        LAYER_0: _linear(sample.take(kept), outcome, settings),
+        POSITIVE: _explained(outcome, outcome),
+        NULL: _explained(outcome, np.full(len(outcome), outcome.mean())),
+    }
+
+
+def _explained(outcome: Floats, value: Floats) -> float:
+    return float(1.0 - (outcome - value).var() / outcome.var())
+
+
+def _linear(sample: Sample, outcome: Floats, settings: Settings) -> float:
+    """Of episodes that a ridge regression on the observation was not fitted on; NaN where it is refused."""
+    states = sample.states
+    observation = drop_constant(sample.trained.site(OBSERVATION))[0]
+    try:
+        fit = ridge_probe(
+            observation, outcome, states.episodes, seed=settings.seed, states=states.ids,
+            control_types=states.control_types, settings=settings.probe,
+        )  # fmt: skip
+    except UserError:
+        return np.nan
+    return fit.explained
+
+
+def outcome_sentence(fit: OutcomeFit, beside: Mapping[str, float] = MappingProxyType({})) -> str:
+    """V against what followed, and the others of `baselines`."""
     if not fit.num_states:
         return "No episode ended by itself, so V cannot be held against outcomes."
     counted = f"{fit.share_terminated:.0%} of the episodes ended by themselves and are counted"
@@ -59,16 +109,18 @@ def outcome_sentence(fit: OutcomeFit) -> str:
             f"The discounted reward that followed is {fit.mean_outcome:.3f} on all {fit.num_states} held-out states, "
             f"so there is no variance for V to explain (error {fit.rms_error:.3f}; {counted})."
         )
+    known = {name: beside[name] for name in (UNTRAINED, LAYER_0) if not math.isnan(beside.get(name, math.nan))}
+    others = "".join(f", {number(value)} for {name}" for name, value in known.items())
     return (
         f"V explains {number(fit.explained_variance)} of the variance of the discounted reward that followed on "
         f"{fit.num_states} held-out states (error {fit.rms_error:.3f}, mean outcome {fit.mean_outcome:.3f}; null: 0 "
-        f"for the mean; {counted})."
+        f"for the mean{others}; {counted})."
     )
 
 
 def measure(material: Material, settings: Settings) -> Finding:
     """Hold V against what followed."""
-    fit = outcome_fit(material)
+    fit, beside = outcome_fit(material), baselines(material, settings)
     outcome, known = returns_to_go(material.episodes)
     figures = {}
     if known.any():
@@ -80,7 +132,9 @@ def measure(material: Material, settings: Settings) -> Finding:
             subtitle="states visited by D; dashed: V = outcome",
         )
     numbers = {"variance of outcomes explained": fit.explained_variance, "error against outcomes": fit.rms_error}
-    return Finding([dataclasses.asdict(fit)], numbers, [outcome_sentence(fit)], figures=figures)
+    rows = [{"function": "V, trained", **dataclasses.asdict(fit)}]
+    rows += [{"function": name, "explained_variance": explained} for name, explained in beside.items()]
+    return Finding(rows, numbers, [outcome_sentence(fit, beside)], figures=figures)
 
 
 INSTRUMENT = Instrument(

@@ -8,7 +8,7 @@ Shapes: n rows.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.instruments.probe_growth import accuracy_by_groups
 from analysis.instruments.probe_input import drop_constant
 from analysis.instruments.probes import ProbeResult, linear_probe
-from analysis.plots import ProbeBar, probe_bars
+from analysis.plots import LearningCurve, ProbeBar, confusion_map, learning_curves, probe_bars
 from analysis.probing import readability_words
 from analysis.probing.activity import INTERFACE, OBSERVATION, POLICY_INTERFACE, Activity
+from analysis.probing.controls import Outcome
 from analysis.probing.instrument import Finding, Instrument, Settings
 from analysis.probing.material import Material, Sample
+from analysis.probing.probe_controls import planted_probes, plants_sentence
 from envs.errors import UserError
 
 COLUMNS = (
@@ -129,20 +132,69 @@ def layer_figure(probes: Sequence[LayerProbe]) -> Figure | None:
     return probe_bars(bars, chance=chance, title="Context read linearly from each layer", subtitle=subtitle)
 
 
+def growth_figure(sample: Sample, settings: Settings) -> Figure | None:
+    """Accuracy of each layer by the number of episodes fitted on; None where there are too few of some class."""
+    sample = sample.first(settings.num_rows)
+    layers = {f"{name}, trained": features for name, features in layers_of(sample.trained).items()}
+    hidden, labels, groups = "V's hidden layer", sample.states.contexts, sample.states.groups
+    layers |= {f"{hidden}, untrained": layers_of(sample.untrained)[hidden]}
+    layers |= {"raw observation": sample.trained.site(OBSERVATION).astype(np.float64)}
+    try:
+        grown = {
+            name: accuracy_by_groups(drop_constant(features)[0], labels, groups, seed=settings.seed)
+            for name, features in layers.items()
+        }
+    except UserError:
+        return None
+    curves = [
+        LearningCurve(name, np.array([*one.keys()], dtype=np.float64), np.array([[*one.values()]]))
+        for name, one in grown.items()
+    ]
+    return learning_curves(
+        curves, title="Context read linearly, by the data fitted on", x_label=f"{sample.states.group_name}s fitted on",
+        y_label="balanced accuracy on others", references={"chance": 1.0 / len(np.unique(labels))},
+    )  # fmt: skip
+
+
+def confusions_figure(probes: Sequence[LayerProbe], class_names: Sequence[str]) -> Figure | None:
+    """What the probe of the trained layer nearest to V's output takes for what."""
+    last = [probe for probe in probes if probe.kind == "trained" and probe.result is not None][-1:]
+    if not last or last[0].result is None:
+        return None
+    return confusion_map(
+        np.array(last[0].result.confusion), class_names, title=f"Contexts told by a linear readout of {last[0].layer}",
+        subtitle=f"states {last[0].source}, of episodes not fitted on",
+    )  # fmt: skip
+
+
 def measure(material: Material, settings: Settings) -> Finding:
     """Probe the layers on visited states and, where the world can be enumerated, on all states alike."""
     material.require_contexts()
     visited = layer_probes(material.visited, settings, is_main=True)
     alike = [] if material.reachable is None else layer_probes(material.reachable, settings, is_main=False)
-    drawn = {"layers_visited": layer_figure(visited), "layers_all": layer_figure(alike) if alike else None}
+    drawn = {
+        "layers_visited": layer_figure(visited),
+        "layers_all": layer_figure(alike) if alike else None,
+        "layers_growth": growth_figure(material.visited, settings),
+        "layers_confusion": confusions_figure(visited, material.context_names_seen()),
+    }
     numbers = _numbers(visited, "visited") | _numbers(alike, "all states")
+    plants = planted_probes()
     return Finding(
-        rows=[probe.row() for probe in (*visited, *alike)],
+        rows=[*(probe.row() for probe in (*visited, *alike)), *_plant_rows(plants)],
         numbers=numbers,
-        found=readability_words.sentences([*visited, *alike]),
+        found=[*readability_words.sentences([*visited, *alike]), plants_sentence(plants)],
         figures={name: figure for name, figure in drawn.items() if figure is not None},
         columns=COLUMNS,
     )
+
+
+def _plant_rows(plants: Mapping[str, Outcome]) -> list[dict[str, object]]:
+    return [
+        {"layer": name, "kind": "planted", "states": f"new {split}s", "accuracy": accuracy}
+        for name, plant in plants.items()
+        for split, accuracy in plant.items()
+    ]
 
 
 def _numbers(probes: Sequence[LayerProbe], which: str) -> dict[str, float]:

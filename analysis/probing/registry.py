@@ -20,6 +20,7 @@ INSTRUMENTS: Mapping[str, str] = MappingProxyType(
         "readability": "analysis.probing.readability",
         "generalisation": "analysis.probing.generalisation",
         "context": "analysis.probing.context",
+        "mediation": "analysis.probing.mediation",
         "erasure": "analysis.probing.erasure",
         "rlace": "analysis.probing.rlace",
         "outcomes": "analysis.probing.outcomes",

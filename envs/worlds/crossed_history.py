@@ -18,7 +18,7 @@ Row: [agent, object_0 .. object_{K-1}, cue]; an absent object is at -1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -61,6 +61,9 @@ class CrossedHistoryConfig(WorldConfig):
         dose: Probability that a training level shows another object, 0 to 0.5.
         layout: "train", "crossed" or "choice"; the last two round num_levels up to multiples of K² and of K.
     """
+
+    layout_with_pairs: ClassVar[str] = "crossed"
+    """Every situation occurs there under every cue."""
 
     size: int = 7
     num_cues: int = 2
