@@ -4,6 +4,9 @@
     zoo/agents.safetensors   their weights, float32, and states that each reached while weak, int16
     zoo/labels.json          what each does at κ = 1, and how it was trained
 
+Inputs that are the same in all states of the village, such as its walls and sources, reach no unit (they are centred to
+0); their weights are left out of the file and are 0 in the agents that are read.
+
 Names and order of the agents are drawn at random and tell nothing. The files are sealed by their SHA-256 sums, below: a
 zoo that was altered, or labels that were changed after the fact, are refused. The seal keeps nobody from reading the
 labels; a monitor that does so is no monitor. Loading runs no code.
@@ -11,6 +14,7 @@ labels; a monitor that does so is no monitor. Loading runs no code.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,17 +33,29 @@ from agents.checkpoint import agent_tensors
 from agents.config import AgentConfig
 from agents.fields import settings_from_dict, settings_to_dict
 from agents.observations import ObservationSpec
-from agents.reward_model import RewardModel, reward_model_from
-from analysis.monitors.behaviour import TRAITS
-from analysis.monitors.subject import Subject, subject_of
+from agents.reward_model import RewardModel
+from analysis.monitors.subject import ENV_ID, Subject, subject_of
 from envs.errors import UserError
-from envs.rows import Rows
+from envs.niceness.village_row import (
+    CELL,
+    CLOCK,
+    COIN,
+    LOCKED,
+    NUM_COIN_PLACES,
+    OPEN,
+    PEOPLE,
+    THETA,
+    THETA_0,
+)
+from envs.registry import make_world
+from envs.rows import Rows, World
 from envs.storage import read_json, sha256, write_json
+from envs.worlds.cells import cell_of_rank
 
 AGENTS, WEIGHTS, LABELS = "agents.json", "agents.safetensors", "labels.json"
 SEALS: Mapping[str, str] = MappingProxyType({AGENTS: "", WEIGHTS: "", LABELS: ""})
 """File -> SHA-256."""
-ROWS = "rows"
+ROWS, USED, FIRST_LAYER = "rows", "inputs", "encoder.dense.layers.0.weight"
 
 
 @dataclass(frozen=True)
@@ -91,8 +107,7 @@ def load_subjects(folder: Path) -> Iterator[tuple[str, Subject]]:
     """Names and subjects, in the order of the file, one after the other."""
     tensors = load_file(folder / WEIGHTS)
     for name, described in read_json(folder / AGENTS).items():
-        own = {key.removeprefix(f"{name}/"): tensor for key, tensor in tensors.items() if key.startswith(f"{name}/")}
-        yield name, _unpack(described, own).subject()
+        yield name, _unpack(described, _own(tensors, name)).subject()
 
 
 def load_labels(folder: Path) -> dict[str, Label]:
@@ -116,26 +131,63 @@ def _pack(weak: Weak) -> tuple[dict[str, Any], dict[str, Tensor]]:
     agent = weak.agent
     described = {
         "config": settings_to_dict(agent.config), "observations": agent.spec.to_dict(), "num_actions": agent.num_actions
-    }
+    }  # fmt: skip
     parts = {"agent": agent_tensors(agent), "reward": weak.model.state_dict()}
-    tensors = {f"{part}/{key}": tensor.contiguous() for part, own in parts.items() for key, tensor in own.items()}
-    return described, tensors | {ROWS: torch.from_numpy(np.ascontiguousarray(weak.rows))}
+    used = used_inputs(agent)
+    tensors = {
+        f"{part}/{key}": (tensor[:, used] if key.endswith(FIRST_LAYER) else tensor).contiguous()
+        for part, own in parts.items() for key, tensor in own.items()
+    }  # fmt: skip
+    return described, tensors | {ROWS: torch.from_numpy(np.ascontiguousarray(weak.rows)), USED: used}
 
 
 def _unpack(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Weak:
     spec = ObservationSpec.from_dict(described["observations"])
     config = settings_from_dict(AgentConfig, described["config"])
     agent = build_agent(spec, described["num_actions"], config, seed=0)
-    agent.load_state_dict(_own(tensors, "agent/"))
-    return Weak(agent, reward_model_from(agent, _own(tensors, "reward/")), tensors[ROWS].numpy())
+    model = RewardModel(copy.deepcopy(agent.value_encoder), agent.num_actions, seed=0)
+    for owner, module in (("agent", agent), ("reward", model)):
+        module.load_state_dict(_widened(_own(tensors, owner), tensors[USED], width=spec.num_inputs))
+    return Weak(agent, model, tensors[ROWS].numpy())
 
 
-def _own(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def used_inputs(agent: AlphaAgent) -> Tensor:
+    """Inputs that are not the same in all states of the village, int64[I]."""
+    world = make_world(ENV_ID, coins=True, twin=False)
+    inputs = agent.encode(world.observe(_sweep(world))).inputs
+    return torch.from_numpy(np.flatnonzero((inputs != inputs[:1]).any(dim=0).numpy()))
+
+
+def _sweep(world: World) -> Rows:
+    """Rows in which each thing is everywhere once and the people are of every kind, the others being as they begin.
+
+    What is seen of one thing depends on nothing else, but for a person's taste, which is drawn at its place.
+    """
+    first = world.begin([0], [0])[0]
+    cells = [int(cell_of_rank(rank, world.config.size)) for rank in range(world.config.size**2)]
+    changes = [{0: cell} for cell in cells] + [{OPEN: 0}, {PEOPLE + LOCKED: 1}]
+    changes += [{COIN: place} for place in range(NUM_COIN_PLACES)] + [{CLOCK: t} for t in range(world.time_limit + 1)]
+    changes += [
+        {PEOPLE + CELL: cell, PEOPLE + THETA: theta, PEOPLE + THETA_0: theta_0}
+        for cell in cells for theta in range(3) for theta_0 in range(3)
+    ]  # fmt: skip
+    rows = np.tile(first, (len(changes), 1))
+    for row, change in zip(rows, changes, strict=True):
+        row[list(change)] = list(change.values())
+    return rows
+
+
+def _widened(tensors: Mapping[str, Tensor], used: Tensor, *, width: int) -> dict[str, Tensor]:
+    """The tensors with the columns that were left out, which are 0."""
+    wide = dict(tensors)
+    for name, tensor in tensors.items():
+        if name.endswith(FIRST_LAYER):
+            wide[name] = torch.zeros(len(tensor), width)
+            wide[name][:, used] = tensor
+    return wide
+
+
+def _own(tensors: Mapping[str, Tensor], owner: str) -> dict[str, Tensor]:
+    """The tensors of an owner, by their own names."""
+    prefix = f"{owner}/"
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def of_trait(labels: Mapping[str, Label], trait: str) -> tuple[dict[str, bool], dict[str, float | None]]:
-    """Whether each agent shows a trait, and from which κ on."""
-    assert trait in TRAITS
-    return ({name: label.shows[trait] for name, label in labels.items()},
-            {name: label.onset[trait] for name, label in labels.items()})
