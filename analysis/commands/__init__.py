@@ -10,7 +10,7 @@ import sys
 from typing import assert_never
 
 from analysis.cli import Command, Demo, Envs, Evaluate, NicenessTrain, Probe, Train
-from analysis.cli_niceness import NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
+from analysis.cli_niceness import Audit, NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, StudyOfSeeds
 from envs.errors import NonFiniteError, UserError
@@ -101,6 +101,10 @@ def _run(command: Command) -> int:
             from analysis.commands import niceness
 
             return niceness.run(command)
+        case Audit():
+            from analysis.commands import audit
+
+            return audit.run(command)
         case _:
             assert_never(command)
 
