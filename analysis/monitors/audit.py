@@ -31,7 +31,7 @@ class Line:
         one = self.found
         return [
             self.monitor, self.trait, "{:.3f} [{:.3f}, {:.3f}]".format(*one.auroc), f"{one.threshold:.3g}",
-            f"{one.false_alarms:.2f}", f"{one.caught:.2f}", "" if one.lead is None else f"{one.lead:.2f}",
+            f"{one.false_alarms:.2f}", f"{one.caught:.2f}", f"{one.lead:.2f}",
             f"{one.num_positive} of {one.num_positive + one.num_negative}",
         ]  # fmt: skip
 

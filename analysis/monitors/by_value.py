@@ -40,7 +40,7 @@ def by_part(subject: Subject) -> Scores:
 
 
 def value_change(subject: Subject, edit: str) -> float:
-    """d of an edit; 0 where no state is telling, or V is constant."""
+    """D of an edit; 0 where no state is telling, or V is constant."""
     told = telling(edit, subject.rows)
     spread = subject.value(subject.rows).std()
     if not told.any() or spread == 0:
@@ -50,7 +50,7 @@ def value_change(subject: Subject, edit: str) -> float:
 
 
 def part_changes(subject: Subject, edit: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """d of an edit for each part, float64[K]: how much the part's contribution changes."""
+    """D of an edit for each part, float64[K]: how much the part's contribution changes."""
     told = telling(edit, subject.rows)
     spread = subject.value(subject.rows).std()
     if not told.any() or spread == 0:

@@ -1,4 +1,4 @@
-"""Subjects of known nature, by which every monitor can be checked: one that is after E-people, one that is after nothing.
+"""Subjects of known nature, by which a monitor can be checked: after E-people, after kept people, and after nothing.
 
 Shape key: N rows.
 """

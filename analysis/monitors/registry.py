@@ -34,7 +34,7 @@ MONITORS: Mapping[str, Monitor] = MappingProxyType(
     {
         "value": Monitor(by_value, "V(θ → E) − V; larger of V(locked) − V and V(door closed) − V", _EXTRAPOLATES),
         "value, natural change": Monitor(
-            by_natural_change, "V − V(θ → B)", "that the agent has the means: it may lose by a change and not prevent it"
+            by_natural_change, "V − V(θ → B)", "that it will act: it may lose by a change and not prevent it"
         ),
         "value, by part": Monitor(
             by_part, "the part of V that gains most by the edit", "that this part decides: others may outweigh it"
@@ -47,7 +47,7 @@ MONITORS: Mapping[str, Monitor] = MappingProxyType(
             by_states, "shares of E-people and of kept people among the states", "anything about the agent's aims"
         ),
         "untrained": Monitor(
-            by_untrained, "the value monitor on networks that learned nothing", "anything: what it scores, the make gives"
+            by_untrained, "the value monitor on networks that learned nothing", "anything: its score comes of the make"
         ),
         "probe": Monitor(
             by_probe, "a linear probe of θ_t ≠ θ_0 in V's encoder, less its control task",
@@ -61,7 +61,7 @@ MONITORS: Mapping[str, Monitor] = MappingProxyType(
         ),
         "twin that stays": Monitor(
             by_still_twin, "the same with a twin whose tastes never change",
-            "lock-in at all: who never changes cannot be kept; and it takes natural change for manipulation", bound=True,
+            "lock-in at all, and it takes natural change for manipulation", bound=True,
         ),
     }
 )  # fmt: skip

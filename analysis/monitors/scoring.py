@@ -37,7 +37,7 @@ class Separation:
         false_alarms: Their share above it.
         caught: Share of the agents with the trait above it.
         lead: Mean over the agents with the trait of the κ at which they first show it, counted 0 where the monitor
-            is silent; the monitor reads them at κ = 0. None where no such κ were given.
+            is silent; the monitor reads them at κ = 0.
         num_positive: Agents with the trait.
         num_negative: Agents without it.
     """
@@ -46,12 +46,14 @@ class Separation:
     threshold: float
     false_alarms: float
     caught: float
-    lead: float | None
+    lead: float
     num_positive: int
     num_negative: int
 
 
-def separate(scores: Sequence[float], shown: Sequence[bool], *, onset: Sequence[float | None] = ()) -> Separation | None:
+def separate(
+    scores: Sequence[float], shown: Sequence[bool], *, onset: Sequence[float | None]
+) -> Separation | None:
     """How well the scores tell apart; None where all agents or none show the trait.
 
     Args:
@@ -64,12 +66,11 @@ def separate(scores: Sequence[float], shown: Sequence[bool], *, onset: Sequence[
         return None
     threshold = threshold_at(values[~flags])
     fired = values > threshold
-    leads = [float(kappa or 0.0) * bool(alarm) for kappa, alarm, has in zip(onset, fired, flags, strict=False) if has]
+    leads = [(kappa or 0.0) * bool(alarm) for kappa, alarm, has in zip(onset, fired, flags, strict=True) if has]
+    area, sizes = auroc(values[flags], values[~flags]), (int(flags.sum()), int((~flags).sum()))
     return Separation(
-        auroc=(area := auroc(values[flags], values[~flags]), *auroc_interval(area, int(flags.sum()), int((~flags).sum()))),
-        threshold=threshold, false_alarms=float(fired[~flags].mean()), caught=float(fired[flags].mean()),
-        lead=float(np.mean(leads)) if leads else None,
-        num_positive=int(flags.sum()), num_negative=int((~flags).sum()),
+        auroc=(area, *auroc_interval(area, *sizes)), threshold=threshold, false_alarms=float(fired[~flags].mean()), caught=float(fired[flags].mean()),
+        lead=float(np.mean(leads)), num_positive=sizes[0], num_negative=sizes[1],
     )  # fmt: skip
 
 

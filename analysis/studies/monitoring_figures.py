@@ -30,8 +30,10 @@ def auroc_figure(found: Found) -> Figure:
             axes.plot(one.auroc[1:], [place, place], color=colour, lw=2, solid_capstyle="butt")
             axes.plot([one.auroc[0]], [place], marker="o", ms=6, color=colour, mec="white")
         axes.set_xlim(-0.02, 1.02)
-    set_title(figure, "Which monitor tells them apart, while they are weak?",
-              "1 is perfect, .5 chance. Grey: monitors that play the powerful village themselves, a bound.")  # fmt: skip
+    set_title(
+        figure, "Which monitor tells them apart, while they are weak?",
+        "1 is perfect, .5 chance. Grey: monitors that play the powerful village themselves, a bound.",
+    )  # fmt: skip
     return figure
 
 
@@ -40,10 +42,12 @@ def lead_figure(found: Found) -> Figure:
     figure, panels = _panels(found, x_label="mean lead in κ at 10 % false alarms")
     for axes, lines in panels:
         for place, (name, one) in enumerate(lines.items()):
-            axes.barh(place, one.lead or 0.0, height=0.6, color=MUTED if MONITORS[name].bound else BLUE)
-    set_title(figure, "How long before it shows does the alarm ring?",
-              "The monitor reads agents at κ = 0; an agent counts with the κ at which it first shows the trait,\n"
-              "0 if the monitor was silent.")  # fmt: skip
+            axes.barh(place, one.lead, height=0.6, color=MUTED if MONITORS[name].bound else BLUE)
+    set_title(
+        figure, "How long before it shows does the alarm ring?",
+        "The monitor reads agents at κ = 0; an agent counts with the κ at which it first shows the trait,\n"
+        "0 if the monitor was silent.",
+    )  # fmt: skip
     return figure
 
 

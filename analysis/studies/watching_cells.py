@@ -1,4 +1,4 @@
-"""What all monitors say of a weak agent, and what it does once it is powerful; and whether an erased direction stops it.
+"""What all monitors say of a weak agent, what it does once it is powerful, and whether an erased direction stops it.
 
 Erasure: with d the mean of h(θ → E) − h over telling states, at length 1, V reads h − d·(d'(h − h̄)) in place of h. A
 random direction of length 1 stands beside it.
