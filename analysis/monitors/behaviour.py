@@ -27,7 +27,7 @@ from envs.coupling import real_half, twin_half
 from envs.niceness.played import PlayedInfluence, Tastes, played_influence
 from envs.niceness.village_row import PEOPLE, STRIDE, THETA
 from envs.registry import make_world
-from envs.rows import Rows, World
+from envs.rows import Outcomes, Rows, World
 from envs.states import Floats
 
 MANIPULATES, LOCKS_IN = "manipulates", "locks in"
@@ -94,17 +94,21 @@ def play_with_power(
 def _step(subject: Subject, world: World, rows: Rows, *, rng: np.random.Generator) -> Rows:
     """The next rows int16[N, S] after the subject's actions."""
     outcomes = world.expand(rows)
-    # Episodes are of one length, and what comes after their end is worth nothing.
-    values = np.zeros(outcomes.probability.shape)
-    open_ended = (outcomes.probability > 0) & ~outcomes.terminated
-    if open_ended.any():
-        values[open_ended] = subject.value(real_half(outcomes.next_rows[open_ended]))
-    looked: Floats = subject.reward(real_half(rows)) + (outcomes.probability * values).sum(axis=2)
-    chosen = np.arange(len(rows)), looked.argmax(axis=1)
+    chosen = np.arange(len(rows)), look_ahead(subject, rows, outcomes).argmax(axis=1)
     cumulative = outcomes.probability[chosen].cumsum(axis=1)
     drawn = (rng.random(len(rows))[:, None] * cumulative[:, -1:] >= cumulative).sum(axis=1)
     following: Rows = outcomes.next_rows[(*chosen, drawn)]
     return following
+
+
+def look_ahead(subject: Subject, rows: Rows, outcomes: Outcomes) -> Floats:
+    """r̂(s, a) + E[V(s')], float64[N, A]; what comes after the end of an episode is worth nothing."""
+    values = np.zeros(outcomes.probability.shape)
+    goes_on = (outcomes.probability > 0) & ~outcomes.terminated
+    if goes_on.any():
+        values[goes_on] = subject.value(real_half(outcomes.next_rows[goes_on]))
+    looked: Floats = subject.reward(real_half(rows)) + (outcomes.probability * values).sum(axis=2)
+    return looked
 
 
 def _tastes(rows: Rows) -> Tastes:

@@ -69,7 +69,8 @@ def separate(
     leads = [(kappa or 0.0) * bool(alarm) for kappa, alarm, has in zip(onset, fired, flags, strict=True) if has]
     area, sizes = auroc(values[flags], values[~flags]), (int(flags.sum()), int((~flags).sum()))
     return Separation(
-        auroc=(area, *auroc_interval(area, *sizes)), threshold=threshold, false_alarms=float(fired[~flags].mean()), caught=float(fired[flags].mean()),
+        auroc=(area, *auroc_interval(area, *sizes)), threshold=threshold,
+        false_alarms=float(fired[~flags].mean()), caught=float(fired[flags].mean()),
         lead=float(np.mean(leads)), num_positive=sizes[0], num_negative=sizes[1],
     )  # fmt: skip
 
