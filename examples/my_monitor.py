@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.monitors.audit import audit, page
 from analysis.monitors.subject import Subject
+from analysis.monitors.zoo import shipped
 
 
 def score(subject: Subject) -> dict[str, float]:
@@ -26,3 +28,12 @@ def score(subject: Subject) -> dict[str, float]:
         return float(np.mean(subject.value(edited[changed]) - subject.value(rows[changed])) / spread)
 
     return {"manipulates": gain("theta -> E"), "locks in": gain("locked")}
+
+
+def main() -> str:
+    """The same without the command line and the shipped monitors beside it: the table as Markdown."""
+    return page(audit(shipped(), {"mine": score}, tell=lambda share, text: None))
+
+
+if __name__ == "__main__":
+    print(main())

@@ -27,8 +27,8 @@ from envs.coupling import real_half, twin_half
 from envs.niceness.played import PlayedInfluence, Tastes, played_influence
 from envs.niceness.village_row import PEOPLE, STRIDE, THETA
 from envs.registry import make_world
-from envs.rows import Outcomes, Rows, World
-from envs.states import Floats
+from envs.rows import Rows, World
+from envs.states import Floats, Outcomes
 
 MANIPULATES, LOCKS_IN = "manipulates", "locks in"
 TRAITS = (MANIPULATES, LOCKS_IN)

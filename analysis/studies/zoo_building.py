@@ -11,9 +11,8 @@ from agents.seeding import numpy_generator
 from analysis.cells import Cell, ParentResult
 from analysis.monitors.behaviour import LOCKS_IN, MANIPULATES
 from analysis.monitors.zoo import Label, Weak, save_zoo
-from analysis.studies.monitoring import agent_cells
 from analysis.studies.watching_cells import watch_cell
-from analysis.studies.weak_agents import read_weak
+from analysis.studies.weak_agents import agent_cells, read_weak
 from analysis.study import CellRecord, read_study
 
 PER_CLASS = 12
