@@ -50,7 +50,7 @@ NUM_ROWS, NUM_CHECKPOINTS = 400, 8
 """States of whole episodes of the recording that a monitor sees, and how often V is looked at while it learns."""
 HEADS = ("MONO", "MOE", "ROUTE")
 SMALL = Schooling(
-    encoder="mlp", num_levels=0, encoder_sizes=(32,), hidden_size=32, reinforce_steps=60_000, num_episodes=1500,
+    encoder="mlp", num_levels=0, encoder_sizes=(32,), hidden_size=35, reinforce_steps=60_000, num_episodes=1500,
     updates=600, batch_size=512,
 )  # fmt: skip
 DRIFTING = dataclasses.replace(SMALL, drift=True)
