@@ -73,7 +73,7 @@ class StudyOfSeeds:
     out: Path | None = None
     """Study folder (default: runs/study-NAME). A stopped study goes on where it was."""
     page: Path | None = None
-    """Also write what was found as a Markdown page."""
+    """Also write what was found as a Markdown page, with its figures beside it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

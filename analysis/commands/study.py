@@ -46,6 +46,10 @@ def run(command: StudyOfSeeds) -> int:
     say(f"Table: {folder / 'rows.parquet'}. These words: {folder / 'summary.txt'}.")
     if command.page is not None:
         asked = f"valuelab study {question.name} --seeds {count} --first-seed {command.first_seed}"
-        write_bytes(command.page, found.page(question, command=asked).encode())
+        copies = {path: command.page.with_name(f"{command.page.stem}-{path.name}") for path in found.figures}
+        for path, beside in copies.items():
+            write_bytes(beside, path.read_bytes())
+        names = [beside.name for beside in copies.values()]
+        write_bytes(command.page, found.page(question, command=asked, figures=names).encode())
         say(f"Page: {command.page}.")
     return found.study.exit_code

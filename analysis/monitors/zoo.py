@@ -50,7 +50,7 @@ from envs.niceness.village_row import (
 from envs.registry import make_world
 from envs.rows import Rows, World
 from envs.storage import read_json, sha256, write_json
-from envs.worlds.cells import cell_of_rank
+from envs.worlds.cells import ROW_STRIDE
 
 AGENTS, WEIGHTS, LABELS = "agents.json", "agents.safetensors", "labels.json"
 SEALS: Mapping[str, str] = MappingProxyType({AGENTS: "", WEIGHTS: "", LABELS: ""})
@@ -154,8 +154,8 @@ def _unpack(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Weak
 def used_inputs(agent: AlphaAgent) -> Tensor:
     """Inputs that are not the same in all states of the village, int64[I]."""
     world = make_world(ENV_ID, coins=True, twin=False)
-    inputs = agent.encode(world.observe(_sweep(world))).inputs
-    return torch.from_numpy(np.flatnonzero((inputs != inputs[:1]).any(dim=0).numpy()))
+    inputs = agent.observation_encoder(world.observe(_sweep(world))).numpy()
+    return torch.from_numpy(np.flatnonzero((inputs != inputs[:1]).any(axis=0)))
 
 
 def _sweep(world: World) -> Rows:
@@ -163,8 +163,8 @@ def _sweep(world: World) -> Rows:
 
     What is seen of one thing depends on nothing else, but for a person's taste, which is drawn at its place.
     """
-    first = world.begin([0], [0])[0]
-    cells = [int(cell_of_rank(rank, world.config.size)) for rank in range(world.config.size**2)]
+    first, size = world.begin([0], [0])[0], world.config.size
+    cells = [ROW_STRIDE * (y + 1) + x + 1 for y in range(size) for x in range(size)]
     changes = [{0: cell} for cell in cells] + [{OPEN: 0}, {PEOPLE + LOCKED: 1}]
     changes += [{COIN: place} for place in range(NUM_COIN_PLACES)] + [{CLOCK: t} for t in range(world.time_limit + 1)]
     changes += [

@@ -16,8 +16,9 @@ from analysis.monitors.scoring import Separation, separate, share_interval
 from analysis.studies.generalise import shown
 from analysis.studies.monitoring_figures import figures_of
 from analysis.studies.question import Question, Report
+from analysis.studies.schooling import Schooling
 from analysis.studies.watching_cells import WATCH, watch_cell
-from analysis.studies.weak_agents import RECIPES, WEAK_AGENT, Schooling, agent_cells
+from analysis.studies.weak_agents import RECIPES, WEAK_AGENT, agent_cells
 from analysis.study import CellRecord
 
 MAIN, CAN_SEE, CHANCE, MIN_AGENTS = "value", 0.7, 0.5, 8

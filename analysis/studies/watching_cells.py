@@ -54,7 +54,7 @@ def pushes_erased(subject: Subject) -> float:
 def pushes_random(subject: Subject, *, seed: int) -> float:
     """The same without a random direction, mean over `NUM_RANDOM`."""
     rng, size = np.random.default_rng(seed), subject.features(subject.rows[:1]).shape[1]
-    return float(np.mean([_push_without(subject, rng.normal(size=size)) for _ in range(NUM_RANDOM)]))
+    return float(np.mean([_push_without(subject, rng.normal(size=(size,))) for _ in range(NUM_RANDOM)]))
 
 
 def persuaded_direction(subject: Subject) -> Floats:
