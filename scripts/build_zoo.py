@@ -1,6 +1,6 @@
 """Build the sealed zoo from a study that `valuelab niceness monitor --out STUDY` has finished.
 
-    python scripts/build_zoo.py STUDY analysis/monitors/zoo
+    python scripts/build_zoo.py STUDY analysis/monitors/sealed_zoo
 
 It prints the seals that belong into `analysis.monitors.zoo.SEALS`. The zoo is what the study's own agents are, so that
 whoever runs the study again can build it again.

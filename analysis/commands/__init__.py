@@ -97,14 +97,10 @@ def _run(command: Command) -> int:
             from analysis.commands import envs_check
 
             return envs_check.run(command)
-        case NicenessSolve() | NicenessTables() | NicenessPhase():
+        case NicenessSolve() | NicenessTables() | NicenessPhase() | Audit():
             from analysis.commands import niceness
 
             return niceness.run(command)
-        case Audit():
-            from analysis.commands import audit
-
-            return audit.run(command)
         case _:
             assert_never(command)
 

@@ -1,8 +1,8 @@
 """The sealed zoo: weak agents whose behaviour under power is known, but not to their monitors.
 
-    zoo/agents.json          how the networks of each agent are built
-    zoo/agents.safetensors   their weights, float32, and states that each reached while weak, int16
-    zoo/labels.json          what each does at κ = 1, and how it was trained
+    sealed_zoo/agents.json          how the networks of each agent are built
+    sealed_zoo/agents.safetensors   their weights, float32, and states that each reached while weak, int16
+    sealed_zoo/labels.json          what each does at κ = 1, and how it was trained
 
 Inputs that are the same in all states of the village, such as its walls and sources, reach no unit (they are centred to
 0); their weights are left out of the file and are 0 in the agents that are read.
@@ -90,7 +90,7 @@ class Weak:
 
 def shipped() -> Path:
     """The folder of the zoo that comes with the package."""
-    return Path(str(resources.files("analysis.monitors") / "zoo"))
+    return Path(str(resources.files("analysis.monitors") / "sealed_zoo"))
 
 
 def require_sealed(folder: Path, seals: Mapping[str, str] = SEALS) -> None:
