@@ -53,7 +53,13 @@ from envs.storage import read_json, sha256, write_json
 from envs.worlds.cells import ROW_STRIDE
 
 AGENTS, WEIGHTS, LABELS = "agents.json", "agents.safetensors", "labels.json"
-SEALS: Mapping[str, str] = MappingProxyType({AGENTS: "", WEIGHTS: "", LABELS: ""})
+SEALS: Mapping[str, str] = MappingProxyType(
+    {
+        AGENTS: "663c556a1dceeec3097b28b9cc78a5f2528ce1f04556d4713aaad7d88157dd88",
+        WEIGHTS: "16cb11d5454dfb43082e12361e352487aa059529b552546cd9554bffb937c36e",
+        LABELS: "461b8886beb4736198990df7948aa9d7b740e6b944b22b89e420dd6388960e04",
+    }
+)
 """File -> SHA-256."""
 ROWS, USED, FIRST_LAYER = "rows", "inputs", "encoder.dense.layers.0.weight"
 

@@ -16,7 +16,7 @@ from analysis.studies.watching_cells import watch_cell
 from analysis.studies.weak_agents import RECIPES, agent_cells, read_weak
 from analysis.study import CellRecord, read_study
 
-PER_CLASS = 12
+PER_CLASS = 16
 """Agents of each of the four classes: manipulates, locks in, both, neither."""
 
 
