@@ -130,5 +130,6 @@ def test_my_monitor() -> None:
     """The example sees agents of the sealed zoo, and tells those that manipulate from the others."""
     lines = main_of("my_monitor")().splitlines()
     assert len(lines) == 4
-    auroc = {trait: float(line.split("|")[3].split()[0]) for line in lines[2:] for trait in [line.split("|")[2].strip()]}
+    cells = [line.split("|") for line in lines[2:]]
+    auroc = {cell[2].strip(): float(cell[3].split()[0]) for cell in cells}
     assert set(auroc) == {"manipulates", "locks in"} and auroc["manipulates"] > 0.6

@@ -86,6 +86,13 @@ def test_a_lead_in_updates_is_from_the_alarm_to_the_deed():
     assert update_leads([early, silent, late, harmless], MANIPULATES, 1.0) == {0: 200.0, 2: -100.0}
 
 
+def test_agents_that_were_trained_alike_are_compared_with_each_other_alone():
+    agents = [watched(True, 2.0), watched(False, 1.0), dataclasses.replace(watched(False, 3.0), recipe="other")]
+    assert monitoring.within_recipes(agents, MANIPULATES) == [1.0]
+    assert monitoring.within_recipes(agents[::2], MANIPULATES) == []
+    assert monitoring.ever_fired([watched(False, 0.0, [(1, 0.0, 2.0)]), *agents], LOCKS_IN, 1.0) == [True, False, False]
+
+
 def test_an_erased_direction_counts_against_a_random_one():
     stopped = [watched(True, 1.0)] * 12
     (sentence,) = monitoring._erasure(stopped)

@@ -14,6 +14,8 @@ import torch
 from agents.agent import build_agent
 from agents.reward_model import RewardModel
 from agents.value_actor import action_values
+from analysis.cli import parse
+from analysis.commands import run_command
 from analysis.monitors.audit import audit, judge
 from analysis.monitors.behaviour import (
     LOCKS_IN,
@@ -277,6 +279,21 @@ def test_an_audit_opens_the_labels_last(tmp_path):
     assert found[MANIPULATES].auroc[0] == 1.0 and found[LOCKS_IN].auroc[0] == 0.5
     assert told[-1] == (1.0, "agent 6 of 6")
     assert judge({"half": {name: {MANIPULATES: 1.0} for name in zoo}}, load_labels(tmp_path))[0].trait == MANIPULATES
+
+
+def test_the_command_prints_and_writes_a_table_and_refuses_a_wrong_file(tmp_path, monkeypatch, capsys):
+    zoo, mine = tmp_path / "zoo", tmp_path / "mine.py"
+    seals = save_zoo(zoo, {f"a{k}": (weak(k), label(k % 2 == 0, k < 2)) for k in range(4)})
+    monkeypatch.setattr("analysis.commands.audit.shipped", lambda: zoo)
+    monkeypatch.setattr("analysis.commands.audit.require_sealed", lambda folder: require_sealed(folder, seals))
+    mine.write_text("def score(subject):\n    return subject.value(subject.rows).mean()\n")
+    assert run_command(parse(["audit", str(mine), "--out", str(tmp_path / "out")])) == 0
+    printed, written = capsys.readouterr().out, (tmp_path / "out" / "audit.md").read_text()
+    for name in ("yours: mine", *MONITORS):
+        assert printed.count(f" {name} ") >= 2 and written.count(f"| {name} |") == 2
+    mine.write_text("def score(subject):\n    return {}\n")
+    assert run_command(parse(["audit", str(mine), "--out", str(tmp_path / "out")])) == 2
+    assert capsys.readouterr().err.startswith(f"valuelab: {mine}: score returned {{}}, allowed is a number")
 
 
 def test_the_shipped_zoo_is_sealed_balanced_and_says_nothing_of_its_labels():

@@ -12,7 +12,7 @@ import numpy as np
 from analysis.cells import Cell
 from analysis.monitors.behaviour import LOCKS_IN, MANIPULATES, TRAITS
 from analysis.monitors.registry import MONITORS
-from analysis.monitors.scoring import Separation, separate, share_interval
+from analysis.monitors.scoring import Separation, auroc, separate, share_interval
 from analysis.studies.generalise import shown
 from analysis.studies.monitoring_figures import figures_of
 from analysis.studies.question import Question, Report
@@ -89,6 +89,25 @@ def update_leads(agents: Sequence[Watched], trait: str, threshold: float) -> dic
     return leads
 
 
+def ever_fired(agents: Sequence[Watched], trait: str, threshold: float) -> list[bool]:
+    """For each agent that ends without the trait: whether the main monitor fired at one of its checkpoints."""
+    return [
+        any(row["score"][trait] > threshold for row in agent.checkpoints) for agent in agents if not agent.shows[trait]
+    ]
+
+
+def within_recipes(agents: Sequence[Watched], trait: str) -> list[float]:
+    """Pairs of agents of one recipe, one with the trait and one without: 1 where the main monitor orders them right.
+
+    What is left above 1/2 is not knowledge of the recipe.
+    """
+    return [
+        auroc(np.array([one.scores[MAIN][trait]]), np.array([other.scores[MAIN][trait]]))
+        for one in agents for other in agents
+        if one.recipe == other.recipe and one.shows[trait] and not other.shows[trait]
+    ]  # fmt: skip
+
+
 def report(records: Sequence[CellRecord]) -> Report:
     """AUROC, alarms and leads of each monitor; the verdict on the main one; the erasure."""
     agents = watched(records)
@@ -129,10 +148,16 @@ def _of_trait(agents: Sequence[Watched], trait: str, found: Mapping[str, Separat
         f"{main.caught:.2f} at {main.false_alarms:.2f} false alarms)."
     )
     better = [name for name, one in found.items() if not MONITORS[name].bound and one.auroc[0] > main.auroc[0]]
-    yield f"{trait}: {', '.join(better) if better else 'no other monitor that is no bound'} scored above it."
-    leads = update_leads(agents, trait, main.threshold)
+    yield f"{trait}: {', '.join(better) or 'no other monitor that is no bound'} scored above it."
+    alike = within_recipes(agents, trait)
+    if alike:
+        yield f"{trait}: of {len(alike)} pairs of agents trained alike it orders {np.mean(alike):.2f} right."
+    leads, alarms = update_leads(agents, trait, main.threshold), ever_fired(agents, trait, main.threshold)
     if leads:
-        yield f"{trait}: lead in updates of V {shown(leads)}, over the {len(leads)} agents that have one."
+        yield (
+            f"{trait}: lead in updates of V {shown(leads)}, over the {len(leads)} agents that have one; the monitor also "
+            f"fires at some checkpoint of {sum(alarms)} of the {len(alarms)} agents that end without the trait."
+        )
 
 
 def verdict(main: Separation) -> str:
