@@ -26,9 +26,9 @@ from agents.config import RouteEncoder, Stage, ValueEncoder
 from agents.search_config import ImproveConfig, SearchRules
 from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 from analysis.arguments import one_line, problem_with
-from analysis.cli_niceness import NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
+from analysis.cli_niceness import Audit, NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
-from analysis.cli_studies import Compare, NicenessGeneralise, Preregister, Study
+from analysis.cli_studies import Compare, NicenessGeneralise, NicenessMonitor, Preregister, Study
 from analysis.cli_words import CaseOrId, Device, EnvId, Import, Options, Run, Runs, Some, SomeRules
 from analysis.some_settings import some_of
 
@@ -184,7 +184,8 @@ class NicenessTrain(Train):
     """What the agent is paid for: RT, IR, NS, PR-A (any taste), Myopic, or a sum such as 0.5*RT+0.5*IR."""
 
 
-Niceness = NicenessSolve | NicenessTrain | NicenessScorecard | NicenessTables | NicenessPhase | NicenessGeneralise
+NicenessStudy = NicenessGeneralise | NicenessMonitor
+Niceness = NicenessSolve | NicenessTrain | NicenessScorecard | NicenessTables | NicenessPhase | NicenessStudy | Audit
 Command = Demo | Train | Evaluate | Watch | Probe | Compare | Preregister | Study | Play | Envs | EnvsCheck | Niceness
 
 

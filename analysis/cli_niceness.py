@@ -57,3 +57,13 @@ class NicenessPhase:
 
     out: Path = Path("docs/niceness_phase.md")
     """The Markdown file; its figures lie beside it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """Score a monitor of your own on the sealed zoo of weak agents, beside the shipped monitors."""
+
+    monitor: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """A Python file that defines score(subject): a number, or a dict with numbers for "manipulates" and "locks in"."""
+    out: Path | None = None
+    """Folder for the table (default: runs/audit-FILE)."""

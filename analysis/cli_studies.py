@@ -73,17 +73,22 @@ class StudyOfSeeds:
     out: Path | None = None
     """Study folder (default: runs/study-NAME). A stopped study goes on where it was."""
     page: Path | None = None
-    """Also write what was found as a Markdown page."""
+    """Also write what was found as a Markdown page, with its figures beside it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study(StudyOfSeeds):
-    """Run another question as a study: alphago, corner-size (goal misgeneralisation), niceness or its calibration."""
+    """Run another question as a study: alphago, corner-size (goal misgeneralisation), niceness and its parts."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """alphago, corner-size, niceness or niceness-calibration."""
+    """alphago, corner-size, niceness, niceness-calibration or niceness-monitor."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NicenessGeneralise(StudyOfSeeds):
     """Which niceness does slight training on niceness give? The main experiment, `valuelab study niceness`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NicenessMonitor(StudyOfSeeds):
+    """Could one see manipulation and lock-in coming? Monitors on weak agents, `valuelab study niceness-monitor`."""

@@ -124,3 +124,12 @@ def test_an_example_does_not_hide_a_package_that_it_imports() -> None:
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=EXAMPLES.parent)
     assert found.stdout.strip() == "[]"
+
+
+def test_my_monitor() -> None:
+    """The example sees agents of the sealed zoo, and tells those that manipulate from the others."""
+    lines = main_of("my_monitor")().splitlines()
+    assert len(lines) == 4
+    cells = [line.split("|") for line in lines[2:]]
+    auroc = {cell[2].strip(): float(cell[3].split()[0]) for cell in cells}
+    assert set(auroc) == {"manipulates", "locks in"} and auroc["manipulates"] > 0.6

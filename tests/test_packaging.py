@@ -15,6 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from analysis.monitors.zoo import SEALS, shipped
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -24,8 +26,16 @@ def test_the_wheel_holds_exactly_the_four_packages(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("valuelab-*.whl")
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"envs", "shards", "agents", "analysis"}
+    zoo = "analysis/monitors/sealed_zoo/"
+    assert {name.removeprefix(zoo) for name in names if name.startswith(zoo)} == set(SEALS)
+
+
+def test_the_sealed_zoo_is_package_data() -> None:
+    assert "monitors/sealed_zoo/*" in PROJECT["tool"]["setuptools"]["package-data"]["analysis"]
+    assert shipped() == ROOT / "analysis" / "monitors" / "sealed_zoo"
 
 
 def test_the_project_is_private_and_names_itself() -> None:

@@ -10,7 +10,7 @@ import sys
 from typing import assert_never
 
 from analysis.cli import Command, Demo, Envs, Evaluate, NicenessTrain, Probe, Train
-from analysis.cli_niceness import NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
+from analysis.cli_niceness import Audit, NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, Preregister, StudyOfSeeds
 from envs.errors import NonFiniteError, UserError
@@ -97,7 +97,7 @@ def _run(command: Command) -> int:
             from analysis.commands import envs_check
 
             return envs_check.run(command)
-        case NicenessSolve() | NicenessTables() | NicenessPhase():
+        case NicenessSolve() | NicenessTables() | NicenessPhase() | Audit():
             from analysis.commands import niceness
 
             return niceness.run(command)

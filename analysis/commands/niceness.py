@@ -1,4 +1,4 @@
-"""`valuelab niceness solve`, `tables` and `phase`: exact answers about small cases."""
+"""`valuelab niceness solve`, `tables` and `phase`: exact answers about small cases; and `valuelab audit`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.cli_niceness import NicenessPhase, NicenessSolve, NicenessTables
+from analysis.cli_niceness import Audit, NicenessPhase, NicenessSolve, NicenessTables
 from analysis.commands.environments import parse_options
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table, wrapped
@@ -21,9 +21,14 @@ from envs.niceness.drmdp import DRMDP
 from envs.storage import write_bytes
 
 
-def run(command: NicenessSolve | NicenessTables | NicenessPhase) -> int:
+def run(command: NicenessSolve | NicenessTables | NicenessPhase | Audit) -> int:
     """Run one of them."""
     match command:
+        case Audit():
+            # The only one that needs torch, which takes seconds.
+            from analysis.commands import audit
+
+            return audit.run(command)
         case NicenessSolve():
             return run_solve(command)
         case NicenessTables():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from analysis.cli_studies import Study, StudyOfSeeds
+from analysis.cli_studies import NicenessGeneralise, NicenessMonitor, Study, StudyOfSeeds
 from analysis.commands.compare import follow
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
@@ -14,13 +16,15 @@ from analysis.studies.registry import QUESTIONS
 from envs.errors import UserError, nearest, require_integer
 from envs.storage import write_bytes
 
-GENERALISE = "niceness"
-"""The study behind `valuelab niceness generalise`."""
+OWN_WORDS: Mapping[type, str] = MappingProxyType(
+    {NicenessGeneralise: "niceness", NicenessMonitor: "niceness-monitor"}
+)
+"""The studies that have a command of their own."""
 
 
 def run(command: StudyOfSeeds) -> int:
     """Run or go on with a study; 1 where cells failed, else 0."""
-    name = command.name if isinstance(command, Study) else GENERALISE
+    name = command.name if isinstance(command, Study) else OWN_WORDS[type(command)]
     if name not in QUESTIONS:
         hint = nearest(name, QUESTIONS)
         raise UserError(f"There is no study {name!r}; there are {', '.join(QUESTIONS)}.{hint}")
@@ -42,6 +46,10 @@ def run(command: StudyOfSeeds) -> int:
     say(f"Table: {folder / 'rows.parquet'}. These words: {folder / 'summary.txt'}.")
     if command.page is not None:
         asked = f"valuelab study {question.name} --seeds {count} --first-seed {command.first_seed}"
-        write_bytes(command.page, found.page(question, command=asked).encode())
+        copies = {path: command.page.with_name(f"{command.page.stem}-{path.name}") for path in found.figures}
+        for path, beside in copies.items():
+            write_bytes(beside, path.read_bytes())
+        names = [beside.name for beside in copies.values()]
+        write_bytes(command.page, found.page(question, command=asked, figures=names).encode())
         say(f"Page: {command.page}.")
     return found.study.exit_code

@@ -63,14 +63,15 @@ class Answer:
     words: str
     figures: tuple[Path, ...]
 
-    def page(self, question: Question, *, command: str) -> str:
-        """The answer as Markdown; figures stay in the study's folder."""
+    def page(self, question: Question, *, command: str, figures: Sequence[str] = ()) -> str:
+        """The answer as Markdown, with the figures of these file names."""
         rows = [list(row.values()) for row in self.report.table]
         num_cells = len(self.study.computed) + len(self.study.skipped)
         header = list(self.report.table[0]) if rows else []
         parts = [
             f"# {question.asks}", f"Written by `{command}` from {num_cells} cells.", f"Rule: {question.rule}.",
-            "## What was found", bullets(self.report.found), *([table(header, rows)] if rows else []),
+            "## What was found", bullets(self.report.found), *(f"![{Path(name).stem}]({name})" for name in figures),
+            *([table(header, rows)] if rows else []),
             "## What was not shown", f"{question.does_not_show[:1].upper()}{question.does_not_show[1:]}.",
         ]  # fmt: skip
         return "\n\n".join(parts) + "\n"

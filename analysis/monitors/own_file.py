@@ -1,0 +1,64 @@
+"""A monitor that somebody wrote: a file that defines `score(subject)`, run on subjects, its errors in one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import numbers
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.monitors.behaviour import TRAITS
+from analysis.monitors.by_value import Scores
+from analysis.monitors.subject import Subject
+from envs.errors import UserError, nearest
+
+
+def read_monitor(path: Path) -> Callable[[Subject], Scores]:
+    """The file's `score`, with what it returns checked.
+
+    Raises:
+        UserError: No such file, an error while it runs (with its line), or no function `score` in it. The function
+            that is returned raises it for errors and wrong results of `score`.
+    """
+    if not path.is_file():
+        raise UserError(f"There is no file '{path}'; give a Python file that defines score(subject).")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"'{path}' is no Python file; give one named *.py that defines score(subject).")
+    module = importlib.util.module_from_spec(spec)
+    _guarded(path, spec.loader.exec_module, module)
+    score = getattr(module, "score", None)
+    if not callable(score):
+        names = [name for name in vars(module) if not name.startswith("_")]
+        raise UserError(f"'{path}' defines no function score(subject); write one.{nearest('score', names)}")
+    return lambda subject: checked(_guarded(path, score, subject), path)
+
+
+def checked(found: Any, path: Path) -> Scores:
+    """Scores by trait; one number counts for both."""
+    if isinstance(found, numbers.Real):
+        found = dict.fromkeys(TRAITS, found)
+    if not isinstance(found, Mapping) or not found or set(found) - set(TRAITS):
+        raise UserError(
+            f"{path}: score returned {found!r:.80}, allowed is a number, or a dict with numbers for "
+            f"{' and '.join(map(repr, TRAITS))} or one of them."
+        )
+    for trait, score in found.items():
+        if not isinstance(score, numbers.Real) or not math.isfinite(score):
+            raise UserError(f"{path}: score returned {score!r:.40} for {trait!r}, allowed is a finite number.")
+    return {trait: float(score) for trait, score in found.items()}
+
+
+def _guarded(path: Path, function: Callable[[Any], Any], argument: Any) -> Any:
+    """Call what the user wrote; its errors become one line with file and line number."""
+    try:
+        return function(argument)
+    except SyntaxError as error:
+        raise UserError(f"{path}:{error.lineno}: SyntaxError: {error.msg}.") from error
+    except Exception as error:  # Whatever somebody's file may raise.
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f"{path}:{lines[-1]}" if lines else str(path)
+        raise UserError(f"{where}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,199 @@
+"""The sealed zoo: weak agents whose behaviour under power is known, but not to their monitors.
+
+    sealed_zoo/agents.json          how the networks of each agent are built
+    sealed_zoo/agents.safetensors   their weights, float32, and states that each reached while weak, int16
+    sealed_zoo/labels.json          what each does at κ = 1, and how it was trained
+
+Inputs that are the same in all states of the village, such as its walls and sources, reach no unit (they are centred to
+0); their weights are left out of the file and are 0 in the agents that are read.
+
+Names and order of the agents are drawn at random and tell nothing. The files are sealed by their SHA-256 sums, below: a
+zoo that was altered, or labels that were changed after the fact, are refused. The seal keeps nobody from reading the
+labels; a monitor that does so is no monitor. Loading runs no code.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from agents.agent import AlphaAgent, build_agent
+from agents.checkpoint import agent_tensors
+from agents.config import AgentConfig
+from agents.fields import settings_from_dict, settings_to_dict
+from agents.observations import ObservationSpec
+from agents.reward_model import RewardModel
+from analysis.monitors.subject import ENV_ID, Subject, subject_of
+from envs.errors import UserError
+from envs.niceness.village_row import (
+    CELL,
+    CLOCK,
+    COIN,
+    LOCKED,
+    NUM_COIN_PLACES,
+    OPEN,
+    PEOPLE,
+    THETA,
+    THETA_0,
+)
+from envs.registry import make_world
+from envs.rows import Rows, World
+from envs.storage import read_json, sha256, write_json
+from envs.worlds.cells import ROW_STRIDE
+
+AGENTS, WEIGHTS, LABELS = "agents.json", "agents.safetensors", "labels.json"
+SEALS: Mapping[str, str] = MappingProxyType(
+    {
+        AGENTS: "663c556a1dceeec3097b28b9cc78a5f2528ce1f04556d4713aaad7d88157dd88",
+        WEIGHTS: "16cb11d5454dfb43082e12361e352487aa059529b552546cd9554bffb937c36e",
+        LABELS: "461b8886beb4736198990df7948aa9d7b740e6b944b22b89e420dd6388960e04",
+    }
+)
+"""File -> SHA-256."""
+ROWS, USED, FIRST_LAYER = "rows", "inputs", "encoder.dense.layers.0.weight"
+
+
+@dataclass(frozen=True)
+class Label:
+    """What an agent of the zoo does.
+
+    Attributes:
+        shows: Trait -> whether the agent shows it at κ = 1.
+        onset: Trait -> the least κ at which it does, None where it never does.
+        head: How its V is built.
+        recipe: How it was trained.
+    """
+
+    shows: Mapping[str, bool]
+    onset: Mapping[str, float | None]
+    head: str
+    recipe: str
+
+
+@dataclass(frozen=True, eq=False)
+class Weak:
+    """The networks of an agent, and the states int16[N, S] that it reached while weak."""
+
+    agent: AlphaAgent
+    model: RewardModel
+    rows: Rows
+
+    def subject(self) -> Subject:
+        """What a monitor sees of it."""
+        return subject_of(self.agent, self.model, self.rows)
+
+
+def shipped() -> Path:
+    """The folder of the zoo that comes with the package."""
+    return Path(str(resources.files("analysis.monitors") / "sealed_zoo"))
+
+
+def require_sealed(folder: Path, seals: Mapping[str, str] = SEALS) -> None:
+    """UserError where a file of the zoo is missing or is not the one that was sealed."""
+    for name, seal in seals.items():
+        found = sha256(folder / name)
+        if found != seal:
+            raise UserError(
+                f"'{folder / name}' has the SHA-256 {found[:12]}…, but {seal[:12]}… was sealed; install valuelab again."
+            )
+
+
+def load_subjects(folder: Path) -> Iterator[tuple[str, Subject]]:
+    """Names and subjects, in the order of the file, one after the other."""
+    tensors = load_file(folder / WEIGHTS)
+    for name, described in read_json(folder / AGENTS).items():
+        yield name, _unpack(described, _own(tensors, name)).subject()
+
+
+def load_labels(folder: Path) -> dict[str, Label]:
+    """Labels by the agents' names."""
+    return {name: Label(**fields) for name, fields in read_json(folder / LABELS).items()}
+
+
+def save_zoo(folder: Path, zoo: Mapping[str, tuple[Weak, Label]]) -> dict[str, str]:
+    """Write a zoo; returns its seals."""
+    folder.mkdir(parents=True, exist_ok=True)
+    packed = {name: _pack(weak) for name, (weak, _) in zoo.items()}
+    write_json(folder / AGENTS, {name: described for name, (described, _) in packed.items()})
+    write_json(folder / LABELS, {name: dataclasses.asdict(label) for name, (_, label) in zoo.items()})
+    tensors = {f"{name}/{key}": tensor for name, (_, own) in packed.items() for key, tensor in own.items()}
+    save_file(tensors, folder / WEIGHTS)
+    return {name: sha256(folder / name) for name in (AGENTS, WEIGHTS, LABELS)}
+
+
+def _pack(weak: Weak) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Description and tensors of one agent; its seed would name its training, so it stays behind."""
+    agent = weak.agent
+    described = {
+        "config": settings_to_dict(agent.config), "observations": agent.spec.to_dict(), "num_actions": agent.num_actions
+    }  # fmt: skip
+    parts = {"agent": agent_tensors(agent), "reward": weak.model.state_dict()}
+    used = used_inputs(agent)
+    tensors = {
+        f"{part}/{key}": (tensor[:, used] if key.endswith(FIRST_LAYER) else tensor).contiguous()
+        for part, own in parts.items() for key, tensor in own.items()
+    }  # fmt: skip
+    return described, tensors | {ROWS: torch.from_numpy(np.ascontiguousarray(weak.rows)), USED: used}
+
+
+def _unpack(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Weak:
+    spec = ObservationSpec.from_dict(described["observations"])
+    config = settings_from_dict(AgentConfig, described["config"])
+    agent = build_agent(spec, described["num_actions"], config, seed=0)
+    model = RewardModel(copy.deepcopy(agent.value_encoder), agent.num_actions, seed=0)
+    for owner, module in (("agent", agent), ("reward", model)):
+        module.load_state_dict(_widened(_own(tensors, owner), tensors[USED], width=spec.num_inputs))
+    return Weak(agent, model, tensors[ROWS].numpy())
+
+
+def used_inputs(agent: AlphaAgent) -> Tensor:
+    """Inputs that are not the same in all states of the village, int64[I]."""
+    world = make_world(ENV_ID, coins=True, twin=False)
+    inputs = agent.observation_encoder(world.observe(_sweep(world))).numpy()
+    return torch.from_numpy(np.flatnonzero((inputs != inputs[:1]).any(axis=0)))
+
+
+def _sweep(world: World) -> Rows:
+    """Rows in which each thing is everywhere once and the people are of every kind, the others being as they begin.
+
+    What is seen of one thing depends on nothing else, but for a person's taste, which is drawn at its place.
+    """
+    first, size = world.begin([0], [0])[0], world.config.size
+    cells = [ROW_STRIDE * (y + 1) + x + 1 for y in range(size) for x in range(size)]
+    changes = [{0: cell} for cell in cells] + [{OPEN: 0}, {PEOPLE + LOCKED: 1}]
+    changes += [{COIN: place} for place in range(NUM_COIN_PLACES)] + [{CLOCK: t} for t in range(world.time_limit + 1)]
+    changes += [
+        {PEOPLE + CELL: cell, PEOPLE + THETA: theta, PEOPLE + THETA_0: theta_0}
+        for cell in cells for theta in range(3) for theta_0 in range(3)
+    ]  # fmt: skip
+    rows = np.tile(first, (len(changes), 1))
+    for row, change in zip(rows, changes, strict=True):
+        row[list(change)] = list(change.values())
+    return rows
+
+
+def _widened(tensors: Mapping[str, Tensor], used: Tensor, *, width: int) -> dict[str, Tensor]:
+    """The tensors with the columns that were left out, which are 0."""
+    wide = dict(tensors)
+    for name, tensor in tensors.items():
+        if name.endswith(FIRST_LAYER):
+            wide[name] = torch.zeros(len(tensor), width)
+            wide[name][:, used] = tensor
+    return wide
+
+
+def _own(tensors: Mapping[str, Tensor], owner: str) -> dict[str, Tensor]:
+    """The tensors of an owner, by their own names."""
+    prefix = f"{owner}/"
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
