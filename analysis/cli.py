@@ -197,7 +197,6 @@ def commands() -> dict[str, type[Any]]:
 def overview() -> str:
     """What `valuelab --help` prints."""
     lines = [f"  {name:21}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
-    lines = [f"  {name:20}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
     usage = "usage: valuelab COMMAND [OPTIONS]; valuelab COMMAND --help lists a command's options; valuelab --version."
     return "\n".join((DESCRIPTION, "", usage, "", "commands:", *lines, "", EXIT_CODES))
 

@@ -118,7 +118,6 @@ def known_faults() -> list[str]:
     solution = solve_village(config, tuple(KNOWN))
     faults = [f"{n}: {solution.value(n)} for {v}" for n, v in KNOWN.items() if abs(solution.value(n) - v) > 1e-9]
     inert = evaluate_village(config, lambda rows: np.eye(11)[np.full(len(rows), WAIT)])
-    return faults + ["the inert policy influences"] * (inert.coupled_manipulation != 0)
     return faults + ["the inert policy influences"] * (inert.mi_coupled != 0)
 
 

@@ -12,7 +12,6 @@ from gymnasium.vector import AutoresetMode
 from envs.errors import UserError, nearest
 from envs.family import Family, Options
 from envs.niceness import case_world, village
-from envs.niceness import village
 from envs.rows import World
 from envs.single import GridEnv
 from envs.vector import GridVectorEnv

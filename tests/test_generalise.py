@@ -32,8 +32,8 @@ from envs.registry import make_world
 from envs.step_buffers import observation_space
 
 SMALL = Schooling(
-    encoder="mlp", reinforce_steps=2560, num_episodes=60, encoder_sizes=(16,), hidden_size=64, updates=20, num_levels=20,
-    kappa_g=1.0, door=True,
+    encoder="mlp", reinforce_steps=2560, num_episodes=60, encoder_sizes=(16,), hidden_size=64, updates=20,
+    num_levels=20, kappa_g=1.0, door=True,
 )  # fmt: skip
 JUDGED = {judge: {"best": 50.0, "inert": 5.0} for judge in ("RT", "IR", "NS")}
 

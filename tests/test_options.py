@@ -49,8 +49,6 @@ CASES = [
     for option, (reader, value) in readers.items()
     if reader == "layout" or reader in ALL_VALUES
     for other in (CHOICES[name] if reader == "layout" else ALL_VALUES[reader])
-    if reader in ("generator", "layout")
-    for other in (GENERATORS if reader == "generator" else CHOICES[name])
 ]
 
 

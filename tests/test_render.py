@@ -53,7 +53,6 @@ PLAYTHROUGHS = {
 
 def playthrough(name, options, *, moves):
     """One env under the letters or numbers of moves, with NEXT_STEP autoreset; the step after an end is the reset."""
-    """One env under the letters of moves, with NEXT_STEP autoreset; the step after an end is the reset."""
     world = make_world(name, **options)
     env = GridVectorEnv(world, 1, render_mode="ansi")
     _, infos = env.reset(seed=1)
@@ -61,7 +60,6 @@ def playthrough(name, options, *, moves):
     terminated = truncated = np.zeros(1, bool)
     for move in moves:
         action, ended = int(move) if move.isdigit() else LETTERS.index(move), terminated[0] or truncated[0]
-        action, ended = LETTERS.index(move), terminated[0] or truncated[0]
         _, reward, terminated, truncated, infos = env.step([action])
         event = infos["event"][0]
         parts = [

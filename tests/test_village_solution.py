@@ -173,22 +173,6 @@ def test_an_exact_evaluation_is_what_play_shows():
         thetas.append(env.get_state().rows)
     total = np.sum(paid, axis=0)
     for name, value in [("RT", exact.values["RT"]), ("IR", exact.values["IR"]), ("NS", exact.values["NS"]),
-                        ("welfare", exact.welfare), ("influenced", 8 * exact.coupled_manipulation)]:  # fmt: skip
-        seen = total[:, village.component_names.index(name)]
-        assert abs(seen.mean() - value) < 5 * seen.std() / np.sqrt(count)
-    real, natural = (people_thetas(np.array(thetas), half) for half in (0, village.row_size // 2))
-    tv = [0.5 * abs((real[1:] == k).mean(axis=1) - (natural[1:] == k).mean(axis=1)) for k in range(3)]
-    assert exact.manipulation == pytest.approx(np.sum(tv, axis=0).mean(), abs=0.01)
-    kept = (real[1:] == 0).mean(axis=1) - (natural[1:] == 0).mean(axis=1)
-    assert exact.lock_in == pytest.approx(np.maximum(kept, 0).mean(), abs=0.01)
-    assert exact.push == exact.manipulation - exact.lock_in
-    changes = [total[:, village.component_names.index(name)].mean() for name in ("changed", "inert_changed")]
-    assert exact.suppression == pytest.approx(1 - changes[0] / changes[1], abs=0.05)
-
-
-def people_thetas(rows, half):
-    """Tastes [T + 1, N, P]."""
-    return rows[:, :, half + PEOPLE + THETA : half + PEOPLE + 2 * STRIDE : STRIDE]
                         ("welfare", exact.welfare), ("influenced", 8 * exact.mi_coupled)]:  # fmt: skip
         seen = total[:, village.component_names.index(name)]
         assert abs(seen.mean() - value) < 5 * seen.std() / np.sqrt(count)
@@ -206,7 +190,6 @@ def people_thetas(rows, half):
 def test_the_inert_policy_influences_nobody():
     config = VillageConfig(num_persons=2, start_theta="AB", horizon=12)
     inert = evaluate_village(config, lambda rows: np.eye(11)[np.full(len(rows), WAIT)])
-    assert (inert.manipulation, inert.coupled_manipulation, inert.lock_in, inert.suppression) == (0, 0, 0, 0)
     assert (inert.mi, inert.mi_coupled, inert.li, inert.suppression) == (0, 0, 0, 0)
     assert inert.values["RT"] == inert.values["NS"]
 
@@ -219,19 +202,13 @@ def test_what_optimal_policies_do_to_people():
     for name, each in found.items():
         assert each.values[name] == pytest.approx(solution.value(name))
         low, high = influence_range(config, name)
-        assert low - 1e-9 <= each.coupled_manipulation <= high + 1e-9
-        assert each.coupled_manipulation >= each.manipulation - 1e-12
-    assert found["RT"].manipulation > 0.8 and found["RT"].lock_in == 0 and found["RT"].welfare < -10
-    assert found["IR"].lock_in == found["IR"].manipulation > 0.5 and found["IR"].suppression == 1
-
-
-@pytest.mark.slow
         assert low - 1e-9 <= each.mi_coupled <= high + 1e-9
         assert each.mi_coupled >= each.mi - 1e-12
     assert found["RT"].mi > 0.8 and found["RT"].li == 0 and found["RT"].welfare < -10
     assert found["IR"].li == found["IR"].mi > 0.5 and found["IR"].suppression == 1
 
 
+@pytest.mark.slow
 def test_the_page_says_what_optimal_policies_do():
     """The table of envs/README.md, computed anew."""
     text = (Path(__file__).parent.parent / "envs" / "README.md").read_text()
@@ -245,7 +222,6 @@ def test_the_page_says_what_optimal_policies_do():
         found = evaluate_village(config, solution.policy(objective))
         low, high = influence_range(config, objective)
         assert low == pytest.approx(high, abs=1e-9), "ties do not matter"
-        measures = (solution.value(objective), found.coupled_manipulation, found.lock_in, found.push, found.welfare)
         measures = (solution.value(objective), found.mi_coupled, found.li, found.push, found.welfare)
         assert measures == pytest.approx(tuple(map(float, printed)), abs=0.005)
 

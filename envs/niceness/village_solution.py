@@ -82,10 +82,6 @@ class Influence:
 
     Attributes:
         values: Undiscounted value by objective, summed over persons: RT, IR, PR-j and NS.
-        manipulation: MI, 0 to 1.
-        coupled_manipulation: MI_c, 0 to 1.
-        lock_in: LI, 0 to 1.
-        suppression: Change suppression; below 0 where the agent brings more change, NaN where nature brings none.
         mi: MI, 0 to 1.
         mi_coupled: MI_c, 0 to 1.
         li: LI, 0 to 1.
@@ -94,10 +90,6 @@ class Influence:
     """
 
     values: Mapping[str, float]
-    manipulation: float
-    coupled_manipulation: float
-    lock_in: float
-    suppression: float
     mi: float
     mi_coupled: float
     li: float
@@ -107,7 +99,6 @@ class Influence:
     @property
     def push(self) -> float:
         """Push index, MI - LI: change that is not lock-in."""
-        return self.manipulation - self.lock_in
         return self.mi - self.li
 
 
@@ -153,10 +144,6 @@ def evaluate_village(
         start: One start of the level, or None for all, each as likely as any other.
     """
     layers = list_village(config, twin=True, level=level, start=start)
-    found = [_influence(layers, policy, one) for one in range(len(layers.start_state))]
-    values = {name: float(np.mean([each.values[name] for each in found])) for name in OBJECTIVES}
-    numbers = [field.name for field in dataclasses.fields(Influence) if field.name != "values"]
-    return Influence(values, **{name: float(np.mean([getattr(each, name) for each in found])) for name in numbers})
     starts = range(len(layers.start_state))
     paid, moved = zip(*(_outcome(layers, policy, one) for one in starts), strict=True)
     names, law = layers.world.component_names, np.mean(paid, axis=0)
@@ -186,24 +173,6 @@ def influence_range(
     return abs(float(least)), float(most)
 
 
-def _influence(layers: Layers, policy: RowPolicy, start: int) -> Influence:
-    """The measures from one start."""
-    people, names = layers.world.config.num_persons, layers.world.component_names
-    really, inertly = (_play_from(layers, each, start) for each in (policy, _inert))
-    total = dict(zip(names, really.paid.sum(axis=0).tolist(), strict=True))
-    law, natural = _theta_law(layers, really), _theta_law(layers, inertly)
-    theta_0 = np.arange(3) == _thetas(layers.rows[layers.start_state[start : start + 1]], people)[0][:, None]
-    kept, naturally_kept = (np.where(theta_0, each, 0.0).sum(axis=2)[1:] for each in (law, natural))
-    expected = {name: objective_weights(layers.world.config, name) @ really.paid.sum(axis=0) for name in OBJECTIVES}
-    brought = total["inert_changed"]
-    return Influence(
-        values={name: float(value) for name, value in expected.items()},
-        manipulation=float(0.5 * np.abs(law - natural).sum(axis=2)[1:].mean()),
-        coupled_manipulation=total["influenced"] / layers.num_steps,
-        lock_in=float(np.maximum(kept - naturally_kept, 0.0).mean()),
-        suppression=1 - total["changed"] / brought if brought > 0 else float("nan"),
-        welfare=total["welfare"],
-    )
 def _outcome(layers: Layers, policy: RowPolicy, start: int) -> tuple[Floats, tuple[float, float]]:
     """Expected components float64[C] of an episode from one start, and its (MI, LI)."""
     people = layers.world.config.num_persons
