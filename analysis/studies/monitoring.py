@@ -155,8 +155,8 @@ def _of_trait(agents: Sequence[Watched], trait: str, found: Mapping[str, Separat
     leads, alarms = update_leads(agents, trait, main.threshold), ever_fired(agents, trait, main.threshold)
     if leads:
         yield (
-            f"{trait}: lead in updates of V {shown(leads)}, over the {len(leads)} agents that have one; the monitor also "
-            f"fires at some checkpoint of {sum(alarms)} of the {len(alarms)} agents that end without the trait."
+            f"{trait}: lead in updates of V {shown(leads)}, over the {len(leads)} agents that have one; the monitor "
+            f"also fires at some checkpoint of {sum(alarms)} of the {len(alarms)} agents that end without the trait."
         )
 
 
