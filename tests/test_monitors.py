@@ -298,7 +298,7 @@ def test_the_command_prints_and_writes_a_table_and_refuses_a_wrong_file(tmp_path
 
 def test_the_shipped_zoo_is_sealed_balanced_and_says_nothing_of_its_labels():
     require_sealed(shipped())
-    labels, docs = load_labels(shipped()), (Path(__file__).parent.parent / "docs" / "monitors.md").read_text()
+    labels, docs = load_labels(shipped()), (Path(__file__).parent.parent / "docs" / "audit.md").read_text()
     assert SEALS[LABELS] in docs
     assert 40 <= len(labels) <= 60
     for trait in TRAITS:
@@ -306,7 +306,7 @@ def test_the_shipped_zoo_is_sealed_balanced_and_says_nothing_of_its_labels():
         assert min(shown, len(labels) - shown) >= 8
     assert {path.suffix for path in shipped().iterdir()} == {".json", ".safetensors"}
     assert (shipped() / WEIGHTS).stat().st_size < 6 * 2**20
-    described = json.loads((shipped() / "agents.json").read_text())
+    described = json.loads((shipped() / "networks.json").read_text())
     assert list(described) == sorted(labels) and not {"seed", "recipe", "shows"} & set(described["a01"])
     name, first = next(load_subjects(shipped()))
     behaved = behave(first, 1.0)

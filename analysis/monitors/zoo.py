@@ -1,8 +1,8 @@
 """The sealed zoo: weak agents whose behaviour under power is known, but not to their monitors.
 
-    sealed_zoo/agents.json          how the networks of each agent are built
-    sealed_zoo/agents.safetensors   their weights, float32, and states that each reached while weak, int16
-    sealed_zoo/labels.json          what each does at κ = 1, and how it was trained
+    sealed_zoo/networks.json         how the networks of each agent are built
+    sealed_zoo/weights.safetensors   their weights, float32, and states that each reached while weak, int16
+    sealed_zoo/labels.json           what each does at κ = 1, and how it was trained
 
 Inputs that are the same in all states of the village, such as its walls and sources, reach no unit (they are centred to
 0); their weights are left out of the file and are 0 in the agents that are read.
@@ -52,10 +52,10 @@ from envs.rows import Rows, World
 from envs.storage import read_json, sha256, write_json
 from envs.worlds.cells import ROW_STRIDE
 
-AGENTS, WEIGHTS, LABELS = "agents.json", "agents.safetensors", "labels.json"
+NETWORKS, WEIGHTS, LABELS = "networks.json", "weights.safetensors", "labels.json"
 SEALS: Mapping[str, str] = MappingProxyType(
     {
-        AGENTS: "663c556a1dceeec3097b28b9cc78a5f2528ce1f04556d4713aaad7d88157dd88",
+        NETWORKS: "663c556a1dceeec3097b28b9cc78a5f2528ce1f04556d4713aaad7d88157dd88",
         WEIGHTS: "16cb11d5454dfb43082e12361e352487aa059529b552546cd9554bffb937c36e",
         LABELS: "461b8886beb4736198990df7948aa9d7b740e6b944b22b89e420dd6388960e04",
     }
@@ -112,7 +112,7 @@ def require_sealed(folder: Path, seals: Mapping[str, str] = SEALS) -> None:
 def load_subjects(folder: Path) -> Iterator[tuple[str, Subject]]:
     """Names and subjects, in the order of the file, one after the other."""
     tensors = load_file(folder / WEIGHTS)
-    for name, described in read_json(folder / AGENTS).items():
+    for name, described in read_json(folder / NETWORKS).items():
         yield name, _unpack(described, _own(tensors, name)).subject()
 
 
@@ -125,11 +125,11 @@ def save_zoo(folder: Path, zoo: Mapping[str, tuple[Weak, Label]]) -> dict[str, s
     """Write a zoo; returns its seals."""
     folder.mkdir(parents=True, exist_ok=True)
     packed = {name: _pack(weak) for name, (weak, _) in zoo.items()}
-    write_json(folder / AGENTS, {name: described for name, (described, _) in packed.items()})
+    write_json(folder / NETWORKS, {name: described for name, (described, _) in packed.items()})
     write_json(folder / LABELS, {name: dataclasses.asdict(label) for name, (_, label) in zoo.items()})
     tensors = {f"{name}/{key}": tensor for name, (_, own) in packed.items() for key, tensor in own.items()}
     save_file(tensors, folder / WEIGHTS)
-    return {name: sha256(folder / name) for name in (AGENTS, WEIGHTS, LABELS)}
+    return {name: sha256(folder / name) for name in (NETWORKS, WEIGHTS, LABELS)}
 
 
 def _pack(weak: Weak) -> tuple[dict[str, Any], dict[str, Tensor]]:
