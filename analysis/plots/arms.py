@@ -118,7 +118,7 @@ def probe_bars(
         axes.barh(-index, bar.accuracy - chance, left=chance, height=0.62, color=color, alpha=0.55, lw=0)
         axes.plot(bar.interval, [-index, -index], color=INK, lw=2.0, solid_capstyle="butt", zorder=4)
         axes.plot(bar.control_accuracy, -index, ls="", marker="o", ms=7, mfc="white", mec=ORANGE, mew=2.0, zorder=5)
-        _right_note(axes, f"{bar.accuracy:.2f}   control {bar.control_accuracy:.2f}", position=-index)
+        _right_note(axes, f"{bar.accuracy:.2f}   {control_name.split()[0]} {bar.control_accuracy:.2f}", position=-index)
     axes.axvline(chance, color=INK, lw=1.1, ls=(0, (5, 3)), zorder=3)
     _name_lines(axes, [bar.layer for bar in bars])
     style_axes(axes, x_label=x_label, grid="x")

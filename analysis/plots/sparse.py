@@ -77,6 +77,7 @@ def sparsity_frontier(lines: Sequence[FrontierLine], *, title: str, subtitle: st
 def agreement_map(
     cosines: Floats,
     num_alive: Floats,
+    baselines: Floats,
     *,
     penalties: Sequence[float],
     widths: Sequence[int],
@@ -89,19 +90,20 @@ def agreement_map(
     Args:
         cosines: float64[P, W]; NaN leaves a cell white.
         num_alive: float64[P, W].
+        baselines: float64[P, W], what cosines are above by themselves; in brackets behind them.
         penalties: P L1 weights, rows from top to bottom.
         widths: W numbers of features K, columns.
         title: What is shown.
         label: Which cosine.
         subtitle: How to read it.
     """
-    figure = new_figure(2.6 + 1.0 * len(widths), 2.1 + 0.6 * len(penalties))
+    figure = new_figure(2.6 + 1.2 * len(widths), 2.1 + 0.6 * len(penalties))
     axes = figure.subplots()
     colours = LinearSegmentedColormap.from_list("value", VALUE_COLOURS)
     image = axes.imshow(cosines, cmap=colours, aspect="auto")
     for row, column in np.ndindex(*cosines.shape):
         dead = widths[column] - num_alive[row, column]
-        text = f"{cosines[row, column]:.2f}\n{dead:.0f} dead"
+        text = f"{cosines[row, column]:.2f} ({baselines[row, column]:.2f})\n{dead:.0f} dead"
         axes.annotate(text, (column, row), ha="center", va="center", fontsize=9, color=INK)
     axes.set_xticks(range(len(widths)), [str(width) for width in widths])
     axes.set_yticks(range(len(penalties)), [f"{penalty:g}" for penalty in penalties])

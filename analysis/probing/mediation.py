@@ -165,7 +165,7 @@ def _planted_rows() -> list[Row]:
     ]  # fmt: skip
 
 
-def _one(found: Sequence[Mediated], network: str, site: str, eraser: str = "LEACE") -> Mediated | None:
+def _one(found: Sequence[Mediated], network: str, site: str, *, eraser: str = "LEACE") -> Mediated | None:
     return next((one for one in found if (one.network, one.site, one.eraser) == (network, site, eraser)), None)
 
 
@@ -182,7 +182,7 @@ def _numbers(found: Sequence[Mediated]) -> dict[str, float]:
 
 
 def _sentences(found: Sequence[Mediated], plants: Sequence[Row]) -> list[str]:
-    own, mean = _one(found, "trained", INTERFACE), _one(found, "trained", INTERFACE, MEAN)
+    own, mean = _one(found, "trained", INTERFACE), _one(found, "trained", INTERFACE, eraser=MEAN)
     assert own is not None and mean is not None
     if math.isnan(own.found.mediated):
         return ["V does not move when the context is swapped, so there is no effect that anything could mediate."]
@@ -197,7 +197,7 @@ def _sentences(found: Sequence[Mediated], plants: Sequence[Row]) -> list[str]:
 def _sentence(one: Mediated, found: Sequence[Mediated]) -> str:
     """One site of the trained network, with its nulls."""
     result, twin, means = (
-        one.found, _one(found, "untrained", one.site), _one(found, "trained", one.site, "mean projection"),
+        one.found, _one(found, "untrained", one.site), _one(found, "trained", one.site, eraser="mean projection"),
     )  # fmt: skip
     before = "" if twin is None else f", {number(twin.found.mediated)} before training"
     along = "" if means is None else f"; {number(means.found.mediated)} by projection along class means"

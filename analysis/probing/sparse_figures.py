@@ -72,11 +72,12 @@ def map_figure(report: SparseReport) -> Figure | None:
     return agreement_map(
         np.array([[fit.agreement.cross_seed for fit in row] for row in table]),
         np.array([[fit.num_alive for fit in row] for row in table]),
+        np.array([[fit.agreement.baseline for fit in row] for row in table]),
         penalties=penalties,
         widths=[int(width) for width in widths],
         title="Do seeds find the same features?",
         label="cosine between seeds (MMCS)",
-        subtitle="dead: features that fire on no held-out row",
+        subtitle="in brackets: the largest baseline\ndead: features that fire on no held-out row",
     )
 
 
