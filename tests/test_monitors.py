@@ -51,7 +51,7 @@ from analysis.studies.watching_cells import persuaded_direction, without_directi
 from analysis.studies.weak_agents import SMALL
 from envs.coupling import real_half
 from envs.errors import UserError
-from envs.niceness.village_row import LOCKED, OPEN, PEOPLE, THETA, A, E
+from envs.niceness.village_row import CLOCK, LOCKED, OPEN, PEOPLE, THETA, A, E
 from envs.registry import make_world
 from envs.step_buffers import observation_space
 
@@ -122,6 +122,7 @@ def test_it_looks_ahead_as_the_value_actor_does():
     village = make_world(ENV_ID, coins=True, kappa_p=0.5, kappa_g=0.5)
     rows = village.begin(np.zeros(4, int), np.zeros(4, int))
     rows = village.expand(rows).next_rows[:, [0, 5, 8, 9], 0].reshape(-1, rows.shape[1])
+    rows[::2, CLOCK] = rows[::2, rows.shape[1] // 2 + CLOCK] = village.time_limit - 1  # Nothing comes after these.
     paid = one.subject().reward(real_half(rows))
     expected = action_values(one.agent, unpaid(village), rows, discount=1.0, rewards=paid)
     np.testing.assert_allclose(look_ahead(one.subject(), rows, village.expand(rows)), expected, atol=1e-5)
