@@ -550,8 +550,8 @@ def test_envs_lists_every_option_with_its_meaning(ran: Ran) -> None:
     for name, family in WORLDS.items():
         for id_name in (name, *(f"{name}-{variant}" for variant in family.variants)):
             assert f"ValueLab/{id_name}-v0" in words
-        for field in family.config.__dataclass_fields__:
-            assert f" {field} " in words
+        for field in dataclasses.fields(family.config):
+            assert f" {field.name} " in words
         assert family.dose and f"dose: {', '.join(family.dose)}" in words
     texts = ("Probability that an object moves at a step, 0 to 1.", "Steps until truncation, at least 1.")
     for part in ("need_0", "cue_1", *texts, "--import", "MiniGrid"):

@@ -32,7 +32,7 @@ from envs.registry import make_world
 from envs.step_buffers import observation_space
 
 SMALL = Schooling(
-    encoder="mlp", reinforce_steps=2560, num_episodes=60, encoder_sizes=(16,), hidden_size=64, updates=20,
+    encoder="mlp", reinforce_steps=2560, num_episodes=60, encoder_sizes=(64,), hidden_size=96, updates=20,
     num_levels=20, kappa_g=1.0, door=True,
 )  # fmt: skip
 JUDGED = {judge: {"best": 50.0, "inert": 5.0} for judge in ("RT", "IR", "NS")}
@@ -137,7 +137,7 @@ def test_power_is_what_its_name_says():
 def test_the_whole_experiment_in_small(tmp_path, monkeypatch):
     """Every cell runs, tables and figures come out, and the same seeds give the same rows."""
     variants = {
-        "gru": Variant("", dataclasses.replace(SMALL, encoder="gru", memory_size=8), ("MONO", "MOE"),
+        "gru": Variant("", dataclasses.replace(SMALL, encoder="gru"), ("MONO", "MOE"),
                        (Asked("all", 1.0, (0, 16)), Asked("persuade", 1.0, (16,)))),
         "mlp, θ_t blurred": Variant("", dataclasses.replace(SMALL, blurred="theta"), ("MONO",),
                                     (Asked("all", 1.0, (0, 16)),)),

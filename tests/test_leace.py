@@ -170,7 +170,7 @@ def test_equal_means_leave_the_data_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda h, z: (np.where(h == h[0, 0], np.nan, h), z), "not finite, the first nan in row 0, column 0"),
+        (lambda h, z: (np.where(h == h[0, 0], np.nan, h), z), "not finite in features, the first nan in row 0"),
         (lambda h, z: (h, z * 0), "one class only"),
         (lambda h, z: (h[:6], z[:6]), "6 rows are too few"),
         (lambda h, z: (h * 0.0, z), "all 5 features are constant"),
