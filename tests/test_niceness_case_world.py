@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import pickle
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from envs import GridVectorEnv, UserError, make_world
-from envs.niceness import case_tables, case_world
+from envs.niceness import case_world
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows, tabulate
 from envs.niceness.case_configs import TasteConfig, case_of
@@ -299,20 +300,13 @@ def test_refusals_of_cases(options, match):
         make_world("Case", **options)
 
 
-def test_a_case_that_is_too_large_for_a_world_is_refused(monkeypatch):
-    monkeypatch.setattr(case_tables, "MAX_REACH", 500)
-    monkeypatch.setattr(case_tables, "MAX_ENTRY", 30)
-    rows = {("0", "A", "go"): {("1", "A"): 1}}
-    for states, horizon, match in ((31, 1, "31 states"), (2, 100, None), (6, 90, "546 combin")):
-        case = from_rows(
-            "large", states=[str(i) for i in range(states)], thetas=["A"], actions=["go"], noop="go", start=("0", "A"),
-            horizon=horizon, rows=rows, reward=lambda evaluator, turn, after: 1,
-        )  # fmt: skip
-        if match is None:
-            assert tables_of(case, any_start=False, shows_natural=False).reach.shape == (1, 101, 2, 1)
-            continue
-        with pytest.raises(UserError, match=match):
-            tables_of(case, any_start=False, shows_natural=False)
+@pytest.mark.parametrize(
+    ("size", "match"), [({"horizon": 10**7}, "450000045 combinations"), ({"states": ("p",) * 40_000}, "40000 states")]
+)
+def test_a_case_that_is_too_large_for_a_world_is_refused(size, match):
+    case = dataclasses.replace(make_case("TRIAD"), **size)
+    with pytest.raises(UserError, match=match):
+        tables_of(case, any_start=True, shows_natural=False)
 
 
 def test_parameters_are_the_same_in_any_form():

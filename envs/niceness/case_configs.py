@@ -88,7 +88,7 @@ class TriadConfig(TasteConfig):
     """Options of Triad (`envs.niceness.triad`).
 
     Attributes:
-        T: Steps of an episode, 1 to 1000.
+        T: Steps of an episode, 1 to 100.
         d: Step from which on a person who was left alone wants B, at least 1; above T nothing drifts.
         o: What the person makes of the good it wants, each step.
         h: Worth of hA and hB to who wants A and B.
