@@ -559,9 +559,10 @@ def test_envs_lists_every_option_with_its_meaning(ran: Ran) -> None:
 
 
 def test_options_are_read_as_json_where_they_are() -> None:
-    words = ("size=5", "drift=0.5", "context=hidden", "pairing=[1, 0]", "is-slippery=false", "name=a=b")
+    words = ("size=5", "drift=0.5", "context=hidden", "pairing=[1, 0]", "is-slippery=false", "name=a=b", "dose=.1")
     assert parse_options(words) == {
         "size": 5, "drift": 0.5, "context": "hidden", "pairing": [1, 0], "is_slippery": False, "name": "a=b",
+        "dose": 0.1,
     }  # fmt: skip
 
 

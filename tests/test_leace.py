@@ -145,7 +145,7 @@ def test_no_gap_is_left_and_the_rank_is_below_the_number_of_classes(
     spread = features.std(axis=0)
     assert gap(erased / np.where(spread > 0.0, spread, 1.0), labels) < 1e-6
     assert eraser.num_dimensions <= num_classes - 1
-    np.testing.assert_array_equal(erased[:, -2], features[:, -2])
+    np.testing.assert_allclose(erased[:, -2], features[:, -2], rtol=1e-12)
     np.testing.assert_allclose(eraser(erased) / scale, erased / scale, atol=1e-4 * max(1.0, 1.0 / scale))
 
 

@@ -194,7 +194,7 @@ def test_others_stand_beside_v_against_outcomes_and_in_swaps(report: ProbeReport
     assert set(beside) == {"V, trained", outcomes.UNTRAINED, outcomes.LAYER_0, outcomes.POSITIVE, outcomes.NULL}
     assert beside[outcomes.POSITIVE] == pytest.approx(1.0) and beside[outcomes.NULL] == pytest.approx(0.0)
     assert beside[outcomes.UNTRAINED] < beside[outcomes.POSITIVE] - 0.3
-    assert "before training, " in report.reading("outcomes").found[0]
+    assert "for V before training" in report.reading("outcomes").found[0]
     # One-hot observations, read linearly: the context adds the same everywhere.
     layer_0 = swap(report, LAYER_0)
     assert layer_0["interaction_share"] < 1e-6 and layer_0["slope"] < swap(report, "V, trained")["slope"] - 0.3

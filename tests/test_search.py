@@ -129,7 +129,7 @@ def within(mdp, solution, num_steps):
 NEAR = {"DecorrelatedMaze": 5, "DiamondGhost": 2, "TwoDoors": 4}
 """Where what pays best lies farther off, neither rule finds it with 20,000 simulations: V = 0 guides nothing."""
 SIMPLER = {
-    "MultiNeed": {"size": 2, "num_objects": 2, "drift": 0.3}, "Triad": {"T": 2, "d": 1},
+    "MultiNeed": {"size": 2, "num_objects": 2, "drift": 0.3}, "Triad": {"T": 2, "d": 1, "starts": "uniform"},
     "Village": {**SMALL["Village"], "horizon": 2},
 }  # fmt: skip
 """With needs that go on, or many steps that all pay, trees have to be far deeper to tell."""

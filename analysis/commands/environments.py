@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +35,7 @@ def import_packages(packages: Sequence[str]) -> None:
 
 
 def parse_options(words: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE words as options; a VALUE that is JSON counts as that (5, 0.5, true, [1, 0]), any other as text.
+    """NAME=VALUE words as options; a VALUE that is JSON or a number counts as that (5, .5, true, [1, 0]), else as text.
 
     Raises:
         UserError: a word without "=", or a name given twice.
@@ -51,10 +53,17 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    for read in (json.loads, _decimal):
+        with contextlib.suppress(ValueError):
+            return read(text)
+    return text
+
+
+def _decimal(text: str) -> float:
+    """A number as people write it, which JSON has stricter rules for: .5, 5., +1; ValueError for other text."""
+    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", text.strip()):
+        raise ValueError
+    return float(text)
 
 
 def require_options(env_id: str, options: dict[str, Any]) -> None:
