@@ -145,8 +145,15 @@ def test_no_gap_is_left_and_the_rank_is_below_the_number_of_classes(
     spread = features.std(axis=0)
     assert gap(erased / np.where(spread > 0.0, spread, 1.0), labels) < 1e-6
     assert eraser.num_dimensions <= num_classes - 1
-    np.testing.assert_allclose(erased[:, -2], features[:, -2], rtol=1e-12)
+    np.testing.assert_array_equal(erased[:, -2], features[:, -2])
     np.testing.assert_allclose(eraser(erased) / scale, erased / scale, atol=1e-4 * max(1.0, 1.0 / scale))
+
+
+def test_units_that_never_vary_stay_as_they_are_to_the_last_bit() -> None:
+    features, labels = correlated(400, 3, num_classes=4, seed=7624)
+    features[:, 0] *= 1e8
+    features = np.column_stack([features, np.full(400, 3.0), features[:, 0]])
+    np.testing.assert_array_equal(fit_leace(features, labels)(features)[:, 3], 3.0)
 
 
 def test_numbers_can_be_erased_too() -> None:
@@ -170,7 +177,7 @@ def test_equal_means_leave_the_data_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda h, z: (np.where(h == h[0, 0], np.nan, h), z), "not finite in features, the first nan in row 0"),
+        (lambda h, z: (np.where(h == h[0, 0], np.nan, h), z), "in features, the first nan in row 0, column 0"),
         (lambda h, z: (h, z * 0), "one class only"),
         (lambda h, z: (h[:6], z[:6]), "6 rows are too few"),
         (lambda h, z: (h * 0.0, z), "all 5 features are constant"),

@@ -91,9 +91,10 @@ def report(run: Path) -> ProbeReport:
 def test_v_is_compared_at_the_discount_that_it_learned_with(monkeypatch: pytest.MonkeyPatch) -> None:
     agent = new_agent(MULTI, SMALL)
     agent.value_discount = 0.5
-    near = probe_agent(agent, MULTI, settings=QUICK, names=NAMES, options=SMALL)
+    names = ("context", "outcomes")
+    near = probe_agent(agent, MULTI, settings=QUICK, names=names, options=SMALL)
     agent.value_discount = None
-    far = probe_agent(agent, MULTI, settings=QUICK, names=NAMES, options=SMALL)
+    far = probe_agent(agent, MULTI, settings=QUICK, names=names, options=SMALL)
     moved = [swap(report, "V, trained")["rms_optimal"] for report in (near, far)]
     assert moved[0] > 1.5 * moved[1], "at a small discount V* moves more between near and far needs"
     means = [report.reading("outcomes").rows[0]["mean_outcome"] for report in (near, far)]
@@ -161,6 +162,7 @@ def test_words_name_nulls_and_limits(report: ProbeReport) -> None:
     assert "nan" not in text.lower().replace("finance", "")
 
 
+@pytest.mark.slow
 def test_same_seed_same_report(run: Path, report: ProbeReport) -> None:
     torch.manual_seed(123)
     again = probe_run(run, settings=QUICK, names=NAMES)
@@ -216,7 +218,7 @@ def test_mediation_stands_beside_every_null(report: ProbeReport) -> None:
 
 def test_where_v_star_is_blind_the_report_gives_sizes_and_no_slope() -> None:
     options = {"size": 4, "num_levels": 400}
-    report = probe_agent(new_agent(CROSSED, options), CROSSED, settings=QUICK, names=NAMES, options=options)
+    report = probe_agent(new_agent(CROSSED, options), CROSSED, settings=QUICK, names=("context",), options=options)
     effect = swap(report, "V, untrained")
     assert effect["slope"] is None
     assert effect["rms"] > 0.0

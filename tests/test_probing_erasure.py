@@ -137,6 +137,7 @@ def test_too_few_rows_and_no_context_are_refused(material: Material) -> None:
         INSTRUMENT.measure(dataclasses.replace(material, missing={"contexts": "The env names no context."}), SETTINGS)
 
 
+@pytest.mark.slow
 def test_rlace_says_how_far_two_runs_agree(
     material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,10 +149,11 @@ def test_a_context_of_the_users_own() -> None:
     found = collect(agent, env_id, seed=0, collection=FEW, context_of=facing)
     found.require_contexts()
     assert np.array_equal(found.visited.states.contexts, found.visited.states.observations["direction"].reshape(-1))
+    one = Collection(num_episodes=1, max_rows=20, num_levels=1)
     with pytest.raises(UserError, match="must give one integer for each"):
-        collect(agent, env_id, seed=0, collection=FEW, context_of=lambda seen: seen["image"])
+        collect(agent, env_id, seed=0, collection=one, context_of=lambda seen: seen["image"])
     with pytest.raises(UserError, match="fails with KeyError: 'nothing'; it is given the arrays .*image"):
-        collect(agent, env_id, seed=0, collection=FEW, context_of=lambda seen: seen["nothing"])
+        collect(agent, env_id, seed=0, collection=one, context_of=lambda seen: seen["nothing"])
 
 
 def test_a_users_own_context_finds_its_pairs_where_it_is_a_cell_of_the_state() -> None:

@@ -46,10 +46,15 @@ def kept(finding: Finding, place: str, column: str) -> list[object]:
     return [row[column] for row in finding.rows if row["place"] == place and column in row]
 
 
-def test_a_finding_holds_every_place_and_the_same_seed_gives_the_same(quick: None, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same(quick: None) -> None:
     material = material_of(head="MOE", num_parts=3)
     finding, again = (adapter.INSTRUMENT.measure(material, Settings(seed=1, num_rows=300)) for _ in range(2))
     assert repr(finding.rows) == repr(again.rows) and finding.found == again.found
+
+
+def test_a_finding_holds_every_place(quick: None, tmp_path: Path) -> None:
+    finding = adapter.INSTRUMENT.measure(material_of(head="MOE", num_parts=3), Settings(seed=1, num_rows=300))
     places = list(dict.fromkeys(row["place"] for row in finding.rows))
     assert places == [
         sparse_places.TRAINED, sparse_places.UNTRAINED, sparse_places.SHUFFLED, sparse_places.POLICY,

@@ -12,7 +12,7 @@ import pytest
 from agents.agent import build_agent
 from agents.config import AgentConfig
 from agents.environments import make_vector
-from analysis.probing import registry
+from analysis.probing import registry, tails
 from analysis.probing.collecting import Collection, collect
 from analysis.probing.instrument import Finding, Settings
 from analysis.probing.material import Material
@@ -37,6 +37,7 @@ def material(num_episodes: int = 100, num_levels: int = 55) -> Material:
 def finding(tmp_path_factory) -> Iterator[Finding]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VALUELAB_CACHE", str(tmp_path_factory.mktemp("controls")))
+        patch.setattr(tails, "PLANT_ROWS", 500)
         yield registry.instrument("tails").measure(material(), Settings(seed=0, num_rows=500))
 
 

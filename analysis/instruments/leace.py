@@ -109,7 +109,8 @@ class LeaceFitter:
         for name, own in (("feature", scale), ("column of the concept", concept_scale)):
             if not own.any():
                 raise UserError(f"no {name} varies over {self.num_rows} rows, so there is nothing to erase")
-        varying = int((scale > 0.0).sum())
+        varies = scale > 0.0
+        varying = int(varies.sum())
         require_more_rows(self.num_rows, varying + m + 1, why=f"{varying} features tell as many rows apart by position")
         scale, concept_scale = (np.where(own > 0.0, own, 1.0) for own in (scale, concept_scale))
         between = self._both / self.num_rows / np.outer(scale, concept_scale)
@@ -124,7 +125,8 @@ class LeaceFitter:
                 f"a correlation of {left:.1e} is left after erasing: the concept stands in differences of features "
                 "below rounding; leave out features that repeat others"
             )
-        return AffineEraser(self._mean[:d].copy(), read / scale, write * scale)
+        # What never varies is left as it is to the last bit.
+        return AffineEraser(self._mean[:d].copy(), read / scale * varies, write * scale * varies)
 
 
 def fit_leace(features: ArrayLike, labels: ArrayLike) -> AffineEraser:
