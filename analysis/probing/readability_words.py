@@ -72,9 +72,8 @@ def _verdict(result: ProbeResult, twin: ProbeResult | None) -> str:
     words = "".join(f" Note: {flag}." for flag in result.flags)
     if twin is None:
         return words
-    low, high = result.interval
-    if twin.accuracy < low:
+    if twin.interval[1] < result.interval[0]:
         return " Training has made it easier to read." + words
-    if twin.accuracy > high:
+    if twin.interval[0] > result.interval[1]:
         return " Training has made it harder to read." + words
-    return " Training has not changed that beyond the interval." + words
+    return " Training has not changed that beyond the intervals." + words
