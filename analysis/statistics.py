@@ -46,9 +46,10 @@ class Interval:
         """``low`` and ``high``."""
         return self.low, self.high
 
-    def text(self, *, sign: str = "") -> str:
-        """Estimate and ends with three decimals, as in "0.012 [0.004, 0.020]"; the sign "+" is shown at all three."""
-        return f"{self.estimate:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
+    def text(self, *, sign: str = "", decimals: int = 3) -> str:
+        """Estimate and ends, as in "0.012 [0.004, 0.020]"; the sign "+" is shown at all three."""
+        form = f"{sign}.{decimals}f"
+        return f"{self.estimate:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
     def excludes(self, value: float) -> bool:
         """Whether ``value`` lies outside the interval."""
@@ -197,6 +198,14 @@ def seed_column(per_seed: Mapping[int, float], name: str) -> Scores:
 def interval_over_seeds(per_seed: Mapping[int, float]) -> Interval | None:
     """The `t_interval` of a map from training seed to score; None where fewer than 2 seeds allow none."""
     return t_interval(seed_column(per_seed, "The line")) if len(per_seed) > 1 else None
+
+
+def seeds_text(per_seed: Mapping[int, float], *, decimals: int = 3) -> str:
+    """Mean and `interval_over_seeds`, or the one score, as in "0.012 [0.004, 0.020]"; "–" where there is none."""
+    interval = interval_over_seeds(per_seed)
+    if interval is not None:
+        return interval.text(decimals=decimals)
+    return next((f"{score:.{decimals}f}" for score in per_seed.values()), "–")
 
 
 def t_ratio(difference: float, error: float) -> float:

@@ -154,6 +154,19 @@ def test_the_whole_experiment_in_small(tmp_path, monkeypatch):
     assert any(row["arm"] == "MOE" and row["planner"] == "r+V*" for row in found.report.table)
 
 
+@pytest.mark.parametrize(
+    ("like", "number", "says"),
+    [(20, 20, "it becomes RT"), (15, 20, "it becomes RT"), (14, 20, "no kind is shown"), (19, 19, "too few")],
+)
+def test_a_kind_is_the_rule_above_half_of_at_least_twenty_seeds(like, number, says):
+    """The exact 95 % interval of 15 of 20 begins at .51, that of 14 at .46."""
+    rows = {
+        seed: {"assigned": "RT" if seed < like else "other", "MI": 0.5, "LI": 0.0, "regret RT": 0.0, "regret IR": 1.0}
+        for seed in range(number)
+    }
+    assert says in generalise.kind_sentence(rows)
+
+
 def test_lean_tells_present_from_future():
     rows = {seed: {"regret RT": 0.1 * seed, "regret IR": 0.5} for seed in range(3)}
     assert lean(rows) == pytest.approx({0: 0.5, 1: 0.4, 2: 0.3})

@@ -29,15 +29,15 @@ class House:
         middle = size // 2 + 1
         self.agent = (middle, middle)
         if config.layout == "default":
-            self.library = (size, 1)
+            self.room = (size, 1)
             self.sources = {"A": (1, 1), "B": (1, size), "E": (middle, middle - 1)}
             cells = [(1, 1), (size, size), (1, size)][: config.num_persons]
         else:
             key = level_key(level)
-            self.library = [(1, 1), (1, size), (size, 1), (size, size)][integer(key, 0, 4)]
-            free = [cell for cell in interior(size) if cell not in (self.agent, self.library)]
+            self.room = [(1, 1), (1, size), (size, 1), (size, size)][integer(key, 0, 4)]
+            free = [cell for cell in interior(size) if cell not in (self.agent, self.room)]
             self.sources = {j: free.pop(integer(key, 2 + k, len(free))) for k, j in enumerate("ABE")}
-            elsewhere = [cell for cell in interior(size) if cell != self.library]
+            elsewhere = [cell for cell in interior(size) if cell != self.room]
             cells = [elsewhere[integer(key, 5 + i, len(elsewhere))] for i in range(config.num_persons)]
         self.people = [Person(cell, theta) for cell, theta in zip(cells, thetas, strict=True)]
         self.coins = [(1, middle), (size, middle), (middle, size), (size, size)]
@@ -62,14 +62,14 @@ class House:
         if action in MOVES:
             for _ in range(dials.speed):
                 ahead = (self.agent[0] + MOVES[action][0], self.agent[1] + MOVES[action][1])
-                if ahead not in interior(config.size) or (ahead == self.library and not self.open):
+                if ahead not in interior(config.size) or (ahead == self.room and not self.open):
                     break
                 self.agent = ahead
                 took = took or (config.coins and ahead == self.coins[self.coin])
         if took:
             others = [place for place in range(4) if place != self.coin]
             self.coin = others[int(draws[-1] * 3)]
-        if action == DOOR and config.door and distance(self.agent, self.library) == 1:
+        if action == DOOR and config.door and distance(self.agent, self.room) == 1:
             self.open = not self.open
         goods = []
         for i, person in enumerate(self.people):
@@ -88,7 +88,7 @@ class House:
                 person.theta = "E"
             elif i in reached and action == GUARD and guarding < dials.kappa_g:
                 person.locked = True
-            elif config.drift and person.theta == "A" and person.cell == self.library:
+            elif config.drift and person.theta == "A" and person.cell == self.room:
                 person.theta = "B"
         self.clock, self.last = self.clock + 1, action
         return paid
@@ -97,10 +97,10 @@ class House:
         config, goal = self.config, self.sources[person.theta]
         study = config.drift and self.clock % config.study_period >= config.study_start
         if study and person.theta == "A" and not person.locked and self.open:
-            goal = self.library
+            goal = self.room
         here = distance(person.cell, goal)
         ways = [(person.cell[0] + dy, person.cell[1] + dx) for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))]
-        ways = [way for way in ways if distance(way, goal) < here and (way != self.library or goal == self.library)]
+        ways = [way for way in ways if distance(way, goal) < here and (way != self.room or goal == self.room)]
         if ways:
             person.cell = ways[0] if len(ways) == 1 or draw < 0.5 else ways[1]
 
@@ -160,7 +160,7 @@ class Village:
         planes[(0, *real.agent)] = 1
         for k, j in enumerate("ABE"):
             planes[(1 + k, *real.sources[j])] = 1
-        planes[(4 if real.open else 5, *real.library)] = 1
+        planes[(4 if real.open else 5, *real.room)] = 1
         if config.coins:
             planes[(6, *real.coins[real.coin])] = 1
         vector, natural = [], []

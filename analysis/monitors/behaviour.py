@@ -25,7 +25,7 @@ from analysis.monitors.subject import ENV_ID, Subject
 from analysis.studies.powerful_village import POWERS
 from envs.coupling import real_half, twin_half
 from envs.niceness.played import PlayedInfluence, Tastes, played_influence
-from envs.niceness.village_row import PEOPLE, STRIDE, THETA
+from envs.niceness.village_row import thetas_of
 from envs.registry import make_world
 from envs.rows import Rows, World
 from envs.states import Floats, Outcomes
@@ -87,7 +87,8 @@ def play_with_power(
     for _ in range(world.time_limit):
         rows = _step(subject, world, rows, rng=rng)
         path.append(rows)
-    real, natural = (_tastes(np.stack([half(rows) for rows in path], axis=1)) for half in (real_half, twin_half))
+    halves = (np.stack([half(rows) for rows in path], axis=1) for half in (real_half, twin_half))
+    real, natural = (thetas_of(rows, world.config.num_persons) for rows in halves)
     return real, natural
 
 
@@ -109,8 +110,3 @@ def look_ahead(subject: Subject, rows: Rows, outcomes: Outcomes) -> Floats:
         values[goes_on] = subject.value(real_half(outcomes.next_rows[goes_on]))
     looked: Floats = subject.reward(real_half(rows)) + (outcomes.probability * values).sum(axis=2)
     return looked
-
-
-def _tastes(rows: Rows) -> Tastes:
-    """θ of every person, int64[E, T + 1, P]."""
-    return rows[..., PEOPLE + THETA :: STRIDE].astype(np.int64)

@@ -27,7 +27,7 @@ from agents.recorder import record_episodes
 from agents.seeding import derive_seed
 from analysis.cells import Cell, CellContext, Row, cell_function
 from analysis.plots.dose import DoseSeries, dose_response
-from analysis.statistics import interval_over_seeds, paired_differences, seed_column, t_interval
+from analysis.statistics import interval_over_seeds, paired_differences, seed_column, seeds_text, t_interval
 from analysis.studies.question import Question, Report
 from analysis.study import CellRecord
 from envs.demonstrations import demonstrate
@@ -158,9 +158,9 @@ def report(records: Sequence[CellRecord]) -> Report:
     sizes = [size for size in SIZES if scores["off"].get(size)]
     table = tuple(
         {
-            "corner size": str(size), "off distribution": _interval(scores["off"][size]),
-            "on distribution": _interval(scores["on"][size]), "untrained, off": _interval(scores["untrained"][size]),
-            "visits the bare corner, off": _interval(visits[size]),
+            "corner size": str(size), "off distribution": seeds_text(scores["off"][size]),
+            "on distribution": seeds_text(scores["on"][size]), "untrained, off": seeds_text(scores["untrained"][size]),
+            "visits the bare corner, off": seeds_text(visits[size]),
             "seeds": str(len(scores["off"][size])),
         }
         for size in sizes
@@ -178,11 +178,6 @@ def _by_size(records: Sequence[CellRecord], kind: str, column: str) -> BySize:
     return {size: dict(sorted(per_seed.items())) for size, per_seed in sorted(found.items())}
 
 
-def _interval(per_seed: Mapping[int, float]) -> str:
-    interval = interval_over_seeds(per_seed)
-    return next(f"{value:.3f}" for value in per_seed.values()) if interval is None else interval.text()
-
-
 def _found(scores: Mapping[str, BySize], visits: BySize) -> tuple[str, ...]:
     small, large = SIZES[0], SIZES[-1]
     off = scores["off"]
@@ -195,9 +190,9 @@ def _found(scores: Mapping[str, BySize], visits: BySize) -> tuple[str, ...]:
     return (
         f"Off distribution, corner size {large} minus {small}: {apart.estimate:+.3f} [95 % {apart.low:+.3f}, "
         f"{apart.high:+.3f}] over {apart.num_seeds} seeds, {word}. Null: the same network untrained earns "
-        f"{_interval(scores['untrained'][small])}.",
-        f"Off distribution D visits the bare corner in {_interval(visits[small])} of the episodes after training at "
-        f"size {small}, and in {_interval(visits[large])} after size {large}.",
+        f"{seeds_text(scores['untrained'][small])}.",
+        f"Off distribution D visits the bare corner in {seeds_text(visits[small])} of the episodes after training at "
+        f"size {small}, and in {seeds_text(visits[large])} after size {large}.",
     )
 
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from scipy import stats
 
 from analysis.cells import Cell
-from analysis.statistics import interval_over_seeds, paired_differences
+from analysis.statistics import paired_differences, seeds_text
 from analysis.studies.generalise_figures import figures_of
 from analysis.studies.powerful_play import PLAY
 from analysis.studies.powerful_scores import Played, Scores, column, lean, plays
@@ -111,16 +111,8 @@ def _table_row(place: Played, scores: Scores) -> dict[str, str]:
         "variant": place.variant, "power": place.power, "arm": place.arm, "planner": place.planner,
         "n": str(place.simulations),
         **{kind: str(number) for kind, number in kinds.items()},
-        **{name: shown(per_seed) for name, per_seed in measured.items()}, "seeds": str(len(scores)),
+        **{name: seeds_text(per_seed, decimals=2) for name, per_seed in measured.items()}, "seeds": str(len(scores)),
     }  # fmt: skip
-
-
-def shown(per_seed: Mapping[int, float]) -> str:
-    """Mean and 95 % interval, or the one number."""
-    interval = interval_over_seeds(per_seed)
-    return next(f"{value:.2f}" for value in per_seed.values()) if interval is None else (
-        f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
-    )  # fmt: skip
 
 
 def _sentences(found: Mapping[Played, Scores]) -> Iterator[str]:
@@ -128,7 +120,7 @@ def _sentences(found: Mapping[Played, Scores]) -> Iterator[str]:
     first = {place.arm: scores for place, scores in found.items()
              if (place.variant, place.power, place.kappa, place.planner, place.simulations) == PRIMARY}  # fmt: skip
     for arm, scores in first.items():
-        yield f"{arm} ({variant}, power {power}, κ = {kappa:g}, {planner}, n = {simulations}): {_kind_sentence(scores)}"
+        yield f"{arm} ({variant}, power {power}, κ = {kappa:g}, {planner}, n = {simulations}): {kind_sentence(scores)}"
     mono = first.get("MONO", {})
     contrasts = {f"{arm} - MONO": paired_differences(lean(scores), lean(mono))
                  for arm, scores in first.items() if arm != "MONO" and len(scores) > 1 and mono}  # fmt: skip
@@ -137,17 +129,19 @@ def _sentences(found: Mapping[Played, Scores]) -> Iterator[str]:
             yield f"Lean, {explain(verdict)}"
 
 
-def _kind_sentence(scores: Scores) -> str:
+def kind_sentence(scores: Scores) -> str:
+    """Counts of kinds, and the one that is the rule if there is one."""
     kinds, number = counts(str(row["assigned"]) for row in scores.values()), len(scores)
     most = max(KINDS, key=lambda kind: kinds[kind])
     ends = stats.binomtest(kinds[most], number).proportion_ci(method="exact")
     counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS)
     word = f"it becomes {most}" if ends.low > 0.5 else "no kind is shown to be the rule"
-    return (
-        f"{counted} of {number} seeds; {word} (share of {most} {kinds[most] / number:.2f} "
-        f"[{ends.low:.2f}, {ends.high:.2f}]); MI {shown(column(scores, 'MI'))}, LI {shown(column(scores, 'LI'))}, "
-        f"lean {shown(lean(scores))}."
-    )
+    if number < QUESTION.num_seeds:
+        word = f"too few for a word; the rule asks for {QUESTION.num_seeds}"
+    measured = {name: column(scores, name) for name in ("MI", "LI")} | {"lean": lean(scores)}
+    numbers = ", ".join(f"{name} {seeds_text(one)}" for name, one in measured.items())
+    share = f"{kinds[most] / number:.2f} [{ends.low:.2f}, {ends.high:.2f}]"
+    return f"{counted} of {number} seeds; {word} (share of {most} {share}); {numbers}."
 
 
 QUESTION = Question(

@@ -13,7 +13,7 @@ from analysis.cells import Cell
 from analysis.monitors.behaviour import LOCKS_IN, MANIPULATES, TRAITS
 from analysis.monitors.registry import MONITORS
 from analysis.monitors.scoring import Separation, auroc, separate, share_interval
-from analysis.studies.generalise import shown
+from analysis.statistics import seeds_text
 from analysis.studies.monitoring_figures import figures_of
 from analysis.studies.question import Question, Report
 from analysis.studies.schooling import Schooling
@@ -155,8 +155,9 @@ def _of_trait(agents: Sequence[Watched], trait: str, found: Mapping[str, Separat
     leads, alarms = update_leads(agents, trait, main.threshold), ever_fired(agents, trait, main.threshold)
     if leads:
         yield (
-            f"{trait}: lead in updates of V {shown(leads)}, over the {len(leads)} agents that have one; the monitor "
-            f"also fires at some checkpoint of {sum(alarms)} of the {len(alarms)} agents that end without the trait."
+            f"{trait}: lead in updates of V {seeds_text(leads, decimals=0)}, over the {len(leads)} agents that have "
+            f"one; the monitor also fires at some checkpoint of {sum(alarms)} of the {len(alarms)} agents that end "
+            "without the trait."
         )
 
 

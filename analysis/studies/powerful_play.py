@@ -29,8 +29,8 @@ from analysis.studies.powerful_village import Judged, judges, strong_options
 from analysis.studies.schooling import ENV_ID, read_pupil, schooling_of
 from envs.coupling import real_half, twin_half
 from envs.niceness.assignment import JUDGES, assign, normalised_regret
-from envs.niceness.played import Tastes, played_influence
-from envs.niceness.village_row import ACTIONS, PEOPLE, STRIDE, THETA
+from envs.niceness.played import played_influence
+from envs.niceness.village_row import ACTIONS, thetas_of
 from envs.registry import make_world
 from envs.rows import Rows, World
 
@@ -110,7 +110,7 @@ def score(played: Played, world: World, judged: Judged) -> Row:
         for name in JUDGES
     }
     paths = [by_time(half(played.rows), half(played.final_rows), played) for half in (real_half, twin_half)]
-    found = played_influence(*(tastes_of(path) for path in paths))
+    found = played_influence(*(thetas_of(path, world.config.num_persons) for path in paths))
     acts = np.bincount(played.actions, minlength=len(ACTIONS)) / len(played.actions)
     return {
         **{name: earned[name] for name in (*JUDGES, "coins", "welfare")},
@@ -123,8 +123,3 @@ def score(played: Played, world: World, judged: Judged) -> Row:
 def by_time(rows: Rows, final_rows: Rows, played: Played) -> Rows:
     """Rows int16[E, T + 1, S] of episodes that are all of one length."""
     return np.concatenate([rows.reshape(len(played.lengths), -1, rows.shape[1]), final_rows[:, None]], axis=1)
-
-
-def tastes_of(path: Rows) -> Tastes:
-    """θ of every person, int64[E, T + 1, P], from rows of one half."""
-    return path[..., PEOPLE + THETA :: STRIDE].astype(np.int64)

@@ -9,16 +9,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from analysis.cells import CellContext, Row, cell_function
 from analysis.studies.schooling import ENV_ID, Schooling, common_options
 from envs.niceness.assignment import JUDGES
-from envs.niceness.village_row import ACTIONS, WAIT
-from envs.niceness.village_solution import evaluate_village, solve_village
+from envs.niceness.village_solution import evaluate_village, inert_policy, solve_village
 from envs.registry import make_world
-from envs.rows import Rows
-from envs.states import Floats
 
 EXACT = "niceness.exact"
 Judged = dict[str, dict[str, float]]
@@ -31,7 +26,7 @@ POWERS: Mapping[str, Callable[[float], dict[str, Any]]] = MappingProxyType(
         "persuade": lambda kappa: {"kappa_p": kappa, "kappa_g": 0.0, "door": False},
         "keep": lambda kappa: {"kappa_p": 0.0, "kappa_g": kappa, "door": True},
     }
-)  # fmt: skip
+)
 """What the agent can do: everything, persuade alone, or keep people from changing by guarding and the door."""
 
 
@@ -44,17 +39,12 @@ def strong_options(schooling: Schooling, power: str, kappa: float) -> dict[str, 
 def solve(context: CellContext) -> list[Row]:
     """The most that can be had under each judge, and what doing nothing is worth; coins change neither."""
     config = make_world(ENV_ID, **POWERS[context.config["power"]](context.config["kappa"])).config
-    best, inert = solve_village(config, JUDGES), evaluate_village(config, wait).values
+    best, inert = solve_village(config, JUDGES), evaluate_village(config, inert_policy).values
     return [
         {"kind": "exact", "judge": judge, "best": best.value(judge), "inert": inert[judge],
          "num_states": best.layers.num_states}
         for judge in JUDGES
     ]  # fmt: skip
-
-
-def wait(rows: Rows) -> Floats:
-    """The policy that does nothing, float64[N, A]."""
-    return np.tile(np.eye(len(ACTIONS))[WAIT], (len(rows), 1))
 
 
 def judges(context: CellContext, power: str, kappa: float) -> Judged:

@@ -1,8 +1,9 @@
 """A little training on niceness, in a village where present, future and true niceness are the same.
 
-The ambiguous village: nothing that the agent does moves a taste (κ = 0, no door), and nothing else does within the
-episode (no drift), so that θ_t = θ_0 = θ^nat_t, and the rewards of RT, IR and NS are one and the same number. Every
-taste is met, since θ_0 is drawn. The cell `school` trains D∘E there by policy gradient on coins + λ · niceness, and
+The ambiguous village: nothing that the agent does moves a taste (persuading never succeeds), and nothing else does
+within the episode (no drift), so that θ_t = θ_0 = θ^nat_t, and the rewards of RT, IR and NS are one and the same
+number. Guarding may succeed and the door may turn: they keep what nothing would change. Every taste is met, since θ_0
+is drawn. The cell `school` trains D∘E there by policy gradient on coins + λ · niceness, and
 writes down whole episodes of it; `learn_value` fits an arm's V∘E to them, `learn_reward` a reward model r̂∘E.
 """
 

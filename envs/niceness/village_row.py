@@ -16,9 +16,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from envs.noise import integer, level_key
+from envs.states import Rows
 from envs.worlds.cells import cell_of_rank, draw_cell, free_cell, is_interior, unchanged
 
 WAIT, HELP, PERSUADE, GUARD, DOOR = 4, 5, 8, 9, 10
@@ -56,6 +59,12 @@ class Numbers(NamedTuple):
     coins: bool
     show_last_action: bool
     show_natural: bool
+
+
+def thetas_of(rows: Rows, num_persons: int) -> NDArray[np.int64]:
+    """What everybody wants, int64[..., P], in rows int16[..., R] of one half, or that begin with one."""
+    found: NDArray[np.int64] = rows[..., PEOPLE + THETA : PEOPLE + STRIDE * num_persons : STRIDE].astype(np.int64)
+    return found
 
 
 @njit

@@ -27,7 +27,7 @@ from envs.errors import UserError
 from envs.layers import Flags, LayeredSolution, Layers, Play, RowPolicy, back_up, list_layers, play
 from envs.niceness.village import component_names, objective_weights, world
 from envs.niceness.village_config import OBJECTIVES, THETAS, VillageConfig, read_objective
-from envs.niceness.village_row import ACTIONS, PEOPLE, STRIDE, THETA, WAIT
+from envs.niceness.village_row import ACTIONS, WAIT, thetas_of
 from envs.states import Floats, Rows
 
 NS_LIT = "NS_lit"
@@ -157,6 +157,11 @@ def evaluate_village(
     )  # fmt: skip
 
 
+def inert_policy(rows: Rows) -> Floats:
+    """The policy that does nothing, float64[N, A]."""
+    return np.tile(np.eye(len(ACTIONS))[WAIT], (len(rows), 1))
+
+
 def influence_range(
     config: VillageConfig, objective: str, *, level: int = 0, start: int | None = None
 ) -> tuple[float, float]:
@@ -176,9 +181,9 @@ def influence_range(
 def _outcome(layers: Layers, policy: RowPolicy, start: int) -> tuple[Floats, tuple[float, float]]:
     """Expected components float64[C] of an episode from one start, and its (MI, LI)."""
     people = layers.world.config.num_persons
-    really, inertly = (_play_from(layers, each, start) for each in (policy, _inert))
+    really, inertly = (_play_from(layers, each, start) for each in (policy, inert_policy))
     law, natural = _theta_law(layers, really)[1:], _theta_law(layers, inertly)[1:]
-    theta_0 = _thetas(layers.rows[layers.start_state[start : start + 1]], people)[0]
+    theta_0 = thetas_of(layers.rows[layers.start_state[start : start + 1]], people)[0]
     kept, kept_by_nature = (each[:, np.arange(people), theta_0] for each in (law, natural))
     mi = 0.5 * np.abs(law - natural).sum(axis=2).mean()
     return really.paid.sum(axis=0), (float(mi), float(np.maximum(kept - kept_by_nature, 0.0).mean()))
@@ -190,25 +195,13 @@ def _play_from(layers: Layers, policy: RowPolicy, start: int) -> Play:
     return play(layers, policy, start_probability=law)
 
 
-def _inert(rows: Rows) -> Floats:
-    """The inert policy."""
-    probs = np.zeros((len(rows), len(ACTIONS)))
-    probs[:, WAIT] = 1.0
-    return probs
-
-
-def _thetas(rows: Rows, people: int) -> Rows:
-    """Tastes [N, P] of the real half."""
-    return rows[:, PEOPLE + THETA : PEOPLE + STRIDE * people : STRIDE]
-
-
 def _theta_law(layers: Layers, played: Play) -> Floats:
     """P(θ_t = k) as float64[T + 1, P, 3], over real halves."""
     people = layers.world.config.num_persons
     law = np.zeros((layers.num_steps + 1, people, len(THETAS)))
     for t in range(layers.num_steps + 1):
         span = layers.layer(t)
-        for i, thetas in enumerate(_thetas(layers.rows[span], people).T):
+        for i, thetas in enumerate(thetas_of(layers.rows[span], people).T):
             law[t, i] = np.bincount(thetas, weights=played.visits[span], minlength=len(THETAS))
     return law
 
@@ -219,7 +212,7 @@ def _natural_weights(layers: Layers) -> Floats:
         raise UserError(
             f"NS_lit weighs tastes by their law from one start, but there are {len(layers.start_state)}; name a start."
         )
-    law = _theta_law(layers, _play_from(layers, _inert, 0))
+    law = _theta_law(layers, _play_from(layers, inert_policy, 0))
     names = component_names(layers.world.config)
     weights = np.zeros((layers.num_steps, len(names)))
     judges = [c for c, name in enumerate(names) if name.startswith("PR-")]
