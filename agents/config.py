@@ -111,6 +111,7 @@ class TrainConfig:
             1; () is one expert, who has the noise and the temperature both.
         num_evaluation_episodes: episodes per reported return.
         checkpoint_every: gradient steps of a stage between two checkpoints from which it can go on.
+        keep_history: whether the agents at the marks of stage value are kept (`agents.history`), eleven in all.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
 
@@ -128,6 +129,7 @@ class TrainConfig:
     demonstration_shares: tuple[float, ...] = ()
     num_evaluation_episodes: int = 256
     checkpoint_every: int = 2000
+    keep_history: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:

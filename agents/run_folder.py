@@ -5,6 +5,7 @@
     checkpoint/    the agent after the last finished stage
     last/          the agent within the stage in progress, with all that this stage needs to go on
     best/          the agent that earned the most while it was reinforced
+    history/       the agents at the marks of stage value (`agents.history`)
     metrics.json   returns against the optimum, and V against the exact value, when the run is finished
 
 A run is always at a *point*: after a finished stage (`checkpoint/`), or within the next one (`last/`). Both say how

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from gymnasium.vector import AutoresetMode
 
-from agents.agent import AlphaAgent
+from agents.agent import AlphaAgent, restart_value
 from agents.checkpoint import save_agent
 from agents.config import Stage
 from agents.curve import Curve, Row
 from agents.environments import discount_of, make_vector, open_stream, world_of
 from agents.experts import find_demonstrations
 from agents.first_agent import first_agent
+from agents.history import keep_in_history
 from agents.imitation import imitate
 from agents.learner import reinforce
 from agents.recorder import record_episodes
@@ -126,12 +127,20 @@ class RunStages:
             agent, self._settings.env_id, num_episodes=config.num_episodes, seed=derive_seed(seed, "value"),
             uniform_share=config.uniform_share, options=self._settings.options,
         )  # fmt: skip
+        self._keep_in_history(restart_value(agent), 0)
         agent, _ = fit_values(
-            agent, episodes, config, seed=seed, keeper=self._keeper("value", episodes),
-            inspect=lambda _, row: self._log("value", row),
+            agent, episodes, config, seed=seed, keeper=self._keeper("value", episodes), inspect=self._at_mark,
             progress=lambda share, line: self.tell("value", share, line),
         )  # fmt: skip
         return agent
+
+    def _at_mark(self, agent: AlphaAgent, row: Row) -> bool:
+        self._keep_in_history(agent, row["step"])
+        return self._log("value", row)
+
+    def _keep_in_history(self, agent: AlphaAgent, num_steps: int) -> None:
+        if self._config.keep_history:
+            keep_in_history(self._folder, agent, num_steps=num_steps, facts=self._facts("value"))
 
     def _search(self, agent: AlphaAgent) -> AlphaAgent:
         """D∘E and V∘E on their own search."""

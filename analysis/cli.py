@@ -92,6 +92,8 @@ class Train:
     """Where the networks run (default: auto)."""
     checkpoint_every: Some[int] = None
     """Gradient steps of a stage between two checkpoints that --resume can go on from (default: 2000)."""
+    keep_history: Some[bool] = None
+    """Whether to keep the agents at the marks of stage value, for `valuelab probe` (default: true)."""
     resume: bool = False
     """Go on with the run in --out, exactly as if it had not been interrupted; begin it where there is none. Settings
     are the run's own: give none, or the same."""

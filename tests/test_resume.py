@@ -29,6 +29,7 @@ from agents.checkpoint import agent_tensors, load_agent, load_with_state
 from agents.config import AgentConfig, ImitationConfig, ImproveConfig, ReinforceConfig, TrainConfig, ValueConfig
 from agents.curve import Curve
 from agents.environments import make_vector, open_stream
+from agents.history import HISTORY
 from agents.imitation import imitate
 from agents.learner import reinforce
 from agents.optimization import FlatAdam
@@ -552,7 +553,7 @@ def test_an_env_that_breaks_is_named_and_reaches_no_checkpoint(
 
 def assert_only_finite(folder: Path, *, last: str) -> None:
     """All checkpoints load and hold numbers, the last state is of that stage, and so does the curve."""
-    found = [path for path in folder.iterdir() if path.is_dir()]
+    found = [path for path in (*folder.iterdir(), *folder.glob("history/*")) if path.is_dir() and path.name != HISTORY]
     assert folder / "last" in found
     for path in found:
         agent, facts, state = load_with_state(path)

@@ -14,6 +14,7 @@ from agents.config import ReinforceConfig, TrainConfig
 from agents.device import resolve_device
 from agents.evaluation import evaluate
 from agents.fields import settings_to_dict
+from agents.history import HISTORY
 from agents.measuring import measure_run
 from agents.run_folder import BEST, CHECKPOINT, CONFIG, CURVE, LAST, METRICS
 from agents.train import train
@@ -90,7 +91,8 @@ def _is_trained(folder: Path, config: TrainConfig) -> bool:
     if (folder / METRICS).exists():
         load_agent(folder / CHECKPOINT)
         return True
-    own = {CONFIG, CURVE, *(name for part in (CHECKPOINT, LAST, BEST) for name in (part, previous_folder(part).name))}
+    agents = {name for part in (CHECKPOINT, LAST, BEST) for name in (part, previous_folder(part).name)}
+    own = {CONFIG, CURVE, HISTORY, *agents}
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     foreign = sorted(name for name in names - own if not name.startswith(TEMPORARY_PREFIX))
     if foreign:

@@ -35,6 +35,7 @@ RUN_SETTINGS = {
     "demonstrations": "demonstrations", "num_demonstrations": "num_demonstrations",
     "demonstration_noise": "demonstration_noise", "demonstration_temperature": "demonstration_temperature",
     "demonstration_shares": "demonstration_shares", "checkpoint_every": "checkpoint_every",
+    "keep_history": "keep_history",
 }  # fmt: skip
 AGENT_SETTINGS = {
     "encoder": "encoder", "value_head": "head", "value_encoder": "value_encoder", "route_encoder": "route_encoder",

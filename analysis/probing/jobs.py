@@ -6,6 +6,7 @@ instruments, which takes about a second; it follows from the seed.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import json
@@ -154,7 +155,7 @@ def _material(shared: str) -> tuple[Material, Settings]:
         opened.agent.to(job["device"]), opened.env_id, seed=settings.seed, collection=settings.collection,
         options=opened.options, context_of=context_of,
     )  # fmt: skip
-    return material, settings
+    return dataclasses.replace(material, run=opened.folder), settings
 
 
 def context_function(word: str) -> ContextOf:

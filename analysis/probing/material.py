@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -105,6 +106,7 @@ class Material:
         table: All situations of these levels under all contexts.
         pairs: A sample of them.
         missing: Why exact, table, pairs, reachable or contexts are missing, by these names; whole sentences.
+        run: Folder of the run, None where there is none.
     """
 
     title: str
@@ -120,6 +122,7 @@ class Material:
     table: ContextTable | None
     pairs: Pairs | None
     missing: Mapping[str, str]
+    run: Path | None = None
 
     def context_names_seen(self) -> list[str]:
         """Names of the contexts of the visited states, in ascending order of their numbers."""

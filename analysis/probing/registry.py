@@ -28,6 +28,7 @@ INSTRUMENTS: Mapping[str, str] = MappingProxyType(
         "singular": "analysis.probing.singular",
         "truth": "analysis.probing.truth",
         "sparse_features": "analysis.probing.sparse_features",
+        "training": "analysis.probing.training",
     }
 )
 """Name -> module. Reports follow this order."""

@@ -1,0 +1,35 @@
+"""Agents that are kept while V learns, so that what it came to hold can be followed afterwards.
+
+    RUN/history/0000000/    the agent when stage value began, V∘E as it starts
+    RUN/history/0000200/    after 200 gradient steps of it, and so on at each mark of the curve
+
+Each is a checkpoint of its own (`agents.checkpoint`). A run that is resumed writes them again to the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agents.agent import AlphaAgent
+from agents.checkpoint import load_agent, save_agent
+
+HISTORY = "history"
+
+
+def keep_in_history(run: Path, agent: AlphaAgent, *, num_steps: int, facts: Mapping[str, Any]) -> None:
+    """Save an agent as it is after `num_steps` gradient steps of V; `facts` stand beside it as in other checkpoints."""
+    save_agent(run / HISTORY / f"{num_steps:07d}", agent, extra={**facts, "num_steps": num_steps})
+
+
+def read_history(run: Path) -> dict[int, AlphaAgent]:
+    """Gradient steps of V -> the agent after them, ascending, on the CPU; empty where none was kept.
+
+    Raises:
+        DamagedCheckpoint: One of them is missing a file, truncated or altered.
+        UserError: One of them does not fit this version.
+    """
+    folder = run / HISTORY
+    kept = [path for path in sorted(folder.glob("*")) if path.name.isdecimal()] if folder.is_dir() else []
+    return {int(path.name): load_agent(path)[0] for path in kept}

@@ -1,0 +1,225 @@
+"""Instrument `training`: what can be read from V, how V uses it, and how its tails fall, at the marks of its training.
+
+Read are the agents that the run kept (`agents.history`), on the states that the finished D visited. The first of them
+is V∘E as its training began: the null of every line. What D∘E holds does not change here, unless V shares its E.
+
+Shapes: n rows, T kept agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from agents.agent import AlphaAgent
+from agents.history import HISTORY, read_history
+from analysis.instruments.context import SwapEffect, swap_effect
+from analysis.instruments.probe_input import drop_constant
+from analysis.instruments.probes import ProbeResult, ProbeSettings, linear_probe
+from analysis.instruments.tails import TailSettings, unit_shapes
+from analysis.plots.steps import StepLine, StepPanel, step_panels
+from analysis.probing.activity import activity_of
+from analysis.probing.instrument import Finding, Instrument, Settings
+from analysis.probing.material import Material, NotApplicable, Sample
+from analysis.probing.probe_controls import planted_probes, plants_sentence
+from analysis.probing.readability import layers_of
+from analysis.probing.wording import interval_text
+from envs.errors import UserError
+
+PROBE = ProbeSettings(penalties=(1.0,), num_resamples=500)
+TAILS = TailSettings(num_resamples=20)
+EARLY = 0.1
+COLUMNS = ("step", "layer", "accuracy", "interval", "selectivity", "slope", "slope_interval", "beta", "beta_quartiles")
+NO_HISTORY = (
+    f"The run kept no agents while V learned ({HISTORY}/ is missing or has one alone); train it with keep_history."
+)
+MEMORY = "V has a memory, which would have to be run along whole episodes for every agent that was kept."
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One layer of V after so many gradient steps.
+
+    Attributes:
+        step: Gradient steps of V.
+        layer: As `readability` names it.
+        probe: A linear readout of the context, None where there is none to be read.
+        betas: Lower quartile, median and upper quartile of the exponents of its units; NaN where none can be read.
+        swap: What a swap of the context does to V against V*; None where it is not known. The same for all layers.
+    """
+
+    step: int
+    layer: str
+    probe: ProbeResult | None
+    betas: tuple[float, float, float]
+    swap: SwapEffect | None
+
+    def row(self) -> dict[str, object]:
+        """As a row of the report."""
+        row: dict[str, object] = {"step": self.step, "layer": self.layer, "beta": self.betas[1]}
+        row["beta_quartiles"] = (self.betas[0], self.betas[2])
+        if self.probe is not None:
+            row |= {"accuracy": self.probe.accuracy, "interval": self.probe.interval}
+            row |= {"selectivity": self.probe.selectivity, "selectivity_interval": self.probe.selectivity_interval}
+        if self.swap is not None:
+            row |= {"slope": self.swap.slope, "slope_interval": self.swap.slope_interval}
+        return row
+
+
+def measure(material: Material, settings: Settings) -> Finding:
+    """Read every agent that was kept, on the same states.
+
+    Raises:
+        NotApplicable: No agents were kept, or V has a memory.
+    """
+    history = {} if material.run is None else read_history(material.run)
+    if len(history) < 2:
+        raise NotApplicable(NO_HISTORY)
+    if material.agent.value_encoder.memory_size:
+        raise NotApplicable(MEMORY)
+    sample, device = material.visited.first(settings.num_rows), material.agent.device
+    marks = [
+        mark for step, agent in history.items()
+        for mark in marks_of(step, agent.to(device).eval(), sample, material=material, seed=settings.seed)
+    ]  # fmt: skip
+    plants = planted_probes()
+    return Finding(
+        rows=[mark.row() for mark in marks],
+        numbers=numbers(marks),
+        found=[*sentences(marks), plants_sentence(plants)],
+        figures={"training": figure(marks, source=sample.states.source)},
+        columns=COLUMNS,
+    )
+
+
+def marks_of(step: int, agent: AlphaAgent, sample: Sample, *, material: Material, seed: int) -> list[Mark]:
+    """Every layer of V of one agent."""
+    held, states = layers_of(activity_of(agent, sample.states)), sample.states
+    swap = None
+    if material.table is not None:
+        table = material.table
+        swap = swap_effect(table.values_of(agent), table.optimal, seed=seed, groups=table.groups, num_resamples=200)
+    read = {name: features for name, features in held.items() if name != "E of D"}
+    return [
+        Mark(
+            step, name, None if "contexts" in material.missing else _probe(features, sample, seed=seed),
+            _quartiles(features, states.groups, seed=seed), swap,
+        )
+        for name, features in read.items()
+    ]  # fmt: skip
+
+
+def _probe(features: NDArray[np.float64], sample: Sample, *, seed: int) -> ProbeResult | None:
+    states = sample.states
+    try:
+        return linear_probe(
+            drop_constant(features)[0], states.contexts, states.groups, seed=seed, states=states.ids,
+            control_types=states.control_types, settings=PROBE,
+        )  # fmt: skip
+    except UserError:
+        return None
+
+
+def _quartiles(values: NDArray[np.float64], groups: NDArray[np.int64], *, seed: int) -> tuple[float, float, float]:
+    """Of the exponents of the units, NaN where none could be read."""
+    try:
+        betas = [unit.beta for unit in unit_shapes(values, groups, seed=seed, settings=TAILS)]
+    except UserError:
+        betas = []
+    low, middle, high = np.quantile(betas, [0.25, 0.5, 0.75]) if betas else (np.nan,) * 3
+    return float(low), float(middle), float(high)
+
+
+def by_layer(marks: Sequence[Mark]) -> dict[str, list[Mark]]:
+    """The marks of each layer, in order of steps."""
+    found: dict[str, list[Mark]] = {}
+    for mark in marks:
+        found.setdefault(mark.layer, []).append(mark)
+    return found
+
+
+def numbers(marks: Sequence[Mark]) -> dict[str, float]:
+    """At the start, after a tenth and at the end: accuracy by layer, and the slope of V's swaps."""
+    found: dict[str, float] = {}
+    for layer, line in by_layer(marks).items():
+        for when, mark in _moments(line).items():
+            if mark.probe is not None:
+                found[f"accuracy, {layer}, {when}"] = mark.probe.accuracy
+            if mark.swap is not None:
+                found[f"slope of swaps, {when}"] = mark.swap.slope
+    return found
+
+
+def _moments(line: Sequence[Mark]) -> dict[str, Mark]:
+    early = min(line, key=lambda mark: abs(mark.step - EARLY * line[-1].step))
+    return {"as V begins": line[0], "after a tenth of V's steps": early, "at the end": line[-1]}
+
+
+def sentences(marks: Sequence[Mark]) -> list[str]:
+    """Where each line starts, where it is after a tenth of the steps, and where it ends."""
+    said = []
+    for layer, line in by_layer(marks).items():
+        parts = [
+            f"{mark.probe.accuracy:.2f} {interval_text(mark.probe.interval)} {when}"
+            for when, mark in _moments(line).items() if mark.probe is not None
+        ]  # fmt: skip
+        if parts:
+            said.append(f"{layer}: the context is read with balanced accuracy {', '.join(parts)}.")
+    first = next(iter(by_layer(marks).values()))
+    slopes = [
+        f"{mark.swap.slope:.2f} {interval_text(mark.swap.slope_interval)} {when}"
+        for when, mark in _moments(first).items() if mark.swap is not None
+    ]  # fmt: skip
+    if slopes:
+        said.append(f"Swapping the context moves V by {', '.join(slopes)} times what it moves V*.")
+    return said
+
+
+def figure(marks: Sequence[Mark], *, source: str) -> Figure:
+    """Accuracy, selectivity, the slope of swaps, and exponents against gradient steps of V; panels that are known."""
+    lines, panels = by_layer(marks), []
+    probed = {name: line for name, line in lines.items() if all(mark.probe is not None for mark in line)}
+    if probed:
+        chance = next(mark.probe.chance for line in probed.values() for mark in line if mark.probe is not None)
+        panels += [
+            _panel("balanced accuracy for the context", probed, ("accuracy", "interval"), {"chance": chance}),
+            _panel("selectivity", probed, ("selectivity", "selectivity_interval"), {"control task": 0.0}),
+        ]
+    name, line = next(iter(lines.items()))
+    if all(mark.swap is not None for mark in line):
+        panels.append(_panel("ΔV / ΔV* when the context is swapped", {"V": line}, ("slope", "slope_interval"),
+                             {"V*": 1.0, "blind": 0.0}))  # fmt: skip
+    panels.append(_panel("β of units: median and quartiles", lines, ("beta", "beta_quartiles"),
+                         {"normal": 2.0, "Laplace": 1.0}))  # fmt: skip
+    subtitle = f"states {source}\nband: bootstrap over held-out groups of this one network; of β, quartiles of units"
+    return step_panels(panels, title="What V comes to hold", subtitle=subtitle, x_label="gradient steps of V")
+
+
+def _panel(
+    label: str, lines: Mapping[str, Sequence[Mark]], columns: tuple[str, str], references: Mapping[str, float]
+) -> StepPanel:
+    value, band = columns
+    drawn = []
+    for name, line in lines.items():
+        rows = [mark.row() for mark in line]
+        arrays = [np.array([row[column] for row in rows], dtype=np.float64) for column in ("step", value, band)]
+        drawn.append(StepLine(name, *arrays))
+    return StepPanel(label, drawn, references)
+
+
+INSTRUMENT = Instrument(
+    name="training",
+    question="How does what can be read from V, what V uses and how its units' tails fall change while V learns?",
+    does_not_show=(
+        "That a line rises while the loss falls does not show that either causes the other; marks are a tenth of the "
+        "training apart, so that what happens before the first is not seen."
+    ),
+    measure=measure,
+    seconds=20.0,
+)
+"""Registered in `analysis.probing.registry`."""

@@ -1,0 +1,109 @@
+"""What a run keeps of V's training, and the instrument `training` that reads it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from agents.agent import restart_value
+from agents.checkpoint import agent_tensors, load_agent, save_agent
+from agents.config import AgentConfig, ImitationConfig, TrainConfig, ValueConfig
+from agents.history import HISTORY, read_history
+from agents.train import train
+from analysis.instruments.context import swap_effect
+from analysis.probing.collecting import Collection, collect
+from analysis.probing.instrument import Settings
+from analysis.probing.material import NotApplicable
+from analysis.probing.registry import instrument
+from analysis.runs import open_run
+from envs.errors import UserError
+
+ENV_ID, OPTIONS = "ValueLab/MultiNeed-v0", {"size": 4, "num_objects": 2, "num_levels": 40}
+CONFIG = TrainConfig(
+    agent=AgentConfig(encoder_sizes=(24, 12), hidden_size=16), stages=("imitate", "value"),
+    imitation=ImitationConfig(num_updates=60, batch_size=64), num_demonstrations=200, num_evaluation_episodes=4,
+    value=ValueConfig(num_updates=600, num_episodes=300, learning_rate=1e-2), device="cpu",
+)  # fmt: skip
+INSTRUMENT = instrument("training")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("training") / "run"
+    train(ENV_ID, CONFIG, folder, options=OPTIONS)
+    return folder
+
+
+def material_of(folder):
+    agent, amounts = load_agent(folder / "checkpoint")[0], Collection(num_episodes=150, max_rows=1500, num_levels=40)
+    return dataclasses.replace(collect(agent, ENV_ID, seed=3, collection=amounts, options=OPTIONS), run=folder)
+
+
+@pytest.fixture(scope="module")
+def finding(run, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VALUELAB_CACHE", str(tmp_path_factory.mktemp("controls")))
+        yield INSTRUMENT.measure(material_of(run), Settings(seed=0, num_rows=600))
+
+
+def same_weights(one, other):
+    pairs = zip(agent_tensors(one).items(), agent_tensors(other).items(), strict=True)
+    return all(name == twin and torch.equal(tensor, there) for (name, tensor), (twin, there) in pairs)
+
+
+def test_a_run_keeps_v_as_it_begins_at_ten_marks_and_as_it_ends(run):
+    kept, trained = read_history(run), load_agent(run / "checkpoint")[0]
+    assert list(kept) == list(range(0, 601, 60))
+    assert same_weights(kept[600], trained) and same_weights(kept[0], restart_value(trained))
+    assert open_run(run / HISTORY / "0000060").env_id == ENV_ID, "each can be probed and evaluated by itself"
+
+
+def test_none_is_kept_where_none_is_wanted(tmp_path):
+    short = dataclasses.replace(CONFIG, keep_history=False, stages=("value",))
+    train(ENV_ID, dataclasses.replace(short, value=ValueConfig(num_updates=2, num_episodes=4)), tmp_path / "run")
+    assert not (tmp_path / "run" / HISTORY).exists() and read_history(tmp_path / "run") == {}
+
+
+def test_the_marks_of_a_run_begin_blind_to_the_context_and_end_as_its_agent(run, finding):
+    """The planted null is V as it begins, whose swaps move it by nothing of V*'s; the last mark is the agent itself."""
+    steps = [row["step"] for row in finding.rows]
+    assert sorted(set(steps)) == list(range(0, 601, 60)) and len(steps) == 22
+    first, last = finding.rows[0], finding.rows[-1]
+    assert abs(first["slope"]) < 0.2 < 0.5 < last["slope"]
+    material = material_of(run)
+    table, agent = material.require_table(), material.agent
+    assert last["slope"] == swap_effect(table.values_of(agent), table.optimal, seed=0, groups=table.groups).slope
+    assert finding.numbers["slope of swaps, at the end"] == last["slope"]
+    assert any("Swapping the context moves V by" in sentence for sentence in finding.found)
+    assert list(finding.figures) == ["training"]
+
+
+def test_where_nothing_is_learned_all_marks_are_alike(run, tmp_path):
+    """Planted null: the same agent kept three times."""
+    agent = load_agent(run / "checkpoint")[0]
+    for step in (0, 10, 20):
+        save_agent(tmp_path / HISTORY / f"{step:07d}", agent)
+    found = INSTRUMENT.measure(dataclasses.replace(material_of(run), run=tmp_path), Settings(seed=0, num_rows=400))
+    marks = [{name: value for name, value in row.items() if name != "step"} for row in found.rows]
+    np.testing.assert_equal(marks[:2], marks[2:4])
+    np.testing.assert_equal(marks[2:4], marks[4:])
+
+
+def test_runs_that_kept_nothing_or_remember_are_not_applicable(run, tmp_path):
+    material = material_of(run)
+    for folder in (None, tmp_path):
+        with pytest.raises(NotApplicable, match="keep_history"):
+            INSTRUMENT.measure(dataclasses.replace(material, run=folder), Settings(seed=0))
+
+
+def test_a_damaged_mark_is_named(run, tmp_path):
+    shutil.copytree(run / HISTORY, tmp_path / HISTORY)
+    weights = tmp_path / HISTORY / "0000060" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(UserError, match="0000060"):
+        read_history(tmp_path)
