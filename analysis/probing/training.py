@@ -186,22 +186,23 @@ def figure(marks: Sequence[Mark], *, source: str) -> Figure:
     probed = {name: line for name, line in lines.items() if all(mark.probe is not None for mark in line)}
     if probed:
         chance = next(mark.probe.chance for line in probed.values() for mark in line if mark.probe is not None)
-        panels += [
-            _panel("balanced accuracy for the context", probed, ("accuracy", "interval"), {"chance": chance}),
-            _panel("selectivity", probed, ("selectivity", "selectivity_interval"), {"control task": 0.0}),
-        ]
-    name, line = next(iter(lines.items()))
+        for label, columns, references in (
+            ("balanced accuracy for the context", ("accuracy", "interval"), {"chance": chance}),
+            ("selectivity", ("selectivity", "selectivity_interval"), {"control task": 0.0}),
+        ):
+            panels.append(_panel(label, probed, columns=columns, references=references))
+    line = next(iter(lines.values()))
     if all(mark.swap is not None for mark in line):
-        panels.append(_panel("ΔV / ΔV* when the context is swapped", {"V": line}, ("slope", "slope_interval"),
-                             {"V*": 1.0, "blind": 0.0}))  # fmt: skip
-    panels.append(_panel("β of units: median and quartiles", lines, ("beta", "beta_quartiles"),
-                         {"normal": 2.0, "Laplace": 1.0}))  # fmt: skip
+        columns, references = ("slope", "slope_interval"), {"V*": 1.0, "blind": 0.0}
+        panels.append(_panel("ΔV / ΔV* when the context is swapped", {"V": line}, columns=columns, references=references))
+    columns, references = ("beta", "beta_quartiles"), {"normal": 2.0, "Laplace": 1.0}
+    panels.append(_panel("β of units: median and quartiles", lines, columns=columns, references=references))
     subtitle = f"states {source}\nband: bootstrap over held-out groups of this one network; of β, quartiles of units"
     return step_panels(panels, title="What V comes to hold", subtitle=subtitle, x_label="gradient steps of V")
 
 
 def _panel(
-    label: str, lines: Mapping[str, Sequence[Mark]], columns: tuple[str, str], references: Mapping[str, float]
+    label: str, lines: Mapping[str, Sequence[Mark]], *, columns: tuple[str, str], references: Mapping[str, float]
 ) -> StepPanel:
     value, band = columns
     drawn = []
