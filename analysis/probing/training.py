@@ -194,7 +194,7 @@ def figure(marks: Sequence[Mark], *, source: str) -> Figure:
     line = next(iter(lines.values()))
     if all(mark.swap is not None for mark in line):
         columns, references = ("slope", "slope_interval"), {"V*": 1.0, "blind": 0.0}
-        panels.append(_panel("ΔV / ΔV* when the context is swapped", {"V": line}, columns=columns, references=references))
+        panels.append(_panel("ΔV / ΔV* as the context is swapped", {"V": line}, columns=columns, references=references))
     columns, references = ("beta", "beta_quartiles"), {"normal": 2.0, "Laplace": 1.0}
     panels.append(_panel("β of units: median and quartiles", lines, columns=columns, references=references))
     subtitle = f"states {source}\nband: bootstrap over held-out groups of this one network; of β, quartiles of units"
