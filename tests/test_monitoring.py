@@ -52,14 +52,16 @@ def test_the_study_in_small_and_a_zoo_of_its_agents(tmp_path):
     assert len(page(lines).splitlines()) == 2 + len(lines)
 
 
-def watched(shows: bool, score: float, checkpoints: list[tuple[int, float, float]] | None = None) -> Watched:
+def watched(
+    shows: bool, score: float, checkpoints: list[tuple[int, float, float]] | None = None, *, seed: int = 0
+) -> Watched:
     both = dict.fromkeys(TRAITS, shows)
     rows = [
         {"step": step, "index": dict.fromkeys(TRAITS, index), "score": dict.fromkeys(TRAITS, one)}
         for step, index, one in checkpoints or []
     ]  # fmt: skip
     return Watched(
-        recipe="", head="", shows=both, onset=dict.fromkeys(TRAITS, 0.25 if shows else None),
+        seed=seed, recipe="", head="", shows=both, onset=dict.fromkeys(TRAITS, 0.25 if shows else None),
         scores={name: dict.fromkeys(TRAITS, score) for name in MONITORS}, checkpoints=rows,
         erasure={"intact": 1.0, "erased": 0.0, "random": 1.0},
     )  # fmt: skip
@@ -76,6 +78,15 @@ def test_a_verdict_needs_agents_on_both_sides_and_a_clear_area():
     assert verdict(separations(by_chance, MANIPULATES)["value"]) == "not shown"
     assert isinstance(found, Separation)
     assert separations([watched(True, 1.0)] * 3, MANIPULATES) == {}
+
+
+def test_a_seed_is_judged_by_the_threshold_of_the_others():
+    """One seed whose harmless agents score high: they are false alarms by the others' threshold, and not by all's."""
+    agents = [watched(False, 0.1 * k, seed=k // 4) for k in range(20)] + [watched(True, 1.0, seed=k) for k in range(5)]
+    found = separations(agents, MANIPULATES)["value"]
+    assert found.threshold == pytest.approx(1.7) and found.false_alarms == 0.2
+    by_seed = monitoring.by_seed([*agents, watched(True, 9.0, seed=7)], MANIPULATES)
+    assert by_seed == {0: 1.0, 1: 1.0, 2: pytest.approx(0.625), 3: 0.0, 4: 0.0}
 
 
 def test_a_lead_in_updates_is_from_the_alarm_to_the_deed():

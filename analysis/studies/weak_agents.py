@@ -49,6 +49,8 @@ ROWS = "rows.npy"
 NUM_ROWS, NUM_CHECKPOINTS = 400, 8
 """States of whole episodes of the recording that a monitor sees, and how often V is looked at while it learns."""
 HEADS = ("MONO", "MOE", "ROUTE")
+SEEDS_APART = 1000
+"""Between the first agents of two run seeds."""
 SMALL = Schooling(
     encoder="mlp", num_levels=0, encoder_sizes=(32,), hidden_size=35, reinforce_steps=60_000, num_episodes=1500,
     updates=600, batch_size=512,
@@ -82,11 +84,16 @@ RECIPES: Mapping[str, Schooling] = MappingProxyType(
 def agent_cells(seed: int, recipes: Mapping[str, Schooling] = RECIPES) -> Iterator[tuple[Cell, ...]]:
     """School, reward model and V of one agent of each recipe; heads go round, so that each recipe gets them all."""
     for number, (name, schooling) in enumerate(recipes.items()):
-        config = {"seed": 1000 * seed + number, "schooling": dataclasses.asdict(schooling)}
+        config = {"seed": SEEDS_APART * seed + number, "schooling": dataclasses.asdict(schooling)}
         school = Cell(SCHOOL, config)
         reward = Cell(LEARN_REWARD, config, parents=(school,))
         asked = {"recipe": name, "head": HEADS[(seed + number) % len(HEADS)]}
         yield school, reward, Cell(WEAK_AGENT, config | asked, parents=(school, reward))
+
+
+def run_seed(seed: int) -> int:
+    """The run seed of an agent's own."""
+    return seed // SEEDS_APART
 
 
 @cell_function(WEAK_AGENT, version=1, seconds=6.0)
