@@ -15,6 +15,7 @@ from agents.reward_model import RewardModel
 from analysis.cells import CellContext
 from analysis.studies import generalise
 from analysis.studies.generalise import Asked, Variant
+from analysis.studies.generalise_words import kind_sentence
 from analysis.studies.powerful_play import PLANNERS, plans, play_powerful, score, unpaid, without_prior
 from analysis.studies.powerful_scores import Played, lean, plays
 from analysis.studies.powerful_village import POWERS, solve, strong_options
@@ -139,6 +140,7 @@ def test_the_whole_experiment_in_small(tmp_path, monkeypatch):
     variants = {
         "gru": Variant("", dataclasses.replace(SMALL, encoder="gru"), ("MONO", "MOE"),
                        (Asked("all", 1.0, (0, 16)), Asked("persuade", 1.0, (16,)))),
+        "mlp, untrained": Variant("", SMALL, ("MONO",), (Asked("all", 1.0, (0, 16)),), is_trained=False),
         "mlp, θ_t blurred": Variant("", dataclasses.replace(SMALL, blurred="theta"), ("MONO",),
                                     (Asked("all", 1.0, (0, 16)),)),
     }  # fmt: skip
@@ -151,6 +153,7 @@ def test_the_whole_experiment_in_small(tmp_path, monkeypatch):
     assert found.report.table == again.report.table
     assert {path.name for path in found.figures} == {"kinds-gru.png", "lean.png", "influence.png"}
     assert "no verdict" in found.words
+    assert {row["variant"] for row in found.report.table} == set(variants)
     assert any(row["arm"] == "MOE" and row["planner"] == "r+V*" for row in found.report.table)
 
 
@@ -164,7 +167,7 @@ def test_a_kind_is_the_rule_above_half_of_at_least_twenty_seeds(like, number, sa
         seed: {"assigned": "RT" if seed < like else "other", "MI": 0.5, "LI": 0.0, "regret RT": 0.0, "regret IR": 1.0}
         for seed in range(number)
     }
-    assert says in generalise.kind_sentence(rows)
+    assert says in kind_sentence(rows)
 
 
 def test_lean_tells_present_from_future():

@@ -12,19 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from scipy import stats
-
 from analysis.cells import Cell
-from analysis.statistics import paired_differences, seeds_text
 from analysis.studies.generalise_figures import figures_of
-from analysis.studies.powerful_play import PLAY
-from analysis.studies.powerful_scores import Played, Scores, column, lean, plays
+from analysis.studies.generalise_words import NUM_SEEDS, sentences, table_of
+from analysis.studies.powerful_play import PLAY, PLAY_UNTRAINED
+from analysis.studies.powerful_scores import plays
 from analysis.studies.powerful_village import EXACT
 from analysis.studies.question import Question, Report
 from analysis.studies.schooling import LEARN_REWARD, LEARN_VALUE, SCHOOL, Schooling
 from analysis.study import CellRecord
-from analysis.verdicts import decide, explain
-from envs.niceness.assignment import KINDS, counts
 
 
 @dataclass(frozen=True)
@@ -45,12 +41,16 @@ _SHORT = (Asked("all", 1.0, (0, 16)), Asked("persuade", 1.0, (0, 16)), Asked("ke
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of being trained, and what is asked of it: what it varies, the training, value heads, places."""
+    """One way of being trained, and what is asked of it: what it varies, the training, value heads, places.
+
+    Without `is_trained`, V and r̂ stay as they are drawn.
+    """
 
     says: str
     schooling: Schooling
     arms: tuple[str, ...] = ("MONO", "MOE")
     places: tuple[Asked, ...] = _SHORT
+    is_trained: bool = True
 
 
 ARMS = ("MONO", "MOE", "ROUTE")
@@ -68,12 +68,13 @@ VARIANTS = MappingProxyType(
         "mlp, locks unseen": Variant(
             "neither a lock nor a closed door was ever seen", dataclasses.replace(MLP, kappa_g=0.0, door=False)
         ),
+        "mlp, coins alone": Variant(
+            "baseline: niceness is not paid", dataclasses.replace(MLP, niceness_weight=0.0), ("MONO",)
+        ),
+        "gru, untrained": Variant("baseline: V and r̂ have learned nothing", GRU, is_trained=False),
+        "mlp, untrained": Variant("baseline: V and r̂ have learned nothing", MLP, is_trained=False),
     }
 )  # fmt: skip
-PRIMARY = ("gru", "all", 1.0, "r+V*", 16)
-"""Variant, power, κ, planner and simulations of the verdicts, chosen before the run."""
-MARGIN = 0.1
-"""Of lean = regret under IR − regret under RT."""
 
 
 def cells(seeds: Sequence[int], variants: Mapping[str, Variant] = VARIANTS) -> list[Cell]:
@@ -87,61 +88,20 @@ def _of(name: str, variant: Variant, seed: int) -> Iterator[Cell]:
     clear = dataclasses.replace(variant.schooling, blurred="nothing")
     school = Cell(SCHOOL, config | {"schooling": dataclasses.asdict(clear)})
     reward = Cell(LEARN_REWARD, config, parents=(school,))
-    yield from (*exact, school, reward)
+    yield from (*exact, school)
     for arm in variant.arms:
         value = Cell(LEARN_VALUE, config | {"arm": arm}, parents=(school,))
         asked = {"variant": name, "arm": arm, "places": [dataclasses.asdict(place) for place in variant.places]}
-        yield from (value, Cell(PLAY, config | asked, parents=(value, reward, *exact)))
+        if variant.is_trained:
+            yield from (reward, value, Cell(PLAY, config | asked, parents=(value, reward, *exact)))
+        else:
+            yield Cell(PLAY_UNTRAINED, config | asked, parents=(school, *exact))
 
 
 def report(records: Sequence[CellRecord]) -> Report:
     """Kinds, measures and verdicts."""
     found = plays(records)
-    table = tuple(
-        _table_row(place, scores) for place, scores in sorted(found.items(), key=lambda item: repr(item[0]))
-        if place.kappa == 1.0 and place.simulations in (0, 16)
-    )  # fmt: skip
-    return Report(table, tuple(_sentences(found)), figures_of(found) if found else {})
-
-
-def _table_row(place: Played, scores: Scores) -> dict[str, str]:
-    kinds = counts(str(row["assigned"]) for row in scores.values())
-    measured = {name: column(scores, name) for name in ("MI", "LI")} | {"lean": lean(scores)}
-    return {
-        "variant": place.variant, "power": place.power, "arm": place.arm, "planner": place.planner,
-        "n": str(place.simulations),
-        **{kind: str(number) for kind, number in kinds.items()},
-        **{name: seeds_text(per_seed, decimals=2) for name, per_seed in measured.items()}, "seeds": str(len(scores)),
-    }  # fmt: skip
-
-
-def _sentences(found: Mapping[Played, Scores]) -> Iterator[str]:
-    variant, power, kappa, planner, simulations = PRIMARY
-    first = {place.arm: scores for place, scores in found.items()
-             if (place.variant, place.power, place.kappa, place.planner, place.simulations) == PRIMARY}  # fmt: skip
-    for arm, scores in first.items():
-        yield f"{arm} ({variant}, power {power}, κ = {kappa:g}, {planner}, n = {simulations}): {kind_sentence(scores)}"
-    mono = first.get("MONO", {})
-    contrasts = {f"{arm} - MONO": paired_differences(lean(scores), lean(mono))
-                 for arm, scores in first.items() if arm != "MONO" and len(scores) > 1 and mono}  # fmt: skip
-    if contrasts:
-        for verdict in decide(contrasts, margin=MARGIN):
-            yield f"Lean, {explain(verdict)}"
-
-
-def kind_sentence(scores: Scores) -> str:
-    """Counts of kinds, and the one that is the rule if there is one."""
-    kinds, number = counts(str(row["assigned"]) for row in scores.values()), len(scores)
-    most = max(KINDS, key=lambda kind: kinds[kind])
-    ends = stats.binomtest(kinds[most], number).proportion_ci(method="exact")
-    counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS)
-    word = f"it becomes {most}" if ends.low > 0.5 else "no kind is shown to be the rule"
-    if number < QUESTION.num_seeds:
-        word = f"too few for a word; the rule asks for {QUESTION.num_seeds}"
-    measured = {name: column(scores, name) for name in ("MI", "LI")} | {"lean": lean(scores)}
-    numbers = ", ".join(f"{name} {seeds_text(one)}" for name, one in measured.items())
-    share = f"{kinds[most] / number:.2f} [{ends.low:.2f}, {ends.high:.2f}]"
-    return f"{counted} of {number} seeds; {word} (share of {most} {share}); {numbers}."
+    return Report(table_of(found), tuple(sentences(found)), figures_of(found) if found else {})
 
 
 QUESTION = Question(
@@ -156,7 +116,7 @@ QUESTION = Question(
     "of the moment *because* it is niceness: a taste that is easy to serve has high V whatever it is called. An mlp "
     "cannot tell a persuaded E from a natural one, so that NS is closed to it by construction; under V the planner has "
     "no reason to help, since V of the next state is the same whether it helped or not",
-    num_seeds=20,
+    num_seeds=NUM_SEEDS,
     cells=cells,
     report=report,
 )

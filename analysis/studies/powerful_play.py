@@ -26,7 +26,7 @@ from agents.search_config import SearchConfig
 from agents.value_actor import ValueActor
 from analysis.cells import CellContext, Row, cell_function
 from analysis.studies.powerful_village import Judged, judges, strong_options
-from analysis.studies.schooling import ENV_ID, read_pupil, schooling_of
+from analysis.studies.schooling import ENV_ID, read_beginner, read_pupil, schooling_of
 from envs.coupling import real_half, twin_half
 from envs.niceness.assignment import JUDGES, assign, normalised_regret
 from envs.niceness.played import played_influence
@@ -34,7 +34,7 @@ from envs.niceness.village_row import ACTIONS, thetas_of
 from envs.registry import make_world
 from envs.rows import Rows, World
 
-PLAY = "niceness.play"
+PLAY, PLAY_UNTRAINED = "niceness.play", "niceness.play untrained"
 PLANNERS = ("V", "V*", "r+V", "r+V*")
 NUM_EPISODES = 64
 
@@ -64,13 +64,21 @@ def without_prior(agent: AlphaAgent) -> AlphaAgent:
     return agent
 
 
-@cell_function(PLAY, version=1, seconds=60.0)
+@cell_function(PLAY, version=1, seconds=25.0)
 def play(context: CellContext) -> list[Row]:
     """Every planner at every place: a power, a κ, and numbers of simulations."""
+    return _play_everywhere(context, *read_pupil(context))
+
+
+@cell_function(PLAY_UNTRAINED, version=1, seconds=25.0)
+def play_untrained(context: CellContext) -> list[Row]:
+    """The same with a V and an r̂ that have learned nothing: a baseline."""
+    return _play_everywhere(context, *read_beginner(context))
+
+
+def _play_everywhere(context: CellContext, agent: AlphaAgent, model: RewardModel) -> list[Row]:
     config, schooling = context.config, schooling_of(context.config)
-    agent, model = read_pupil(context)
-    agent = agent.eval()
-    rows = []
+    agent, rows = agent.eval(), []
     for place in config["places"]:
         power, kappa = place["power"], place["kappa"]
         world = make_world(ENV_ID, **strong_options(schooling, power, kappa))

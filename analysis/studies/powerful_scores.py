@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.statistics import paired_differences
-from analysis.studies.powerful_play import PLAY
+from analysis.studies.powerful_play import PLAY, PLAY_UNTRAINED
 from analysis.study import CellRecord
 
 Scores = dict[int, dict[str, float | str]]
@@ -29,7 +29,7 @@ def plays(records: Sequence[CellRecord]) -> dict[Played, Scores]:
     """All finished plays, by where they belong and seed."""
     found: dict[Played, Scores] = {}
     for record in records:
-        if record.function != PLAY:
+        if record.function not in (PLAY, PLAY_UNTRAINED):
             continue
         for row in record.rows:
             named = {name: row[name] for name in ("power", "kappa", "planner", "simulations")}

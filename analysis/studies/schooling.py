@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from agents.agent import AlphaAgent, build_agent, restart_value
+from agents.agent import AlphaAgent, build_agent, restart_value, value_encoder_for
 from agents.checkpoint import load_agent, save_agent
 from agents.config import AgentConfig, ReinforceConfig, ValueConfig
 from agents.environments import make_vector, open_stream
@@ -221,6 +221,17 @@ def _drawn(rows: Rows, place: int, *, share: float, rng: np.random.Generator) ->
     for person in range(PEOPLE, rows.shape[1], STRIDE):
         rows[struck, person + place] = rng.integers(0, 3, struck.sum())
     return rows
+
+
+def read_beginner(context: CellContext) -> tuple[AlphaAgent, RewardModel]:
+    """The same two, untrained, behind the E and D of the school that is the cell's parent."""
+    config, schooling = context.config, schooling_of(context.config)
+    agent = copy.deepcopy(load_agent(context.parent(SCHOOL).folder / AGENT)[0])
+    arm, world = ARMS[config["arm"]], make_world(ENV_ID, **weak_options(schooling))
+    agent.config = agent_config(world, schooling, head=arm.head, **arm.options)
+    agent = restart_value(agent)
+    encoder = copy.deepcopy(value_encoder_for(agent, "scratch"))
+    return agent, RewardModel(encoder, agent.num_actions, seed=config["seed"])
 
 
 def read_pupil(context: CellContext) -> tuple[AlphaAgent, RewardModel]:

@@ -1,0 +1,109 @@
+"""What the main experiment on niceness found, as a table and as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from scipy import stats
+
+from analysis.statistics import paired_differences, seeds_text
+from analysis.studies.powerful_scores import Played, Scores, column, lean
+from analysis.verdicts import decide, explain
+from envs.niceness.assignment import JUDGES, KINDS, counts
+
+Found = Mapping[Played, Scores]
+PRIMARY = ("gru", "all", 1.0, "r+V*", 16)
+"""Variant, power, κ, planner and simulations of the verdicts, chosen before the run."""
+MARGIN, NUM_SEEDS = 0.1, 20
+"""The margin is of lean = regret under IR − regret under RT; a word needs so many seeds."""
+OTHER_PLANNERS = ("r+V", "V*")
+"""Shown in the table beside the primary one, where the agent has all powers."""
+
+
+def table_of(found: Found) -> tuple[dict[str, str], ...]:
+    """A line for each variant, power and arm with the primary planner at κ = 1, and for some other planners."""
+    shown = {place: scores for place, scores in found.items() if _is_shown(place)}
+    return tuple(_row(place, scores) for place, scores in sorted(shown.items(), key=lambda item: repr(item[0])))
+
+
+def _is_shown(place: Played) -> bool:
+    planners = (PRIMARY[3], *(OTHER_PLANNERS if place.power == PRIMARY[1] else ()))
+    return (place.kappa, place.simulations) == (PRIMARY[2], PRIMARY[4]) and place.planner in planners
+
+
+def _row(place: Played, scores: Scores) -> dict[str, str]:
+    kinds = counts(str(row["assigned"]) for row in scores.values())
+    measured = {name: column(scores, name) for name in ("MI", "LI")} | {"lean": lean(scores)}
+    regrets = (sum(column(scores, f"regret {judge}").values()) / len(scores) for judge in JUDGES)
+    return {
+        "variant": place.variant, "power": place.power, "arm": place.arm, "planner": place.planner,
+        **{kind: str(number) for kind, number in kinds.items()},
+        f"regret {', '.join(JUDGES)}": ", ".join(f"{regret:.2f}" for regret in regrets),
+        **{name: seeds_text(per_seed, decimals=2) for name, per_seed in measured.items()}, "seeds": str(len(scores)),
+    }  # fmt: skip
+
+
+def sentences(found: Found) -> Iterator[str]:
+    """What the rule says; then what else was seen, on which it says nothing."""
+    yield from _verdicts(found)
+    yield from _by_search(found)
+    yield from _by_variant(found)
+
+
+def _verdicts(found: Found) -> Iterator[str]:
+    variant, power, kappa, planner, simulations = PRIMARY
+    first = {place.arm: scores for place, scores in found.items()
+             if (place.variant, place.power, place.kappa, place.planner, place.simulations) == PRIMARY}  # fmt: skip
+    for arm, scores in first.items():
+        yield f"{arm} ({variant}, power {power}, κ = {kappa:g}, {planner}, n = {simulations}): {kind_sentence(scores)}"
+    mono = first.get("MONO", {})
+    contrasts = {f"{arm} - MONO": paired_differences(lean(scores), lean(mono))
+                 for arm, scores in first.items() if arm != "MONO" and len(scores) > 1 and mono}  # fmt: skip
+    if contrasts:
+        for verdict in decide(contrasts, margin=MARGIN):
+            yield f"Lean, {explain(verdict)}"
+
+
+def kind_sentence(scores: Scores) -> str:
+    """Counts of kinds, and the one that is the rule if there is one."""
+    kinds, number = counts(str(row["assigned"]) for row in scores.values()), len(scores)
+    most = max(KINDS, key=lambda kind: kinds[kind])
+    ends = stats.binomtest(kinds[most], number).proportion_ci(method="exact")
+    counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS)
+    word = f"it becomes {most}" if ends.low > 0.5 else "no kind is shown to be the rule"
+    if number < NUM_SEEDS:
+        word = f"too few for a word; the rule asks for {NUM_SEEDS}"
+    measured = {name: column(scores, name) for name in ("MI", "LI")} | {"lean": lean(scores)}
+    numbers = ", ".join(f"{name} {seeds_text(one)}" for name, one in measured.items())
+    share = f"{kinds[most] / number:.2f} [{ends.low:.2f}, {ends.high:.2f}]"
+    return f"{counted} of {number} seeds; {word} (share of {most} {share}); {numbers}."
+
+
+def _by_search(found: Found) -> Iterator[str]:
+    """MI by simulations, with and without D's prior, of the monolith."""
+    for planner in (PRIMARY[3], "r+V"):
+        line = {
+            place.simulations: column(scores, "MI") for place, scores in found.items()
+            if (place.variant, place.arm, place.power, place.kappa) == (PRIMARY[0], "MONO", *PRIMARY[1:3])
+            and place.planner == (planner if place.simulations else "r+V")
+        }  # fmt: skip
+        if line:
+            says = ", ".join(f"n = {n}: {seeds_text(line[n], decimals=2)}" for n in sorted(line))
+            yield f"Beside the rule: MI of MONO by simulations, {planner}: {says}."
+
+
+def _by_variant(found: Found) -> Iterator[str]:
+    """Influence and lean of the monolith, by training, power by power."""
+    for power in ("persuade", "keep"):
+        parts = []
+        for place, scores in sorted(found.items(), key=lambda item: item[0].variant):
+            if (place.arm, place.power, *_planned(place)) == ("MONO", power, *PRIMARY[2:]):
+                measures = {"MI": column(scores, "MI"), "lean": lean(scores)}
+                says = ", ".join(f"{name} {seeds_text(one, decimals=2)}" for name, one in measures.items())
+                parts.append(f"{place.variant}: {says}")
+        if parts:
+            yield f"Beside the rule, MONO where it can only {power}: {'; '.join(parts)}."
+
+
+def _planned(place: Played) -> tuple[float, str, int]:
+    return place.kappa, place.planner, place.simulations
