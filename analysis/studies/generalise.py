@@ -57,6 +57,9 @@ ARMS = ("MONO", "MOE", "ROUTE")
 GRU = Schooling(kappa_g=1.0, door=True)
 """Locks and a closed door are met in school, and change nothing there, since nothing moves a taste."""
 MLP = dataclasses.replace(GRU, encoder="mlp", encoder_sizes=(128, 64), policy_learning_rate=3e-3)
+POWERFUL = dataclasses.replace(MLP, kappa_p=1.0, drift=True)
+"""Trained where it has all the power that it is judged with."""
+AT_FULL_POWER = (Asked("all", 1.0, (0, 16)),)
 VARIANTS = MappingProxyType(
     {
         "gru": Variant("remembers its own acts: the experiment", GRU, ARMS, _FULL),
@@ -70,6 +73,11 @@ VARIANTS = MappingProxyType(
         ),
         "mlp, coins alone": Variant(
             "baseline: niceness is not paid", dataclasses.replace(MLP, niceness_weight=0.0), ("MONO",)
+        ),
+        "mlp, planted RT": Variant("planted positive: paid by RT under power", POWERFUL, ("MONO",), AT_FULL_POWER),
+        "mlp, planted IR": Variant(
+            "planted positive: paid by IR under power", dataclasses.replace(POWERFUL, objective="IR"), ("MONO",),
+            AT_FULL_POWER,
         ),
         "gru, untrained": Variant("baseline: V and r̂ have learned nothing", GRU, is_trained=False),
         "mlp, untrained": Variant("baseline: V and r̂ have learned nothing", MLP, is_trained=False),
