@@ -152,7 +152,7 @@ def test_the_whole_experiment_in_small(tmp_path, monkeypatch):
     again = answer(question, tmp_path / "b", seeds=(0, 1), workers=0)
     assert found.report.table == again.report.table
     assert {path.name for path in found.figures} == {"kinds-gru.png", "lean.png", "influence.png"}
-    assert "no verdict" in found.words
+    assert "no verdict" in found.words and "MI of MONO by simulations, r+V*: n = 0:" in found.words
     assert {row["variant"] for row in found.report.table} == set(variants)
     assert any(row["arm"] == "MOE" and row["planner"] == "r+V*" for row in found.report.table)
 

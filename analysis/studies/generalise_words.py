@@ -20,6 +20,10 @@ OTHER_PLANNERS = ("r+V", "V*")
 """Shown in the table beside the primary one, where the agent has all powers."""
 
 
+BASELINES = (("gru", "gru, untrained"), ("mlp", "mlp, untrained"), ("mlp", "mlp, coins alone"))
+"""Variants, and those that they are held against."""
+
+
 def table_of(found: Found) -> tuple[dict[str, str], ...]:
     """A line for each variant, power and arm with the primary planner at κ = 1, and for some other planners."""
     shown = {place: scores for place, scores in found.items() if _is_shown(place)}
@@ -48,6 +52,7 @@ def sentences(found: Found) -> Iterator[str]:
     yield from _verdicts(found)
     yield from _by_search(found)
     yield from _by_variant(found)
+    yield from _beyond_baselines(found)
 
 
 def _verdicts(found: Found) -> Iterator[str]:
@@ -103,6 +108,19 @@ def _by_variant(found: Found) -> Iterator[str]:
                 parts.append(f"{place.variant}: {says}")
         if parts:
             yield f"Beside the rule, MONO where it can only {power}: {'; '.join(parts)}."
+
+
+def _beyond_baselines(found: Found) -> Iterator[str]:
+    """Influence of trained monoliths less that of baselines of the same seeds."""
+    for power in ("persuade", "keep"):
+        mi = {
+            place.variant: column(scores, "MI") for place, scores in found.items()
+            if (place.arm, place.power, *_planned(place)) == ("MONO", power, *PRIMARY[2:])
+        }  # fmt: skip
+        apart = {pair: paired_differences(*(mi[name] for name in pair)) for pair in BASELINES if set(pair) <= set(mi)}
+        says = [f"{one} − {other} {seeds_text(line, decimals=2)}" for (one, other), line in apart.items()]
+        if says:
+            yield f"Beside the rule, what training adds to MI of MONO where it can only {power}: {'; '.join(says)}."
 
 
 def _planned(place: Played) -> tuple[float, str, int]:
