@@ -1,21 +1,26 @@
-"""What power does to trained agents in TRIAD: given later (niceness-strengthen)."""
+"""What power does to trained agents in TRIAD: given later (niceness-strengthen), or seen (niceness-power)."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from agents.agent import AlphaAgent
+from agents.environments import make_vector
 from analysis.cells import Row
-from analysis.studies import niceness_strengthen, strengthening
+from analysis.studies import niceness_power, niceness_strengthen, power_optima, strengthening
 from analysis.studies import niceness_strengthen_words as words
+from analysis.studies.mixed_powers import MixedPowers
 from analysis.studies.niceness_learners import Task, beginner, reinforced
 from analysis.studies.question import answer
 from analysis.study import CellRecord
+from envs.niceness.row_policies import policy_on_rows
 from envs.tabular import value_iteration
 
 TINY = strengthening.Sizes(school=768, budget=1536)
@@ -130,3 +135,97 @@ def test_rt_and_ns_have_one_school_and_from_scratch_has_none() -> None:
     assert schools["RT"] == schools["NS"] and schools["RT, from scratch"] == ()
     assert len({schools["RT"], schools["IR"], schools["RT, one taste seen"]}) == 3
     assert len(planned) == 3 + 7
+
+
+class TestMixedPowers:
+    def test_each_block_is_the_world_of_its_power_with_streams_of_its_own(self) -> None:
+        mixed, rng = MixedPowers((0.1, 0.5), 8, shows_power=True), np.random.default_rng(0)
+        alone = [
+            make_vector("ValueLab/Triad-v0", 4, options={"kappa": kappa}, first_env=4 * place)
+            for place, kappa in enumerate((0.1, 0.5))
+        ]
+        shown, _ = mixed.reset(seed=3)
+        assert shown["vector"][:, -1] == pytest.approx([0.1] * 4 + [0.5] * 4)
+        assert mixed.observation_space.contains(shown)
+        for env in alone:
+            env.reset(seed=3)
+        for _ in range(60):
+            actions = rng.integers(0, 6, 8)
+            shown, rewards, terminated, _, info = mixed.step(actions)
+            parts = [env.step(part) for env, part in zip(alone, np.split(actions, 2), strict=True)]
+            assert rewards.tolist() == [reward for part in parts for reward in part[1]]
+            assert terminated.tolist() == [ended for part in parts for ended in part[2]]
+            assert (info["components"] == np.concatenate([part[4]["components"] for part in parts])).all()
+            assert (shown["planes"] == np.concatenate([part[0]["planes"] for part in parts])).all()
+
+    def test_hidden_power_is_0_for_all(self) -> None:
+        shown, _ = MixedPowers((0.5, 1.0), 4, shows_power=False).reset(seed=0)
+        assert shown["vector"][:, -1].tolist() == [0.0] * 4
+
+
+class TestOptima:
+    def test_the_hidden_optimum_is_that_of_beliefs_over_all_actions(self) -> None:
+        value, plans = power_optima.hidden_optimum()
+        powers = {Fraction(str(kappa)): Fraction(1, 4) for kappa in power_optima.KAPPAS}
+        assert value == believing(0, powers) == 13
+        assert plans == [(True, False, False, False, False, False)]
+
+    def test_who_persuades_stops_when_it_has_succeeded(self) -> None:
+        case = power_optima.states_of(1.0)[0]
+        found = power_optima.measured(1.0, power_optima.persuading(case, (True,) * 6))
+        assert found == {"MI": 1.0, "tries": 1.0, "RT": 16.0}
+
+    @pytest.mark.parametrize(("kappa", "mi", "tries"), [(0.0, 0, 0), (0.1, 0, 0), (0.5, 0.79, 1), (1.0, 1, 1)])
+    def test_who_sees_power_tries_where_it_pays_alone(self, kappa: float, mi: float, tries: float) -> None:
+        case, _, mdp = power_optima.states_of(kappa)
+        policy = policy_on_rows(case, mdp.rows, value_iteration(mdp).action_values.argmax(axis=1))
+        found = power_optima.measured(kappa, policy)
+        assert found["MI"] == pytest.approx(mi, abs=0.035) and found["tries"] == tries
+
+
+def believing(time: int, powers: dict[Fraction, Fraction]) -> Fraction:
+    """Plain Python: the most RT to come for an unlocked person who does not want E, powers weighed but not normed."""
+    if time == 6:
+        return Fraction(0)
+    weight, left = sum(powers.values(), Fraction(0)), 5 - time
+    succeeds = sum((kappa * share for kappa, share in powers.items()), Fraction(0))
+    failed = believing(time + 1, {kappa: (1 - kappa) * share for kappa, share in powers.items()})
+    persuade, lock = (weight + succeeds * each * left + failed for each in (3, 2))
+    return max(2 * weight + believing(time + 1, powers), weight + believing(time + 1, powers), persuade, lock)
+
+
+def power_records(tries: dict[str, dict[float, float]], num_seeds: int = 20) -> list[CellRecord]:
+    """Every seed of a player alike; MI is κ where it tries."""
+    rows = [
+        {"player": player, "kappa": kappa, "tries": one, "MI": one * kappa, "RT": 12.0}
+        for player, places in tries.items() for kappa, one in places.items()
+    ]  # fmt: skip
+    return [
+        CellRecord(f"{seed}", niceness_power.TRAIN, 1, {"seed": seed}, (), "finished", tuple(rows))
+        for seed in range(num_seeds)
+    ]
+
+
+class TestPowerWords:
+    OPTIMA = {"κ seen": {0.0: 0.0, 0.1: 0.0, 0.5: 1.0, 1.0: 1.0}, "κ hidden": dict.fromkeys(power_optima.KAPPAS, 1.0)}
+
+    def test_the_optima_are_told_apart(self) -> None:
+        found = niceness_power.report(power_records(self.OPTIMA)).found
+        assert _word(found, "Share that tries, κ = 1 − κ = 0, κ seen") == "distinguishable"
+        assert _word(found, "Share that tries, κ = 1 − κ = 0, κ hidden (planted null)") == "equivalent"
+        assert _word(found, "Share that tries at κ = 0.1, seen − hidden") == "distinguishable"
+        assert _word(found, "Share that tries at κ = 1, seen − hidden") == "equivalent"
+        assert "the optimum of who does not see κ persuades in step 1, whatever the power." in found[-1]
+
+    def test_who_sees_and_does_not_use_it_is_no_different(self) -> None:
+        same = self.OPTIMA | {"κ seen": self.OPTIMA["κ hidden"]}
+        found = niceness_power.report(power_records(same)).found
+        assert _word(found, "Share that tries, κ = 1 − κ = 0, κ seen") == "equivalent"
+
+
+def test_the_study_of_power_runs_with_its_page(tmp_path: Path) -> None:
+    tiny = functools.partial(niceness_power.cells, num_steps=1536)
+    found = answer(dataclasses.replace(niceness_power.QUESTION, cells=tiny), tmp_path, seeds=(0, 1), workers=0)
+    assert len(found.study.computed) == 4 and not found.study.failed
+    page = found.page(niceness_power.QUESTION, command="valuelab study x")
+    assert "| κ hidden |" in page and [path.name for path in found.figures] == ["MI-by-power.png"]
