@@ -47,7 +47,7 @@ def train_one(context: CellContext) -> list[Row]:
 
 def _judged(task: Task, actions: Any) -> Row:
     """Exact numbers of a greedy policy."""
-    plan, ranges = _solved(task.options["kappa"], task.objective)
+    plan, ranges = solved(task.options["kappa"], task.objective)
     policy = policy_on_rows(plan.memory.case, task.mdp.rows, actions)
     share, found = optimal_share(policy, plan), influence(policy)
     row: Row = {"optimal_share": float(share), "optimal": share == 1, "mi": float(found.mi), "li": float(found.li)}
@@ -58,7 +58,7 @@ def _judged(task: Task, actions: Any) -> Row:
 
 
 @functools.cache
-def _solved(kappa: float, objective: str) -> tuple[Plan, Mapping[str, tuple[Fraction, Fraction]]]:
+def solved(kappa: float, objective: str) -> tuple[Plan, Mapping[str, tuple[Fraction, Fraction]]]:
     """The plan of an objective, and the ranges of MI and LI over its optimal policies."""
     case = case_of(make_world(ENV_ID, kappa=kappa).config)
     plan = find_objective(objective, case).plan(case)
@@ -103,7 +103,7 @@ def _place(rows: Sequence[Row], kappa: float, objective: str) -> str:
     """Such as "10/10; MI .83 to .83 (exact .83)"."""
     if not rows:
         return "–"
-    low, high = (float(end) for end in _solved(kappa, objective)[1]["mi"])
+    low, high = (float(end) for end in solved(kappa, objective)[1]["mi"])
     seen = _ends(min(row["mi"] for row in rows), max(row["mi"] for row in rows))
     return f"{sum(row['optimal'] for row in rows)}/{len(rows)}; MI {seen} (exact {_ends(low, high)})"
 

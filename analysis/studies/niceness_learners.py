@@ -90,6 +90,7 @@ class Task:
 
 
 Played = Iterator[tuple[str, Integers]]
+OnUpdate = Callable[[AlphaAgent, dict[str, Any]], bool]
 
 
 def tabular_q(task: Task, setup: Setup) -> Played:
@@ -101,25 +102,38 @@ def tabular_q(task: Task, setup: Setup) -> Played:
 
 def ours(task: Task, setup: Setup) -> Played:
     """E, D and V with the settings that `valuelab niceness train` takes: rewards alone, then V on outcomes."""
-    options, world, rows = task.all_options(), task.world, task.mdp.rows
-    best = recommended(task.env_id, seed=task.seed, options=options)
-    untrained = build_agent(
-        observation_space(world), world.num_actions, best.agent, seed=derive_seed(task.seed, "calibration", "agent"),
-        sample=world.observe(rows),
-    )  # fmt: skip
+    world, rows = task.world, task.mdp.rows
+    untrained = beginner(task)
     yield UNTRAINED, greedy_actions(untrained, world, rows)
-    agent = _with_value(_reinforced(untrained, task, setup), task, setup)
+    agent = _with_value(reinforced(untrained, task, num_steps=setup.reinforce_steps), task, setup)
     for actor in ACTORS:
         yield actor, greedy_actions(agent, world, rows, actor=actor)
 
 
-def _reinforced(agent: AlphaAgent, task: Task, setup: Setup) -> AlphaAgent:
+def beginner(task: Task) -> AlphaAgent:
+    """The agent before it has learned anything."""
+    world = task.world
+    best = recommended(task.env_id, seed=task.seed, options=task.all_options())
+    return build_agent(
+        observation_space(world), world.num_actions, best.agent, seed=derive_seed(task.seed, "calibration", "agent"),
+        sample=world.observe(task.mdp.rows),
+    )  # fmt: skip
+
+
+def reinforced(agent: AlphaAgent, task: Task, *, num_steps: int, on_update: OnUpdate | None = None) -> AlphaAgent:
+    """A copy whose D∘E has gone on learning from rewards, with the settings of `recommended`.
+
+    Args:
+        agent: left as it is.
+        task: where it learns; its seed draws episodes and actions.
+        num_steps: environment steps.
+        on_update: as in `agents.learner.reinforce`.
+    """
     options = task.all_options()
-    config = recommended(task.env_id, options=options).reinforce
-    config = dataclasses.replace(config, num_steps=setup.reinforce_steps)
+    config = dataclasses.replace(recommended(task.env_id, options=options).reinforce, num_steps=num_steps)
     env = make_vector(task.env_id, config.num_envs, options=options)
     stream = open_stream(env, agent.spec, seed=task.seed, name="reinforce")
-    return reinforce(agent, stream, config, discount=task.world.discount, seed=task.seed)[0]
+    return reinforce(agent, stream, config, discount=task.world.discount, seed=task.seed, on_update=on_update)[0]
 
 
 def _with_value(agent: AlphaAgent, task: Task, setup: Setup) -> AlphaAgent:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from analysis.studies import alphago, corner_size, generalise, monitoring, niceness_calibration
+from analysis.studies import (
+    alphago,
+    corner_size,
+    generalise,
+    monitoring,
+    niceness_calibration,
+    niceness_power,
+    niceness_strengthen,
+)
 from analysis.studies.question import Question
 
-_ALL = (alphago, corner_size, generalise, monitoring, niceness_calibration)
+_ALL = (
+    alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_power, niceness_strengthen,
+)  # fmt: skip
 QUESTIONS: MappingProxyType[str, Question] = MappingProxyType(
     {module.QUESTION.name: module.QUESTION for module in _ALL}
 )
