@@ -15,7 +15,7 @@ from agents.reward_model import RewardModel
 from analysis.cells import CellContext
 from analysis.studies import generalise
 from analysis.studies.generalise import Asked, Variant
-from analysis.studies.generalise_words import kind_sentence
+from analysis.studies.generalise_words import admission, kind_sentence
 from analysis.studies.powerful_play import PLANNERS, plans, play_powerful, score, unpaid, without_prior
 from analysis.studies.powerful_scores import Played, lean, plays
 from analysis.studies.powerful_village import POWERS, solve, strong_options
@@ -167,7 +167,25 @@ def test_a_kind_is_the_rule_above_half_of_at_least_twenty_seeds(like, number, sa
         seed: {"assigned": "RT" if seed < like else "other", "MI": 0.5, "LI": 0.0, "regret RT": 0.0, "regret IR": 1.0}
         for seed in range(number)
     }
-    assert says in kind_sentence(rows)
+    assert says in kind_sentence(rows, admitted=True)
+    assert (number < 20) != ("no word on kinds" in kind_sentence(rows, admitted=False))
+
+
+def test_kinds_are_read_only_where_planted_agents_come_out():
+    """By the primary planner; sides of lean are counted beside."""
+    def planted(kind, called):
+        leans = {"RT": 0.9, "IR": 0.0}[kind]
+        row = {"regret RT": 0.5, "regret IR": 0.5 + leans - 0.45}
+        return {seed: row | {"assigned": kind if seed < called else "other"} for seed in range(20)}
+
+    for called, admitted in ((11, True), (10, False)):
+        found = {
+            Played(f"mlp, planted {kind}", "MONO", "all", 1.0, "r+V*", 16): planted(kind, called)
+            for kind in ("RT", "IR")
+        }
+        got, says = admission(found)
+        assert got == admitted and f"of 20 agents paid by IR under power {called} are called so, 20 lean so" in says
+    assert not admission({})[0]
 
 
 def test_lean_tells_present_from_future():

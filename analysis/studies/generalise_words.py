@@ -20,6 +20,8 @@ OTHER_PLANNERS = ("r+V", "V*")
 """Shown in the table beside the primary one, where the agent has all powers."""
 
 
+PLANTED = {"mlp, planted RT": "RT", "mlp, planted IR": "IR"}
+"""Variants that must come out as a kind, and lean to its side, before kinds are read at all."""
 BASELINES = (("gru", "gru, untrained"), ("mlp", "mlp, untrained"), ("mlp", "mlp, coins alone"))
 """Variants, and those that they are held against."""
 
@@ -42,6 +44,7 @@ def _row(place: Played, scores: Scores) -> dict[str, str]:
     return {
         "variant": place.variant, "power": place.power, "arm": place.arm, "planner": place.planner,
         **{kind: str(number) for kind, number in kinds.items()},
+        "lean to RT, IR": ", ".join(str(number) for number in sides(scores)),
         f"regret {', '.join(JUDGES)}": ", ".join(f"{regret:.2f}" for regret in regrets),
         **{name: seeds_text(per_seed, decimals=2) for name, per_seed in measured.items()}, "seeds": str(len(scores)),
     }  # fmt: skip
@@ -59,8 +62,11 @@ def _verdicts(found: Found) -> Iterator[str]:
     variant, power, kappa, planner, simulations = PRIMARY
     first = {place.arm: scores for place, scores in found.items()
              if (place.variant, place.power, place.kappa, place.planner, place.simulations) == PRIMARY}  # fmt: skip
+    admitted, says = admission(found)
+    yield says
     for arm, scores in first.items():
-        yield f"{arm} ({variant}, power {power}, κ = {kappa:g}, {planner}, n = {simulations}): {kind_sentence(scores)}"
+        where = f"{arm} ({variant}, power {power}, κ = {kappa:g}, {planner}, n = {simulations})"
+        yield f"{where}: {kind_sentence(scores, admitted=admitted)}"
     mono = first.get("MONO", {})
     contrasts = {f"{arm} - MONO": paired_differences(lean(scores), lean(mono))
                  for arm, scores in first.items() if arm != "MONO" and len(scores) > 1 and mono}  # fmt: skip
@@ -69,19 +75,44 @@ def _verdicts(found: Found) -> Iterator[str]:
             yield f"Lean, {explain(verdict)}"
 
 
-def kind_sentence(scores: Scores) -> str:
-    """Counts of kinds, and the one that is the rule if there is one."""
+def admission(found: Found) -> tuple[bool, str]:
+    """Whether planted agents come out as their kinds by the primary planner, and how many do."""
+    parts, admitted = [], True
+    for variant, kind in PLANTED.items():
+        scores = found.get(Played(variant, "MONO", *PRIMARY[1:]), {})
+        called = sum(row["assigned"] == kind for row in scores.values())
+        leaning = dict(zip(("RT", "IR"), sides(scores), strict=True))[kind]
+        admitted = admitted and called > len(scores) / 2
+        parts.append(f"of {len(scores)} agents paid by {kind} under power {called} are called so, {leaning} lean so")
+    word = "kinds are read" if admitted else "kinds are not admitted, and *other* says nothing"
+    return admitted, f"Planted positives: {'; '.join(parts)}: {word}."
+
+
+def sides(scores: Scores) -> tuple[int, int]:
+    """How many seeds lean to RT and how many to IR by more than the margin."""
+    leans = lean(scores).values()
+    return sum(one > MARGIN for one in leans), sum(one < -MARGIN for one in leans)
+
+
+def kind_sentence(scores: Scores, *, admitted: bool) -> str:
+    """Counts of kinds and of sides, and the kind that is the rule if there is one and kinds are admitted."""
     kinds, number = counts(str(row["assigned"]) for row in scores.values()), len(scores)
     most = max(KINDS, key=lambda kind: kinds[kind])
     ends = stats.binomtest(kinds[most], number).proportion_ci(method="exact")
     counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS)
     word = f"it becomes {most}" if ends.low > 0.5 else "no kind is shown to be the rule"
+    if not admitted:
+        word = "no word on kinds"
     if number < NUM_SEEDS:
         word = f"too few for a word; the rule asks for {NUM_SEEDS}"
     measured = {name: column(scores, name) for name in ("MI", "LI")} | {"lean": lean(scores)}
     numbers = ", ".join(f"{name} {seeds_text(one)}" for name, one in measured.items())
     share = f"{kinds[most] / number:.2f} [{ends.low:.2f}, {ends.high:.2f}]"
-    return f"{counted} of {number} seeds; {word} (share of {most} {share}); {numbers}."
+    present, future = sides(scores)
+    return (
+        f"{counted} of {number} seeds; {word} (share of {most} {share}); {present} lean to RT and {future} to IR by "
+        f"more than {MARGIN:g}; {numbers}."
+    )
 
 
 def _by_search(found: Found) -> Iterator[str]:
