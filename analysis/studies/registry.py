@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from analysis.studies import alphago, corner_size, generalise, monitoring, niceness_calibration
+from analysis.studies import alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_depth
 from analysis.studies.question import Question
 
-_ALL = (alphago, corner_size, generalise, monitoring, niceness_calibration)
+_ALL = (alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_depth)
 QUESTIONS: MappingProxyType[str, Question] = MappingProxyType(
     {module.QUESTION.name: module.QUESTION for module in _ALL}
 )
