@@ -81,7 +81,7 @@ class Study(StudyOfSeeds):
     """Run another question as a study: alphago, corner-size (goal misgeneralisation), niceness and its parts."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """alphago, corner-size, niceness, niceness-calibration, niceness-depth or niceness-monitor."""
+    """alphago, corner-size, niceness, niceness-calibration, niceness-depth, niceness-dilemmas or niceness-monitor."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -101,16 +101,27 @@ def tabular_q(task: Task, setup: Setup) -> Played:
 
 def ours(task: Task, setup: Setup) -> Played:
     """E, D and V with the settings that `valuelab niceness train` takes: rewards alone, then V on outcomes."""
-    options, world, rows = task.all_options(), task.world, task.mdp.rows
-    best = recommended(task.env_id, seed=task.seed, options=options)
-    untrained = build_agent(
-        observation_space(world), world.num_actions, best.agent, seed=derive_seed(task.seed, "calibration", "agent"),
-        sample=world.observe(rows),
-    )  # fmt: skip
+    world, rows, untrained = task.world, task.mdp.rows, _untrained(task)
     yield UNTRAINED, greedy_actions(untrained, world, rows)
     agent = _with_value(_reinforced(untrained, task, setup), task, setup)
     for actor in ACTORS:
         yield actor, greedy_actions(agent, world, rows, actor=actor)
+
+
+def policy_gradient(task: Task, setup: Setup) -> Played:
+    """The first half of `ours`: D∘E by policy gradient, without V."""
+    world, rows, untrained = task.world, task.mdp.rows, _untrained(task)
+    yield UNTRAINED, greedy_actions(untrained, world, rows)
+    yield "D", greedy_actions(_reinforced(untrained, task, setup), world, rows)
+
+
+def _untrained(task: Task) -> AlphaAgent:
+    options, world = task.all_options(), task.world
+    best = recommended(task.env_id, seed=task.seed, options=options)
+    return build_agent(
+        observation_space(world), world.num_actions, best.agent, seed=derive_seed(task.seed, "calibration", "agent"),
+        sample=world.observe(task.mdp.rows),
+    )  # fmt: skip
 
 
 def _reinforced(agent: AlphaAgent, task: Task, setup: Setup) -> AlphaAgent:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from analysis.studies import alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_depth
+from analysis.studies import (
+    alphago,
+    corner_size,
+    generalise,
+    monitoring,
+    niceness_calibration,
+    niceness_depth,
+    niceness_dilemmas,
+)
 from analysis.studies.question import Question
 
-_ALL = (alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_depth)
+_ALL = (alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_depth, niceness_dilemmas)
 QUESTIONS: MappingProxyType[str, Question] = MappingProxyType(
     {module.QUESTION.name: module.QUESTION for module in _ALL}
 )
