@@ -81,8 +81,8 @@ class Study(StudyOfSeeds):
     """Run another question as a study: alphago, corner-size (goal misgeneralisation), niceness and its parts."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """alphago, corner-size, niceness, niceness-calibration, niceness-monitor, niceness-power or
-    niceness-strengthen."""
+    """alphago, corner-size, niceness, niceness-calibration, niceness-depth, niceness-dilemmas, niceness-monitor,
+    niceness-power or niceness-strengthen."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

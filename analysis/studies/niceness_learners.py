@@ -102,12 +102,18 @@ def tabular_q(task: Task, setup: Setup) -> Played:
 
 def ours(task: Task, setup: Setup) -> Played:
     """E, D and V with the settings that `valuelab niceness train` takes: rewards alone, then V on outcomes."""
-    world, rows = task.world, task.mdp.rows
-    untrained = beginner(task)
+    world, rows, untrained = task.world, task.mdp.rows, beginner(task)
     yield UNTRAINED, greedy_actions(untrained, world, rows)
     agent = _with_value(reinforced(untrained, task, num_steps=setup.reinforce_steps), task, setup)
     for actor in ACTORS:
         yield actor, greedy_actions(agent, world, rows, actor=actor)
+
+
+def policy_gradient(task: Task, setup: Setup) -> Played:
+    """The first half of `ours`: D∘E by policy gradient, without V."""
+    world, rows, untrained = task.world, task.mdp.rows, beginner(task)
+    yield UNTRAINED, greedy_actions(untrained, world, rows)
+    yield "D", greedy_actions(reinforced(untrained, task, num_steps=setup.reinforce_steps), world, rows)
 
 
 def beginner(task: Task) -> AlphaAgent:

@@ -10,13 +10,16 @@ from analysis.studies import (
     generalise,
     monitoring,
     niceness_calibration,
+    niceness_depth,
+    niceness_dilemmas,
     niceness_power,
     niceness_strengthen,
 )
 from analysis.studies.question import Question
 
 _ALL = (
-    alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_power, niceness_strengthen,
+    alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_depth, niceness_dilemmas,
+    niceness_power, niceness_strengthen,
 )  # fmt: skip
 QUESTIONS: MappingProxyType[str, Question] = MappingProxyType(
     {module.QUESTION.name: module.QUESTION for module in _ALL}

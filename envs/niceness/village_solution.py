@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.coupling import real_half
-from envs.errors import UserError
+from envs.errors import UserError, require_integer
 from envs.layers import Flags, LayeredSolution, Layers, Play, RowPolicy, back_up, list_layers, play
 from envs.niceness.village import component_names, objective_weights, world
 from envs.niceness.village_config import OBJECTIVES, THETAS, VillageConfig, read_objective
@@ -163,19 +163,46 @@ def inert_policy(rows: Rows) -> Floats:
 
 
 def influence_range(
-    config: VillageConfig, objective: str, *, level: int = 0, start: int | None = None
+    config: VillageConfig, objective: str, *, depth: int | None = None, level: int = 0, start: int | None = None
 ) -> tuple[float, float]:
-    """Least and largest MI_c among the optimal policies of an objective: how much of it is a matter of ties.
+    """Least and largest MI_c among the plans for an objective: how much of it is a matter of ties.
 
-    Among optimal actions alone the share of influenced people is minimised and maximised.
+    Among the actions that are best to the plan the share of influenced people is minimised and maximised.
+
+    Args:
+        config: The village; its own objective is not read.
+        objective: A name or mixture as the config takes it.
+        depth: Steps that the planner sees, anew at each step; None for all that are left.
+        level: Level.
+        start: One start of the level, or None for all.
+
+    Raises:
+        UserError: A depth below 1.
     """
     layers = list_village(config, twin=True, level=level, start=start)
-    best = back_up(layers, objective_weights(layers.world.config, objective)[None])
+    best = _best_to_depth(layers, objective_weights(layers.world.config, objective), depth=depth)
     influenced = np.array([name == "influenced" for name in layers.world.component_names]) / layers.num_steps
     undiscounted = dataclasses.replace(layers, world=dataclasses.replace(layers.world, discount=1.0))
-    tied = back_up(undiscounted, np.array([-influenced, influenced]), allowed=best.optimal[:, :, 0])
+    tied = back_up(undiscounted, np.array([-influenced, influenced]), allowed=best)
     least, most = tied.values[layers.start_state].mean(axis=0)
     return abs(float(least)), float(most)
+
+
+def _best_to_depth(layers: Layers, weights: Floats, *, depth: int | None) -> Flags:
+    """Action sets bool[S, A] of the planner that sees so many steps.
+
+    One objective for each step at which pay may stop, so that one backward pass serves all layers.
+    """
+    depth = layers.num_steps if depth is None else depth
+    require_integer("planning depth", depth, low=1, high=10_000)
+    stops = [min(t + depth, layers.num_steps) for t in range(layers.num_steps)]
+    distinct = sorted(set(stops))
+    counted = np.less.outer(np.arange(layers.num_steps), distinct)
+    found = back_up(layers, counted[:, :, None] * weights).optimal
+    best = np.zeros(found.shape[:2], np.bool_)
+    for t, stop in enumerate(stops):
+        best[layers.layer(t)] = found[layers.layer(t), :, distinct.index(stop)]
+    return best
 
 
 def _outcome(layers: Layers, policy: RowPolicy, start: int) -> tuple[Floats, tuple[float, float]]:
