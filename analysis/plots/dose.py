@@ -63,7 +63,9 @@ def dose_response(
     style_axes(axes, x_label=x_label, y_label=y_label, grid="y")
     axes.set_ylim(bottom=0.0)
     axes.set_xticks(sorted({float(dose) for one in series for dose in one.doses}), labels=tick_labels)
-    axes.legend(frameon=False, fontsize=9, loc="best")
+    # Below the axes, where it hides no seed.
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside lower center", ncols=3)
     set_title(figure, title, subtitle)
     return figure
 
