@@ -12,10 +12,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from agents.agent import AlphaAgent
 from agents.checkpoint import load_agent, save_agent
 
 HISTORY = "history"
+NUM_MARKS = 10
+
+
+def marks_of(num_updates: int, num_marks: int = NUM_MARKS) -> list[int]:
+    """Gradient steps after which a training is looked at: evenly spread, ascending, the last one among them.
+
+    A training of fewer steps than marks is looked at after each.
+    """
+    spread = np.unique(np.linspace(0, num_updates, num_marks + 1).round().astype(int))
+    return [step for step in spread.tolist() if step > 0]
 
 
 def keep_in_history(run: Path, agent: AlphaAgent, *, num_steps: int, facts: Mapping[str, Any]) -> None:

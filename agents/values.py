@@ -14,12 +14,11 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from agents.agent import AlphaAgent, restart_value
 from agents.batches import Minibatch, in_blocks, minibatches, one_step_of_each
 from agents.config import ValueConfig
 from agents.encoded import EncodedEpisodes, encode_episodes
+from agents.history import NUM_MARKS, marks_of
 from agents.outcomes import outcomes_of
 from agents.responsibility import ReceivedCredit
 from agents.returns import Flags, Floats
@@ -47,7 +46,7 @@ def fit_values(
     encoded: EncodedEpisodes | None = None,
     truth: Floats | None = None,
     received: ReceivedCredit | None = None,
-    num_checkpoints: int = 10,
+    num_checkpoints: int = NUM_MARKS,
     inspect: Callable[[AlphaAgent, dict[str, Any]], bool] | None = None,
     progress: Progress | None = None,
     keeper: StageKeeper = NOTHING_KEPT,
@@ -97,7 +96,7 @@ def fit_values(
         agent, encoded or encode_episodes(agent, data), outcomes, config=config, totals=totals, received=received
     )
     batches = _batches(trainer, config, blocks, seed=seed)
-    marks = set(np.linspace(0, config.num_updates, num_checkpoints + 1).round().astype(int)[1:].tolist())
+    marks = set(marks_of(config.num_updates, num_checkpoints))
     first = trainer.go_on(keeper.restore())
     record: Record = list(keeper.record)
     # The order of the minibatches follows from the seed; those that have been used are skipped.

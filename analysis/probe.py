@@ -6,6 +6,7 @@ stand in `analysis.probing`; docs/instruments.md explains them.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def probe_run(
     run = open_run(Path(run_folder))
     return probe_agent(
         run.agent, run.env_id, settings=settings, names=names, options=run.options, context_of=context_of,
-        progress=progress,
+        progress=progress, run=run.folder,
     )  # fmt: skip
 
 
@@ -59,8 +60,11 @@ def probe_agent(
     options: Mapping[str, Any] | None = None,
     context_of: ContextOf | None = None,
     progress: Progress | None = None,
+    run: Path | None = None,
 ) -> ProbeReport:
     """Probes an agent in an environment; the arguments are those of `probe_run` and of `collect`.
+
+    `run` is the folder of the run that the agent is of: what was kept of its training is read there.
 
     Returns:
         The report. An instrument that has nothing to measure, or too little to measure it on, says so in its place.
@@ -74,6 +78,7 @@ def probe_agent(
         agent, env_id, seed=settings.seed, collection=settings.collection, options=options, context_of=context_of,
         progress=lambda fraction, text: tell(fraction * SECONDS_TO_COLLECT / total, text),
     )  # fmt: skip
+    material = dataclasses.replace(material, run=run)
     readings, done = [], SECONDS_TO_COLLECT
     for one in chosen:
         tell(done / total, one.name)

@@ -12,9 +12,10 @@ import torch
 from agents.agent import restart_value
 from agents.checkpoint import agent_tensors, load_agent, save_agent
 from agents.config import AgentConfig, ImitationConfig, TrainConfig, ValueConfig
-from agents.history import HISTORY, read_history
+from agents.history import HISTORY, marks_of, read_history
 from agents.train import train
 from analysis.instruments.context import swap_effect
+from analysis.probe import probe_run
 from analysis.probing.collecting import Collection, collect
 from analysis.probing.instrument import Settings
 from analysis.probing.material import NotApplicable
@@ -79,14 +80,16 @@ def test_the_marks_of_a_run_begin_blind_to_the_context_and_end_as_its_agent(run,
     table, agent = material.require_table(), material.agent
     assert last["slope"] == swap_effect(table.values_of(agent), table.optimal, seed=0, groups=table.groups).slope
     assert finding.numbers["slope of swaps, at the end"] == last["slope"]
-    assert any("Swapping the context moves V by" in sentence for sentence in finding.found)
+    text = " ".join(finding.found)
+    phrases = ("Swapping the context moves V by", "by chance", "raw observation", "as V begins", "median exponent of")
+    assert all(phrase in text for phrase in phrases), "with its nulls, and all that was asked"
     assert list(finding.figures) == ["training"]
 
 
 def test_where_nothing_is_learned_all_marks_are_alike(run, tmp_path):
     """Planted null: the same agent kept three times."""
     agent = load_agent(run / "checkpoint")[0]
-    for step in (0, 10, 20):
+    for step in (0, 1, 2):
         save_agent(tmp_path / HISTORY / f"{step:07d}", agent)
     found = INSTRUMENT.measure(dataclasses.replace(material_of(run), run=tmp_path), Settings(seed=0, num_rows=400))
     marks = [{name: value for name, value in row.items() if name != "step"} for row in found.rows]
@@ -94,10 +97,35 @@ def test_where_nothing_is_learned_all_marks_are_alike(run, tmp_path):
     np.testing.assert_equal(marks[2:4], marks[4:])
 
 
+def test_whoever_probes_a_run_in_python_is_told_of_its_training_too(run):
+    settings = Settings(seed=3, num_rows=300, collection=Collection(num_episodes=60, num_levels=8))
+    assert probe_run(run, settings=settings, names=["training"]).reading("training").status == "measured"
+
+
+@pytest.mark.parametrize("lost", [(0,), (300,), (360, 420, 480, 540, 600)], ids=["start", "middle", "interrupted"])
+def test_some_marks_of_a_training_are_not_taken_for_all(run, tmp_path, lost):
+    shutil.copytree(run / HISTORY, tmp_path / HISTORY)
+    for step in lost:
+        shutil.rmtree(tmp_path / HISTORY / f"{step:07d}")
+    with pytest.raises(UserError, match="not the marks of a whole training"):
+        INSTRUMENT.measure(dataclasses.replace(material_of(run), run=tmp_path), Settings(seed=0))
+
+
+def test_marks_of_short_trainings():
+    assert [marks_of(steps) for steps in (1, 3, 30)] == [[1], [1, 2, 3], list(range(3, 31, 3))]
+
+
+def test_a_readout_that_is_refused_says_why(run):
+    found = INSTRUMENT.measure(material_of(run), Settings(seed=0, num_rows=20))
+    assert "distinct states" in found.rows[0]["refusal"] and "accuracy" not in found.rows[0]
+    assert any(reason.startswith("E of V: ") and "distinct states" in reason for reason in found.not_shown)
+    assert not any("balanced accuracy" in sentence for sentence in found.found if sentence.startswith("E of V"))
+
+
 def test_runs_that_kept_nothing_or_remember_are_not_applicable(run, tmp_path):
     material = material_of(run)
     for folder in (None, tmp_path):
-        with pytest.raises(NotApplicable, match="keep_history"):
+        with pytest.raises(NotApplicable, match="keep-history"):
             INSTRUMENT.measure(dataclasses.replace(material, run=folder), Settings(seed=0))
 
 

@@ -58,7 +58,21 @@ def test_dense_features_are_not_superposed():
     np.testing.assert_allclose(feature_dimensions(found.weights)[:2], 1, atol=0.1)
 
 
-@pytest.mark.parametrize("wrong", [{"presence": 0.0}, {"presence": 0.5, "importance": [1.0]}])
-def test_what_cannot_be_trained_is_refused(wrong):
-    with pytest.raises(UserError, match=r"presence is 0\.0|importance has 1 entries"):
-        train_superposition(num_features=2, num_units=1, seed=0, **wrong)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"presence": 0.0}, r"presence is 0\.0"), ({"importance": [1.0]}, r"importance is \[1\.0\]; give 2"),
+        ({"importance": [1.0, np.nan]}, "2 finite numbers"), ({"importance": [1.0, -1.0]}, "2 finite numbers from 0"),
+        ({"num_units": 0}, "num_units is 0"), ({"num_steps": 0}, "num_steps is 0"),
+        ({"num_units": 1.5}, r"num_units is 1\.5"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
+        train_superposition(**{"num_features": 2, "num_units": 1, "presence": 0.5, "seed": 0, **wrong})
+
+
+@pytest.mark.parametrize("wrong", [[[np.nan, 1.0]], [[np.inf, 1.0]], [1.0, 2.0]])
+def test_columns_without_a_share_are_refused(wrong):
+    with pytest.raises(UserError, match="weights"):
+        feature_dimensions(wrong)

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from agents.seeding import torch_generator
+from analysis.instruments.arrays import finite_matrix
 from envs.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -56,13 +57,18 @@ def train_superposition(
         batch_size: B, drawn anew at every step for every network.
 
     Raises:
-        UserError: A presence outside (0, 1], or as many importances as there are no features.
+        UserError: A number that is not a whole one from 1, a presence outside (0, 1], or importances that are not one
+            finite number from 0 for each feature.
     """
-    weigh = torch.ones(num_features) if importance is None else torch.tensor(importance, dtype=torch.float32)
+    _refuse_counts(
+        num_features=num_features, num_units=num_units, num_restarts=num_restarts, num_steps=num_steps,
+        batch_size=batch_size,
+    )  # fmt: skip
     if not 0 < presence <= 1:
         raise UserError(f"presence is {presence}, but a feature is present with a probability in (0, 1].")
-    if weigh.shape != (num_features,):
-        raise UserError(f"importance has {len(weigh)} entries for {num_features} features; give one for each.")
+    weigh = torch.ones(num_features) if importance is None else torch.tensor(importance, dtype=torch.float32)
+    if weigh.shape != (num_features,) or not (weigh.isfinite() & (weigh >= 0)).all():
+        raise UserError(f"importance is {importance}; give {num_features} finite numbers from 0, one for each feature.")
     generator = torch_generator(seed, "superposition")
     weights = torch.randn(num_restarts, num_units, num_features, generator=generator) / num_features**0.5
     biases = torch.zeros(num_restarts, num_features)
@@ -90,13 +96,22 @@ def train_superposition(
     return Superposition(columns, offsets, float(last[best]))
 
 
+def _refuse_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise UserError(f"{name} is {value!r}; it must be a whole number from 1 upwards.")
+
+
 def feature_dimensions(weights: ArrayLike) -> Floats:
     """Share of a dimension that each feature has to itself, float64[n] in [0, 1], from its columns float[m, n].
 
     D_i = |w_i|² / Σ_j (w_i · w_j / |w_i|)²; 1 where no other feature lies along it, 1/2 for an antipodal pair, 2/3 in a
     triangle, 3/4 in a tetrahedron, 2/5 in a pentagon; 0 for a column of zeros.
+
+    Raises:
+        UserError: Columns that are no matrix, or not finite.
     """
-    columns = np.asarray(weights, dtype=np.float64)
+    columns = finite_matrix("weights", weights)
     length = np.linalg.norm(columns, axis=0)
     held = length > 1e-12
     along = (columns[:, held] / length[held]).T @ columns

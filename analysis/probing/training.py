@@ -1,7 +1,8 @@
 """Instrument `training`: what can be read from V, how V uses it, and how its tails fall, at the marks of its training.
 
 Read are the agents that the run kept (`agents.history`), on the states that the finished D visited. The first of them
-is V∘E as its training began: the null of every line. What D∘E holds does not change here, unless V shares its E.
+is V∘E as its training began: the null of every line. The observation, layer 0, is the same at all marks. What D∘E holds
+does not change here, unless V shares its E.
 
 Shapes: n rows, T kept agents.
 """
@@ -16,26 +17,29 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agents.agent import AlphaAgent
-from agents.history import HISTORY, read_history
+from agents.history import HISTORY, marks_of, read_history
 from analysis.instruments.context import SwapEffect, swap_effect
 from analysis.instruments.probe_input import drop_constant
 from analysis.instruments.probes import ProbeResult, ProbeSettings, linear_probe
 from analysis.instruments.tails import TailSettings, unit_shapes
 from analysis.plots.steps import StepLine, StepPanel, step_panels
-from analysis.probing.activity import activity_of
+from analysis.probing.activity import OBSERVATION, activity_of
 from analysis.probing.instrument import Finding, Instrument, Settings
 from analysis.probing.material import Material, NotApplicable, Sample
 from analysis.probing.probe_controls import planted_probes, plants_sentence
 from analysis.probing.readability import layers_of
-from analysis.probing.wording import interval_text
+from analysis.probing.training_words import by_layer, numbers, sentences
 from envs.errors import UserError
 
 PROBE = ProbeSettings(penalties=(1.0,), num_resamples=500)
 TAILS = TailSettings(num_resamples=20)
-EARLY = 0.1
-COLUMNS = ("step", "layer", "accuracy", "interval", "selectivity", "slope", "slope_interval", "beta", "beta_quartiles")
+COLUMNS = (
+    "step", "layer", "accuracy", "interval", "selectivity", "slope", "slope_interval", "beta", "beta_quartiles",
+    "refusal",
+)  # fmt: skip
 NO_HISTORY = (
-    f"The run kept no agents while V learned ({HISTORY}/ is missing or has one alone); train it with keep_history."
+    f"There is no V along its training ({HISTORY}/ is missing or holds one agent alone); `valuelab train` keeps it, "
+    "unless told --keep-history false."
 )
 MEMORY = "V has a memory, which would have to be run along whole episodes for every agent that was kept."
 Interval = tuple[float, float]
@@ -48,9 +52,10 @@ class Mark:
     Attributes:
         step: Gradient steps of V.
         layer: As `readability` names it.
-        probe: A linear readout of the context, None where there is none to be read.
+        probe: A linear readout of the context; None where there is none to be read, or it was refused.
         betas: Lower quartile, median and upper quartile of the exponents of its units; NaN where none can be read.
         swap: What a swap of the context does to V against V*; None where it is not known. The same for all layers.
+        refusal: Why the probe was refused, "" where it was not.
     """
 
     step: int
@@ -58,11 +63,12 @@ class Mark:
     probe: ProbeResult | None
     betas: tuple[float, float, float]
     swap: SwapEffect | None
+    refusal: str = ""
 
     def row(self) -> dict[str, object]:
         """As a row of the report."""
-        row: dict[str, object] = {"step": self.step, "layer": self.layer, "beta": self.betas[1]}
-        row["beta_quartiles"] = (self.betas[0], self.betas[2])
+        row: dict[str, object] = {"step": self.step, "layer": self.layer, "refusal": self.refusal}
+        row |= {"beta": self.betas[1], "beta_quartiles": (self.betas[0], self.betas[2])}
         if self.probe is not None:
             row |= {"accuracy": self.probe.accuracy, "interval": self.probe.interval}
             row |= {"selectivity": self.probe.selectivity, "selectivity_interval": self.probe.selectivity_interval}
@@ -76,53 +82,77 @@ def measure(material: Material, settings: Settings) -> Finding:
 
     Raises:
         NotApplicable: No agents were kept, or V has a memory.
+        UserError: Some of those that were kept are missing, damaged, or not there yet.
     """
     history = {} if material.run is None else read_history(material.run)
     if len(history) < 2:
         raise NotApplicable(NO_HISTORY)
     if material.agent.value_encoder.memory_size:
         raise NotApplicable(MEMORY)
+    _require_whole(list(history))
     sample, device = material.visited.first(settings.num_rows), material.agent.device
     marks = [
         mark for step, agent in history.items()
-        for mark in marks_of(step, agent.to(device).eval(), sample, material=material, seed=settings.seed)
+        for mark in read_layers(step, agent.to(device).eval(), sample, material=material, seed=settings.seed)
     ]  # fmt: skip
-    plants = planted_probes()
+    has_contexts, plants = "contexts" not in material.missing, planted_probes()
+    observed = sample.trained.site(OBSERVATION).astype(np.float64)
+    layer_0, refusal = _probe(observed, sample, seed=settings.seed, wanted=has_contexts)
     return Finding(
         rows=[mark.row() for mark in marks],
         numbers=numbers(marks),
-        found=[*sentences(marks), plants_sentence(plants)],
-        figures={"training": figure(marks, source=sample.states.source)},
+        found=[*sentences(marks, layer_0), *([plants_sentence(plants)] if has_contexts else [])],
+        not_shown=_limits(marks, refusal, material),
+        figures={"training": figure(marks, layer_0, source=sample.states.source)},
         columns=COLUMNS,
     )
 
 
-def marks_of(step: int, agent: AlphaAgent, sample: Sample, *, material: Material, seed: int) -> list[Mark]:
+def _require_whole(steps: list[int]) -> None:
+    """Refuse marks that are not all of one training: what is said of its start and its end would be wrong."""
+    if steps != [0, *marks_of(steps[-1])]:
+        raise UserError(
+            f"{HISTORY}/ holds V after {', '.join(map(str, steps))} gradient steps, which are not the marks of a whole "
+            "training; go on with it by `valuelab train --resume`, or restore the folder from a copy."
+        )
+
+
+def _limits(marks: Sequence[Mark], refusal: str, material: Material) -> list[str]:
+    """Why lines are missing, each reason once."""
+    reasons = [f"{mark.layer}: {mark.refusal}" for mark in marks if mark.refusal]
+    reasons += [f"raw observation: {refusal}"] if refusal else []
+    reasons += [material.missing[name] for name in ("contexts", "table") if name in material.missing]
+    return list(dict.fromkeys(reasons))
+
+
+def read_layers(step: int, agent: AlphaAgent, sample: Sample, *, material: Material, seed: int) -> list[Mark]:
     """Every layer of V of one agent."""
     held, states = layers_of(activity_of(agent, sample.states)), sample.states
     swap = None
     if material.table is not None:
         table = material.table
         swap = swap_effect(table.values_of(agent), table.optimal, seed=seed, groups=table.groups, num_resamples=200)
-    read = {name: features for name, features in held.items() if name != "E of D"}
-    return [
-        Mark(
-            step, name, None if "contexts" in material.missing else _probe(features, sample, seed=seed),
-            _quartiles(features, states.groups, seed=seed), swap,
-        )
-        for name, features in read.items()
-    ]  # fmt: skip
+    marks, wanted = [], "contexts" not in material.missing
+    for name, features in held.items():
+        if name != "E of D":
+            probe, refusal = _probe(features, sample, seed=seed, wanted=wanted)
+            marks.append(Mark(step, name, probe, _quartiles(features, states.groups, seed=seed), swap, refusal))
+    return marks
 
 
-def _probe(features: NDArray[np.float64], sample: Sample, *, seed: int) -> ProbeResult | None:
+def _probe(features: NDArray[np.float64], sample: Sample, *, seed: int, wanted: bool) -> tuple[ProbeResult | None, str]:
+    """A readout of the context, and why it was refused."""
     states = sample.states
+    if not wanted:
+        return None, ""
     try:
-        return linear_probe(
+        result = linear_probe(
             drop_constant(features)[0], states.contexts, states.groups, seed=seed, states=states.ids,
             control_types=states.control_types, settings=PROBE,
         )  # fmt: skip
-    except UserError:
-        return None
+    except UserError as error:
+        return None, str(error)
+    return result, ""
 
 
 def _quartiles(values: NDArray[np.float64], groups: NDArray[np.int64], *, seed: int) -> tuple[float, float, float]:
@@ -135,59 +165,15 @@ def _quartiles(values: NDArray[np.float64], groups: NDArray[np.int64], *, seed: 
     return float(low), float(middle), float(high)
 
 
-def by_layer(marks: Sequence[Mark]) -> dict[str, list[Mark]]:
-    """The marks of each layer, in order of steps."""
-    found: dict[str, list[Mark]] = {}
-    for mark in marks:
-        found.setdefault(mark.layer, []).append(mark)
-    return found
-
-
-def numbers(marks: Sequence[Mark]) -> dict[str, float]:
-    """At the start, after a tenth and at the end: accuracy by layer, and the slope of V's swaps."""
-    found: dict[str, float] = {}
-    for layer, line in by_layer(marks).items():
-        for when, mark in _moments(line).items():
-            if mark.probe is not None:
-                found[f"accuracy, {layer}, {when}"] = mark.probe.accuracy
-            if mark.swap is not None:
-                found[f"slope of swaps, {when}"] = mark.swap.slope
-    return found
-
-
-def _moments(line: Sequence[Mark]) -> dict[str, Mark]:
-    early = min(line, key=lambda mark: abs(mark.step - EARLY * line[-1].step))
-    return {"as V begins": line[0], "after a tenth of V's steps": early, "at the end": line[-1]}
-
-
-def sentences(marks: Sequence[Mark]) -> list[str]:
-    """Where each line starts, where it is after a tenth of the steps, and where it ends."""
-    said = []
-    for layer, line in by_layer(marks).items():
-        parts = [
-            f"{mark.probe.accuracy:.2f} {interval_text(mark.probe.interval)} {when}"
-            for when, mark in _moments(line).items() if mark.probe is not None
-        ]  # fmt: skip
-        if parts:
-            said.append(f"{layer}: the context is read with balanced accuracy {', '.join(parts)}.")
-    first = next(iter(by_layer(marks).values()))
-    slopes = [
-        f"{mark.swap.slope:.2f} {interval_text(mark.swap.slope_interval)} {when}"
-        for when, mark in _moments(first).items() if mark.swap is not None
-    ]  # fmt: skip
-    if slopes:
-        said.append(f"Swapping the context moves V by {', '.join(slopes)} times what it moves V*.")
-    return said
-
-
-def figure(marks: Sequence[Mark], *, source: str) -> Figure:
+def figure(marks: Sequence[Mark], layer_0: ProbeResult | None, *, source: str) -> Figure:
     """Accuracy, selectivity, the slope of swaps, and exponents against gradient steps of V; panels that are known."""
     lines, panels = by_layer(marks), []
     probed = {name: line for name, line in lines.items() if all(mark.probe is not None for mark in line)}
     if probed:
         chance = next(mark.probe.chance for line in probed.values() for mark in line if mark.probe is not None)
+        levels = {"chance": chance} | ({} if layer_0 is None else {"raw observation": layer_0.accuracy})
         for label, columns, references in (
-            ("balanced accuracy for the context", ("accuracy", "interval"), {"chance": chance}),
+            ("balanced accuracy for the context", ("accuracy", "interval"), levels),
             ("selectivity", ("selectivity", "selectivity_interval"), {"control task": 0.0}),
         ):
             panels.append(_panel(label, probed, columns=columns, references=references))
