@@ -131,8 +131,14 @@ def test_swaps_that_cannot_be_say_why(material: Material) -> None:
 
 def test_too_few_rows_and_no_context_are_refused(material: Material) -> None:
     few = dataclasses.replace(material, visited=material.visited.first(8), reachable=None)
+    unwatched = dataclasses.replace(SETTINGS, probe=dataclasses.replace(SETTINGS.probe, states_per_dimension=0.0))
     with pytest.raises(UserError, match="rows are too few|must hold it"):
-        INSTRUMENT.measure(few, SETTINGS)
+        INSTRUMENT.measure(few, unwatched)
+    # Many rows of few states are few as well: a probe fits any labels of theirs.
+    repeated = dataclasses.replace(material, visited=material.visited.take(np.arange(400) % 8), reachable=None)
+    for instrument in (INSTRUMENT, rlace_on_agents.INSTRUMENT):
+        with pytest.raises(UserError, match=r"\d distinct states for \d features"):
+            instrument.measure(repeated, SETTINGS)
     with pytest.raises(NotApplicable, match="names no context"):
         INSTRUMENT.measure(dataclasses.replace(material, missing={"contexts": "The env names no context."}), SETTINGS)
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.instruments.erasers import Eraser, mean_projection
 from analysis.instruments.erasure import ErasureReport, judge, standard_erasers
 from analysis.instruments.erasure_data import Activations, split_activations
 from analysis.instruments.leace import fit_leace
+from analysis.instruments.probe_input import refuse_few_states
 from analysis.probing.activity import HIDDEN, INTERFACE, OBSERVATION, POLICY_INTERFACE, Activity
 from analysis.probing.instrument import Settings
 from analysis.probing.material import Material, Sample
+from analysis.probing.states import States
 from envs.errors import UserError
 
 MAIN_ROWS = 6000
@@ -69,6 +74,7 @@ def _at_site(
     activity = sample.trained if network == "trained" else sample.untrained
     states = sample.states
     try:
+        require_states(activity.site(site), states, settings)
         data = split_activations(activity.site(site), states.contexts, states.groups, seed=settings.seed)
         erasers = standard_erasers(data) if all_erasers else short_list(data)
         tested = activity.take(data.test)
@@ -79,6 +85,18 @@ def _at_site(
     except UserError as error:
         return SiteErasure(network, site, states.source, activity, None, {}, None, str(error))
     return SiteErasure(network, site, states.source, activity, data, erasers, report)
+
+
+def require_states(units: NDArray[np.floating], states: States, settings: Settings) -> None:
+    """Refuse units [n, d] on too few distinct states for what varies: a probe before or after would fit any labels.
+
+    Raises:
+        UserError: Fewer than `settings.probe.states_per_dimension` for each column that varies, and one.
+    """
+    varying = int((np.ptp(units, axis=0) > 0).sum())
+    refuse_few_states(
+        len(np.unique(states.ids)), varying, states_per_dimension=settings.probe.states_per_dimension
+    )
 
 
 def short_list(data: Activations) -> Mapping[str, Eraser]:

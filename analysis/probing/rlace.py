@@ -19,6 +19,7 @@ from analysis.instruments.erasure import ErasureReport, judge
 from analysis.instruments.erasure_data import Activations, split_activations
 from analysis.probing.activity import INTERFACE, OBSERVATION
 from analysis.probing.controls import Outcome, cached_control, code_version
+from analysis.probing.erasure_sites import require_states
 from analysis.probing.erasure_words import named
 from analysis.probing.instrument import Finding, Instrument, Row, Settings
 from analysis.probing.material import Material, Sample
@@ -47,6 +48,7 @@ def measure(material: Material, settings: Settings) -> Finding:
     numbers: dict[str, float] = {}
     for (network, site), units in layers.items():
         states = sample.states
+        require_states(units, states, settings)
         data = split_activations(units, states.contexts, states.groups, seed=settings.seed)
         report, agreement, of_means = _runs(data, sample if network == "trained" else None, seed=settings.seed)
         for one in report.erasures:
