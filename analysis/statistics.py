@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -198,6 +199,11 @@ def seed_column(per_seed: Mapping[int, float], name: str) -> Scores:
 def interval_over_seeds(per_seed: Mapping[int, float]) -> Interval | None:
     """The `t_interval` of a map from training seed to score; None where fewer than 2 seeds allow none."""
     return t_interval(seed_column(per_seed, "The line")) if len(per_seed) > 1 else None
+
+
+def column(rows: Mapping[int, Mapping[str, Any]], name: str) -> dict[int, float]:
+    """One number of the row of each training seed, in the order of seeds."""
+    return {seed: float(row[name]) for seed, row in sorted(rows.items())}
 
 
 def seeds_text(per_seed: Mapping[int, float], *, decimals: int = 3) -> str:

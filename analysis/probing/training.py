@@ -42,7 +42,6 @@ NO_HISTORY = (
     "unless told --keep-history false."
 )
 MEMORY = "V has a memory, which would have to be run along whole episodes for every agent that was kept."
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -95,13 +94,13 @@ def measure(material: Material, settings: Settings) -> Finding:
         mark for step, agent in history.items()
         for mark in read_layers(step, agent.to(device).eval(), sample, material=material, seed=settings.seed)
     ]  # fmt: skip
-    has_contexts, plants = "contexts" not in material.missing, planted_probes()
+    has_contexts = "contexts" not in material.missing
     observed = sample.trained.site(OBSERVATION).astype(np.float64)
     layer_0, refusal = _probe(observed, sample, seed=settings.seed, wanted=has_contexts)
     return Finding(
         rows=[mark.row() for mark in marks],
         numbers=numbers(marks),
-        found=[*sentences(marks, layer_0), *([plants_sentence(plants)] if has_contexts else [])],
+        found=[*sentences(marks, layer_0), *([plants_sentence(planted_probes())] if has_contexts else [])],
         not_shown=_limits(marks, refusal, material),
         figures={"training": figure(marks, layer_0, source=sample.states.source)},
         columns=COLUMNS,

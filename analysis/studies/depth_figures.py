@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from analysis.plots.dose import DoseSeries, dose_response
 from analysis.plots.phase import Line, Panel, phase_figure
-from analysis.statistics import interval_over_seeds
+from analysis.statistics import column, interval_over_seeds
 from analysis.studies.depth_cells import RULES
-from analysis.studies.depth_scores import PLACES, SIMULATIONS, Exact, Looked, Searched, column
+from analysis.studies.depth_scores import PLACES, SIMULATIONS, Exact, Looked, Searched
 
 
 def figures(exact: Exact, searched: Searched) -> dict[str, Figure]:

@@ -54,8 +54,3 @@ def read(records: Sequence[CellRecord]) -> tuple[Exact, Searched]:
                 how = (row["rule"], row["leaves"], row["simulations"])
                 searched[Looked(*where, row["objective"], *how)][record.config["seed"]] = dict(row)
     return dict(exact), dict(searched)
-
-
-def column(rows: Mapping[int, Row], name: str) -> dict[int, float]:
-    """Seed -> a number."""
-    return {seed: float(row[name]) for seed, row in sorted(rows.items())}

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from scipy import stats
 
-from analysis.statistics import paired_differences, seeds_text
-from analysis.studies.powerful_scores import Played, Scores, column, lean
+from analysis.statistics import column, paired_differences, seeds_text
+from analysis.studies.powerful_scores import Played, Scores, lean
 from analysis.verdicts import decide, explain
 from envs.niceness.assignment import JUDGES, KINDS, counts
 

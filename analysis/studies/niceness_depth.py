@@ -10,10 +10,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from analysis.cells import Cell, Row
-from analysis.statistics import seeds_text
+from analysis.statistics import column, seeds_text
 from analysis.studies.depth_cells import EXACT, SEARCH
 from analysis.studies.depth_figures import figures
-from analysis.studies.depth_scores import PLACES, SIMULATIONS, Exact, Looked, Searched, column, read
+from analysis.studies.depth_scores import PLACES, SIMULATIONS, Exact, Looked, Searched, read
 from analysis.studies.question import Question, Report
 from analysis.study import CellRecord
 from analysis.verdicts import Verdict, decide, explain

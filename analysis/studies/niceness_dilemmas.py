@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from analysis.cells import Cell, Row
 from analysis.plots import arms_dots, seed_scores
-from analysis.statistics import paired_differences, seeds_text
+from analysis.statistics import column, paired_differences, seeds_text
 from analysis.studies.dilemma_cells import (
     INERT,
     JUDGED_IN,
@@ -72,11 +72,6 @@ def read(records: Sequence[CellRecord]) -> Found:
         for row in record.rows:
             found[row["world"], record.config["objective"], row["player"]][record.config.get("seed", 0)] = dict(row)
     return found
-
-
-def column(rows: Mapping[int, Row], name: str) -> dict[int, float]:
-    """Seed -> a number."""
-    return {seed: float(row[name]) for seed, row in sorted(rows.items())}
 
 
 def _lines(found: Found) -> Iterator[dict[str, str]]:

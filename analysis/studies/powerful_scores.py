@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.statistics import paired_differences
+from analysis.statistics import column, paired_differences
 from analysis.studies.powerful_play import PLAY, PLAY_UNTRAINED
 from analysis.study import CellRecord
 
@@ -36,11 +36,6 @@ def plays(records: Sequence[CellRecord]) -> dict[Played, Scores]:
             place = Played(record.config["variant"], record.config["arm"], **named)
             found.setdefault(place, {})[record.config["seed"]] = row
     return {place: dict(sorted(scores.items())) for place, scores in found.items()}
-
-
-def column(scores: Scores, name: str) -> dict[int, float]:
-    """One number of every seed."""
-    return {seed: float(row[name]) for seed, row in scores.items()}
 
 
 def lean(scores: Scores) -> dict[int, float]:
