@@ -19,7 +19,6 @@ import dataclasses
 import itertools
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from analysis.predictions.parts import Floats, Ints, find_parts, part_contributions, random_parts
@@ -82,11 +81,16 @@ def damage_shares(contributions: Floats, contexts: Ints, num_contexts: int) -> F
     return np.where(total > 0, damage / np.where(total > 0, total, 1.0), 1.0 / num_contexts)
 
 
-def diagonal_dominance(shares: NDArray[np.float64]) -> float:
+def matched_parts(shares: Floats) -> Ints:
+    """The part of each context, int[C], on the matching with the largest sum of shares float[C, C]."""
+    parts: Ints = linear_sum_assignment(-shares.T)[1]
+    return parts
+
+
+def diagonal_dominance(shares: Floats) -> float:
     """(x - 1/C)/(1 - 1/C), x the mean share on the best matching of parts to contexts; shares float[C, C]."""
     num_contexts = shares.shape[1]
-    rows, columns = linear_sum_assignment(-shares)
-    matched = float(shares[rows, columns].mean())
+    matched = float(shares[matched_parts(shares), np.arange(num_contexts)].mean())
     return float((matched - 1.0 / num_contexts) / (1.0 - 1.0 / num_contexts))
 
 

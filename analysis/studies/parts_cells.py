@@ -21,7 +21,8 @@ from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions import ablation as locality
 from analysis.predictions import activation, shard_count
 from analysis.predictions.parts import Floats, Ints, UnitReading
-from analysis.studies.held_out_units import cluster_seed, held_out_states
+from analysis.studies import part_pictures
+from analysis.studies.held_out_units import cluster_seed, held_out_states, unit_contributions
 from analysis.studies.line_test import LEAK, LineTest
 from analysis.studies.yoked import fitted_agent, world_of_run
 from envs.rows import World
@@ -111,9 +112,9 @@ def activate(context: CellContext) -> list[Row]:
     }]  # fmt: skip
 
 
-@cell_function(ABLATE, version=3, seconds=2.0)
+@cell_function(ABLATE, version=4, seconds=2.0)
 def ablate(context: CellContext) -> list[Row]:
-    """T3: locality of parts found, of random parts of the same sizes, of declared ones; overlap of pairs."""
+    """T3: locality of parts found, of random parts of the same sizes, of declared ones; overlap of pairs; pictures."""
     found = insides_of(context)
 
     def measured(read: UnitReading, view: Callable[[UnitReading], Floats] = _plain) -> dict[str, float]:
@@ -121,12 +122,18 @@ def ablate(context: CellContext) -> list[Row]:
 
     numbers = measured(found.trained)
     declared = locality.ablation(_plain(found.trained), found.declared, found.contexts) if _several(found) else None
-    return [{
+    score: Row = {
         "kind": "score", "score": numbers.pop("locality"), **numbers,
         "untrained": measured(found.untrained)["locality"],
         "declared": None if declared is None else declared.locality,
         **found.readings(lambda read, view: measured(read, view)["locality"]),
-    }]  # fmt: skip
+    }  # fmt: skip
+    agent, world = fitted_agent(context), world_of_run(context.config)
+    pictures = part_pictures.picture_rows(
+        _plain(found.trained), found.contexts, seed=found.seed, world=world,
+        units_of=lambda rows: unit_contributions(agent, world, rows),
+    )  # fmt: skip
+    return [score, *pictures]
 
 
 @cell_function(COUNT, version=1, seconds=8.0)
@@ -189,6 +196,7 @@ ABLATION_TEST = LineTest(
     admission=True,
     by_construction=("ROUTE", "MONO-ROUTE"),
     shown=("random_parts", "pair_overlap", "untrained", "declared", "rotated"),
+    draw=part_pictures.draw,
 )
 
 COUNT_TEST = LineTest(
