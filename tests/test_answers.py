@@ -29,7 +29,7 @@ def scored(test: LineTest, lines: Lines, *, zero: Lines, contrasts: Lines) -> Te
 
 
 def scores(**tests: TestScores) -> Scores:
-    return Scores(tests, {}, {}, {}, len(SEEDS))
+    return Scores(tests, {}, {}, {}, {}, len(SEEDS))
 
 
 CROSSED = scored(

@@ -15,6 +15,7 @@ from agents.config import ValueConfig
 from agents.encoded import encode_episodes
 from agents.exact import policy_table, value_table
 from agents.outcomes import outcomes_of
+from agents.responsibility import load_event_log
 from analysis.arms import ARMS, Arm, Line, contrasts_among, find_lines
 from analysis.cells import CellContext
 from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
@@ -24,6 +25,7 @@ from analysis.preregistration import check, preregister
 from analysis.studies import (
     admitting,
     comparison,
+    comparison_figures,
     comparison_scores,
     comparison_tables,
     comparison_words,
@@ -36,9 +38,9 @@ from analysis.studies.answer_page import page, write_page
 from analysis.studies.comparison import run_comparison
 from analysis.studies.crossing_cells import CROSS
 from analysis.studies.exact_values import exact_values
-from analysis.studies.fitting import fit
+from analysis.studies.fitting import EVENTS, fit
 from analysis.studies.plan import ComparisonPlan, cells_of, frozen, make_plan
-from analysis.study import digest
+from analysis.study import digest, read_study
 from envs.demonstrations import demonstrate
 from envs.errors import UserError
 from envs.registry import make_world
@@ -130,6 +132,17 @@ class TestRun:
         lines = finished.scores.tests["T0"].lines
         assert min(lines["SHARD-LAW"].values()) > 1.0
         assert max(map(abs, (*lines["OPTIMUM"].values(), *lines["ANTI-LAW"].values()))) < 0.2
+
+    def test_a_part_of_pos_gets_all_credit_for_its_own_event(self, finished: comparison.ComparisonResult) -> None:
+        credit = finished.scores.credit["CrossedHistory"]
+        assert set(credit) == {"POS"}  # V of the other arms is one part
+        for matrix in credit["POS"].values():
+            np.testing.assert_allclose(comparison_figures.by_event(matrix), np.eye(len(matrix)), atol=1e-9)
+        fits = [r for r in read_study(finished.folder) if r.function == yoked.FIT and r.config["arm"] == "POS"]
+        log = load_event_log(finished.folder / "artifacts" / fits[0].hash / EVENTS)
+        credited = np.isfinite(log.responsibility).all(axis=1)  # the others were in no batch
+        assert credited.mean() > 0.5
+        np.testing.assert_allclose(log.responsibility[credited].sum(axis=1), 1.0)
 
     def test_without_controls_no_verdict_is_read(self) -> None:
         lines = {"MOE": dict.fromkeys(range(20), 0.5), "MONO": dict.fromkeys(range(20), 0.1)}

@@ -19,36 +19,39 @@ Cells = Mapping[str, tuple[int, int]]
 SIGNED = LinearSegmentedColormap.from_list("signed", (BLUE, "#f7f7f7", RED))
 
 
-def damage_matrices(panels: Mapping[str, Floats], *, title: str, subtitle: str = "") -> Figure:
-    """Draws share of damage, part (row) by context (column), a panel for each arm on one scale.
+def share_matrices(panels: Mapping[str, Floats], *, columns: str, label: str, title: str, subtitle: str = "") -> Figure:
+    """Draws shares between 0 and 1, part (row) by context or event (column), a panel for each arm on one scale.
 
     Args:
-        panels: Name -> float64[P, C], rows adding up to 1.
+        panels: Name -> float64[P, C]; NaN leaves a cell empty.
+        columns: What a column stands for.
+        label: Of the colour: what is shared.
         title: What is shown.
         subtitle: How to read it.
 
     Raises:
         UserError: No panel.
     """
-    require_lines(list(panels), figure="damage_matrices")
-    columns = min(len(panels), 4)
-    rows = -(-len(panels) // columns)
-    figure = new_figure(1.2 + 2.3 * columns, 1.0 + 2.5 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    require_lines(list(panels), figure="share_matrices")
+    across = min(len(panels), 4)
+    down = -(-len(panels) // across)
+    figure = new_figure(1.2 + 2.3 * across, 1.0 + 2.5 * down)
+    grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (name, shares) in zip(grid, panels.items(), strict=False):
         image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-        for (part, context), share in np.ndenumerate(shares):
+        for (part, column), share in np.ndenumerate(shares):
             color = "white" if share > 0.6 else INK
-            axes.text(context, part, f"{share:.2f}", ha="center", va="center", fontsize=8, color=color)
+            text = "" if np.isnan(share) else f"{share:.2f}"
+            axes.text(column, part, text, ha="center", va="center", fontsize=8, color=color)
         axes.set_title(name, fontsize=10, color=INK, loc="left")
         axes.set_xticks(range(shares.shape[1]))
         axes.set_yticks(range(shares.shape[0]), [f"part {part}" for part in range(shares.shape[0])])
-        axes.set_xlabel("context", fontsize=9, color=INK)
+        axes.set_xlabel(columns, fontsize=9, color=INK)
         axes.tick_params(length=0, labelsize=8, labelcolor=INK)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     bar = figure.colorbar(image, ax=list(grid), shrink=0.7)
-    bar.set_label("share of the part's damage", fontsize=9, color=INK)
+    bar.set_label(label, fontsize=9, color=INK)
     set_title(figure, title, subtitle)
     return figure
 

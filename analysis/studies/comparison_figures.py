@@ -15,6 +15,9 @@ from analysis.plots import (
     save_figure,
     seed_scores,
 )
+from analysis.plots.part_maps import share_matrices
+from analysis.predictions.ablation import matched_parts
+from analysis.predictions.parts import Floats
 from analysis.statistics import interval_over_seeds
 from analysis.studies.comparison_scores import Scores, TestScores
 from analysis.studies.comparison_words import readable_words
@@ -31,6 +34,7 @@ def draw(scores: Scores, folder: Path) -> tuple[Path, ...]:
     for test in scores.tests.values():
         figures |= test.test.draw(test.rows) if test.test.draw is not None else {}
     figures |= {f"fit-{world}.png": curves_figure(world, curves) for world, curves in scores.curves.items()}
+    figures |= {f"credit-{world}.png": credit_figure(found, world=world) for world, found in scores.credit.items()}
     for name, figure in figures.items():
         save_figure(figure, folder / name)
     return tuple(folder / name for name in figures)
@@ -81,3 +85,21 @@ def curves_figure(world: str, curves: Mapping[str, Mapping[int, list[tuple[int, 
         y_label="R², weighted by the policy's visits",
         references={"exact": 1.0},
     )
+
+
+def credit_figure(credit: Mapping[str, Mapping[int, Floats]], *, world: str) -> Figure:
+    """Which part of V got the credit for which kind of event: means over seeds, parts matched with events."""
+    return share_matrices(
+        {line: np.mean([by_event(matrix) for matrix in seeds.values()], axis=0) for line, seeds in credit.items()},
+        columns="event",
+        label="share of the credit for the event",
+        title=f"{world}: which part of V was reinforced by which event",
+        subtitle="columns add up to 1; parts numbered by the event that they are matched with; means over seeds\n"
+        "(the matching alone lifts the diagonal)",
+    )
+
+
+def by_event(matrix: Floats) -> Floats:
+    """Rows of float[K, E] in the order of the events that the parts are matched with, where there are as many."""
+    num_parts, num_events = matrix.shape
+    return matrix[matched_parts(np.nan_to_num(matrix))] if num_parts == num_events else matrix

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from analysis.admission import Admission
 from analysis.arms import ARMS, Line, contrasts_among
 from analysis.cells import Row
+from analysis.predictions.parts import Floats
 from analysis.predictions.prediction import Prediction
 from analysis.statistics import paired_differences
 from analysis.studies.admitting import admission_of, controls_fault
@@ -66,6 +69,8 @@ class Scores:
         fits: World -> line -> per-seed R^2 of V against the exact V^pi on held-out levels, under the policy's visits.
         parameters: World -> line -> parameters of V∘E.
         curves: World -> line -> {seed: [(step, R^2)]}.
+        credit: World -> line of several parts -> {seed: share of the credit for each kind of event that each part got,
+            float[parts, kinds], NaN for a kind that never was}.
         num_seeds: Seeds of the plan.
     """
 
@@ -73,6 +78,7 @@ class Scores:
     fits: dict[str, Lines]
     parameters: dict[str, dict[str, int]]
     curves: dict[str, dict[str, dict[int, list[tuple[int, float]]]]]
+    credit: dict[str, dict[str, dict[int, Floats]]]
     num_seeds: int
 
 
@@ -110,6 +116,7 @@ def score(folder: Path, plan: ComparisonPlan) -> Scores:
         parameters={world: {line: int(max(found.values())) for line, found in lines.items()}
                     for world, lines in _by_world(cells, plan, lambda rows: rows[0]["parameters"]).items()},
         curves=_by_world(cells, plan, lambda rows: [(r["step"], r["r_squared"]) for r in rows if r["kind"] == "curve"]),
+        credit=_credit(cells, plan),
         num_seeds=len(plan.seeds),
     )  # fmt: skip
 
@@ -127,6 +134,16 @@ def _by_world(cells: Sequence[_Cell], plan: ComparisonPlan, read: Callable[[Sequ
                 for line in lines
             }
     return found
+
+
+def _credit(cells: Sequence[_Cell], plan: ComparisonPlan) -> dict[str, dict[str, dict[int, Floats]]]:
+    """Responsibilities of the fits whose V has several parts."""
+    parted = [cell for cell in cells if any(row["kind"] == "responsibility" for row in cell.rows)]
+
+    def read(rows: Sequence[Row]) -> Floats:
+        return np.array([row["shares"] for row in rows if row["kind"] == "responsibility"], dtype=np.float64)
+
+    return _by_world(parted, plan, read)
 
 
 def _seed(cell: _Cell) -> int:

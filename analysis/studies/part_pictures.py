@@ -71,13 +71,15 @@ def _map_rows(by_part: Floats, level: Rows, world: World) -> list[Row]:
 
 def draw(rows: Mapping[str, Sequence[Row]]) -> dict[str, Figure]:
     """T3's matrices (means over seeds) in one figure, and a figure of maps (first seed) for each line."""
-    from analysis.plots.part_maps import damage_matrices
+    from analysis.plots.part_maps import share_matrices
 
     drawn = {line: every for line, every in rows.items() if any(r["kind"] == "damage" for r in every)}
     if not drawn:
         return {}
-    matrices = damage_matrices(
+    matrices = share_matrices(
         {line: mean_matrix(every) for line, every in drawn.items()},
+        columns="context",
+        label="share of the part's damage",
         title="T3: what is damaged where a part of V is removed",
         subtitle="parts found without labels, each numbered by the context that it is matched with; means over seeds\n"
         "(the matching alone lifts the diagonal: compare with NEG-F)",
