@@ -8,7 +8,6 @@ import numpy as np
 import polars
 import pytest
 
-from analysis.arms import ARMS
 from analysis.false_alarms import (
     SEEDS,
     SHAPES,
@@ -19,11 +18,11 @@ from analysis.false_alarms import (
     false_alarm_rate,
     tables,
 )
-from analysis.predictions import contest
-from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
 from analysis.statistics import t_interval
+from analysis.studies import measured_alarms
 from analysis.verdicts import decide
 
+DOCS = Path(__file__).parents[1] / "docs"
 WITHIN_THE_BAR = ("normal", "uniform", "Beta(2, 2), a hump", "normal, cut off at a ceiling")
 """Shapes of one arm's scores of which the t interval covers 93 to 97 % from 5 seeds on."""
 
@@ -110,19 +109,24 @@ def test_equivalence_size_follows_the_rule():
     )
 
 
-@pytest.mark.parametrize(
-    ("key", "margin"), [("T0", contest.PREDICTION.margin), ("CrossedHistory", MARGIN_AGAINST_ZERO)]
-)
-def test_scores_as_the_first_run_found_them_raise_few_alarms_against_zero(key, margin):
-    """Each arm's published scores less their mean, drawn anew: their own skew, at the test's own margin."""
-    published = polars.read_csv(Path(__file__).parents[1] / "docs" / "first" / "scores.csv")
-    published = published.filter(polars.col("test") == key, polars.col("reading") == "score")
-    lines = [scores["value"].to_numpy() for (line,), scores in published.group_by("line", maintain_order=True)
-             if line.split(" (")[0] in ARMS and not ARMS[line.split(" (")[0]].control]  # fmt: skip
-    rng = generator(12)
-    studies = np.stack([rng.choice(scores - scores.mean(), (2000, 20)) for scores in lines], axis=1)
-    assert studies.shape[1] == 5
-    assert distinguishable(studies, margin=margin).mean() <= 0.07
+def test_scores_that_were_measured_raise_few_alarms():
+    """The published scores less their means, drawn anew: their own skew and ties, at the tests' own margins."""
+    alarms = measured_alarms.measured_alarms(polars.read_csv(DOCS / "answer" / "scores.csv"))
+    families = [(alarm.test, alarm.family, alarm.num_hypotheses) for alarm in alarms]
+    assert ("T8a", "against 0", 10) in families and ("T5", "contrasts", 8) in families
+    assert len(families) == 6
+    assert max(alarm.at_margin for alarm in alarms) <= 0.07
+    assert measured_alarms.words(alarms) in (DOCS / "comparison.md").read_text()
+
+
+def test_redrawn_studies_keep_what_hypotheses_have_in_common():
+    copies_of_one = {name: {seed: 10.0 + seed for seed in range(30)} for name in "ab"}
+    studies = measured_alarms.redrawn(copies_of_one, generator=generator(12))
+    assert studies.shape == (2000, 2, 20)
+    np.testing.assert_array_equal(studies[:, 0], studies[:, 1])
+    assert studies.mean() == pytest.approx(0.0, abs=4 * 8.7 / 40_000**0.5)
+    shifted = distinguishable(studies + 30.0, margin=0.0)
+    assert shifted.all()
 
 
 def test_without_holm_the_bar_would_fail():
@@ -133,5 +137,5 @@ def test_without_holm_the_bar_would_fail():
 
 @pytest.mark.slow
 def test_the_tables_are_those_of_the_documents():
-    told = (Path(__file__).parents[1] / "docs" / "comparison.md").read_text()
+    told = (DOCS / "comparison.md").read_text()
     assert all(line in told for line in tables().splitlines())
