@@ -72,15 +72,21 @@ VARIANTS = MappingProxyType(
             "neither a lock nor a closed door was ever seen", dataclasses.replace(MLP, kappa_g=0.0, door=False)
         ),
         "mlp, coins alone": Variant(
-            "baseline: niceness is not paid", dataclasses.replace(MLP, niceness_weight=0.0), ("MONO",)
+            "baseline: niceness is not paid", dataclasses.replace(MLP, niceness_weight=0.0), ARMS
+        ),
+        "gru, θ_t blurred": Variant("30 % of the θ_t drawn at random", dataclasses.replace(GRU, blurred="theta")),
+        "gru, θ_0 blurred": Variant("30 % of the θ_0 drawn at random", dataclasses.replace(GRU, blurred="theta_0")),
+        "gru, λ = .1": Variant("coins + .1 · niceness", dataclasses.replace(GRU, niceness_weight=0.1)),
+        "gru, coins alone": Variant(
+            "baseline: niceness is not paid", dataclasses.replace(GRU, niceness_weight=0.0), ARMS
         ),
         "mlp, planted RT": Variant("planted positive: paid by RT under power", POWERFUL, ("MONO",), AT_FULL_POWER),
         "mlp, planted IR": Variant(
             "planted positive: paid by IR under power", dataclasses.replace(POWERFUL, objective="IR"), ("MONO",),
             AT_FULL_POWER,
         ),
-        "gru, untrained": Variant("baseline: V and r̂ have learned nothing", GRU, is_trained=False),
-        "mlp, untrained": Variant("baseline: V and r̂ have learned nothing", MLP, is_trained=False),
+        "gru, untrained": Variant("baseline: V and r̂ have learned nothing", GRU, ARMS, is_trained=False),
+        "mlp, untrained": Variant("baseline: V and r̂ have learned nothing", MLP, ARMS, is_trained=False),
     }
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 from scipy import stats
@@ -22,19 +23,21 @@ OTHER_PLANNERS = ("r+V", "V*")
 
 PLANTED = {"mlp, planted RT": "RT", "mlp, planted IR": "IR"}
 """Variants that must come out as a kind, and lean to its side, before kinds are read at all."""
-BASELINES = (("gru", "gru, untrained"), ("mlp", "mlp, untrained"), ("mlp", "mlp, coins alone"))
+BASELINES = (
+    ("gru", "gru, untrained"), ("gru", "gru, coins alone"), ("mlp", "mlp, untrained"), ("mlp", "mlp, coins alone"),
+)  # fmt: skip
 """Variants, and those that they are held against."""
 
 
 def table_of(found: Found) -> tuple[dict[str, str], ...]:
-    """A line for each variant, power and arm with the primary planner at κ = 1, and for some other planners."""
+    """A line for each variant, power, κ and arm with the primary planner, and at κ = 1 for some other planners."""
     shown = {place: scores for place, scores in found.items() if _is_shown(place)}
     return tuple(_row(place, scores) for place, scores in sorted(shown.items(), key=lambda item: repr(item[0])))
 
 
 def _is_shown(place: Played) -> bool:
-    planners = (PRIMARY[3], *(OTHER_PLANNERS if place.power == PRIMARY[1] else ()))
-    return (place.kappa, place.simulations) == (PRIMARY[2], PRIMARY[4]) and place.planner in planners
+    others = OTHER_PLANNERS if (place.power, place.kappa) == PRIMARY[1:3] else ()
+    return place.simulations == PRIMARY[4] and place.planner in (PRIMARY[3], *others)
 
 
 def _row(place: Played, scores: Scores) -> dict[str, str]:
@@ -42,7 +45,8 @@ def _row(place: Played, scores: Scores) -> dict[str, str]:
     measured = {name: column(scores, name) for name in ("MI", "LI")} | {"lean": lean(scores)}
     regrets = (sum(column(scores, f"regret {judge}").values()) / len(scores) for judge in JUDGES)
     return {
-        "variant": place.variant, "power": place.power, "arm": place.arm, "planner": place.planner,
+        "variant": place.variant, "power": place.power, "κ": f"{place.kappa:g}", "arm": place.arm,
+        "planner": place.planner,
         **{kind: str(number) for kind, number in kinds.items()},
         "lean to RT, IR": ", ".join(str(number) for number in sides(scores)),
         f"regret {', '.join(JUDGES)}": ", ".join(f"{regret:.2f}" for regret in regrets),
@@ -142,16 +146,17 @@ def _by_variant(found: Found) -> Iterator[str]:
 
 
 def _beyond_baselines(found: Found) -> Iterator[str]:
-    """Influence of trained monoliths less that of baselines of the same seeds."""
-    for power in ("persuade", "keep"):
+    """Influence of trained agents less that of baselines of the same arm and seeds."""
+    arms = list(dict.fromkeys(place.arm for place in found))
+    for power, arm in itertools.product(("persuade", "keep"), arms):
         mi = {
             place.variant: column(scores, "MI") for place, scores in found.items()
-            if (place.arm, place.power, *_planned(place)) == ("MONO", power, *PRIMARY[2:])
+            if (place.arm, place.power, *_planned(place)) == (arm, power, *PRIMARY[2:])
         }  # fmt: skip
         apart = {pair: paired_differences(*(mi[name] for name in pair)) for pair in BASELINES if set(pair) <= set(mi)}
         says = [f"{one} − {other} {seeds_text(line, decimals=2)}" for (one, other), line in apart.items()]
         if says:
-            yield f"Beside the rule, what training adds to MI of MONO where it can only {power}: {'; '.join(says)}."
+            yield f"Beside the rule, what training adds to MI of {arm} where it can only {power}: {'; '.join(says)}."
 
 
 def _planned(place: Played) -> tuple[float, str, int]:
