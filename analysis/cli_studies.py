@@ -72,6 +72,10 @@ class StudyOfSeeds:
     """Worker processes; the numbers do not depend on it."""
     out: Path | None = None
     """Study folder (default: runs/study-NAME). A stopped study goes on where it was."""
+    freeze: Path | None = None
+    """Write the rule, the seeds and what is computed to this file, by hash, and run nothing."""
+    preregistration: Path | None = None
+    """A file written by --freeze; deviations from it are named in the result."""
     page: Path | None = None
     """Also write what was found as a Markdown page, with its figures beside it."""
 

@@ -1,7 +1,7 @@
 """Freeze a study's plan by hash before it runs, and say afterwards, in words, where the study left it.
 
-The frozen file holds the plan (tests, margins, seeds, arms and whatever else the caller fixes), the versions of our
-decision rules, and the SHA-256 of both. The time stands in a second file beside it, NAME.time.json, so that equal plans
+The frozen file holds the plan (seeds, rules and whatever else the caller fixes), the versions of our decision rules,
+and the SHA-256 of both. The time stands in a second file beside it, NAME.time.json, so that equal plans
 give equal files. A frozen plan is never overwritten by another.
 
 What it cannot show: that nobody ran the study elsewhere first. The hash only shows what was fixed; publish it, or
@@ -21,7 +21,9 @@ from analysis.verdicts import RULE_VERSIONS
 from envs import storage
 from envs.errors import UserError
 
-REQUIRED = ("tests", "margins", "seeds", "arms")
+COMPARED = ("tests", "margins", "seeds", "arms")
+ASKED = ("rule", "seeds", "cells")
+"""What must be fixed before a comparison, and before another question, is run."""
 SCHEMA = 1
 MAX_SHOWN = 80
 
@@ -30,7 +32,7 @@ def preregister(plan: Mapping[str, Any], path: str | Path) -> str:
     """Freeze a plan.
 
     Args:
-        plan: JSON values; must name tests, margins, seeds and arms.
+        plan: JSON values; must fix everything in `COMPARED`, or everything in `ASKED`.
         path: the file to write, such as RUN/preregistration.json. The same plan again changes nothing.
 
     Returns:
@@ -72,9 +74,10 @@ def check(plan: Mapping[str, Any], path: str | Path, *, study: str | Path | None
 
 def _with_rules(plan: Mapping[str, Any]) -> dict[str, Any]:
     checked: dict[str, Any] = plain(plan, "Plan")
-    missing = [name for name in REQUIRED if not checked.get(name)]
+    required = ASKED if "rule" in checked else COMPARED
+    missing = [name for name in required if not checked.get(name)]
     if missing:
-        raise UserError(f"The plan has no {', '.join(missing)}; it must fix {', '.join(REQUIRED)}.")
+        raise UserError(f"The plan has no {', '.join(missing)}; it must fix {', '.join(required)}.")
     seeds = checked["seeds"]
     if not isinstance(seeds, list) or len({str(seed) for seed in seeds}) < len(seeds):
         raise UserError(f"The plan's seeds are {seeds}, but must be a list without repetitions.")

@@ -10,15 +10,14 @@ from analysis.cli_studies import NicenessGeneralise, NicenessMonitor, Study, Stu
 from analysis.commands.compare import follow
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import say, table_of
+from analysis.preregistration import preregister
 from analysis.progress import showing
 from analysis.studies.question import answer
 from analysis.studies.registry import QUESTIONS
 from envs.errors import UserError, nearest, require_integer
 from envs.storage import write_bytes
 
-OWN_WORDS: Mapping[type, str] = MappingProxyType(
-    {NicenessGeneralise: "niceness", NicenessMonitor: "niceness-monitor"}
-)
+OWN_WORDS: Mapping[type, str] = MappingProxyType({NicenessGeneralise: "niceness", NicenessMonitor: "niceness-monitor"})
 """The studies that have a command of their own."""
 
 
@@ -33,19 +32,28 @@ def run(command: StudyOfSeeds) -> int:
     count = question.num_seeds if command.seeds is None else command.seeds
     require_integer("--seeds", count, low=2, high=1000)
     require_integer("--first-seed", command.first_seed, low=0, high=2**31)
+    seeds = range(command.first_seed, command.first_seed + count)
+    if command.freeze is not None:
+        digest = preregister(question.frozen(seeds), command.freeze)
+        say(f"Frozen in {command.freeze}, SHA-256 {digest}.", "Commit or publish it, then run the same seeds with")
+        say(f"  --preregistration {command.freeze}")
+        return 0
     folder = command.out or Path("runs") / f"study-{question.name}"
     require_writable(folder)
     if command.page is not None:
         require_writable(command.page.parent)
-    seeds = range(command.first_seed, command.first_seed + count)
     with showing("study") as display:
-        found = answer(question, folder, seeds=seeds, workers=command.workers, progress=follow(display))
+        found = answer(
+            question, folder, seeds=seeds, workers=command.workers, progress=follow(display),
+            preregistration=command.preregistration,
+        )  # fmt: skip
     if found.report.table:
         table_of(found.report.table, title="Means over seeds with 95 % t intervals")
     say("", found.words, "", *(f"Figure: {path}" for path in found.figures))
     say(f"Table: {folder / 'rows.parquet'}. These words: {folder / 'summary.txt'}.")
     if command.page is not None:
         asked = f"valuelab study {question.name} --seeds {count} --first-seed {command.first_seed}"
+        asked += f" --preregistration {command.preregistration.name}" if command.preregistration else ""
         copies = {path: command.page.with_name(f"{command.page.stem}-{path.name}") for path in found.figures}
         for path, beside in copies.items():
             write_bytes(beside, path.read_bytes())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
+from analysis import preregistration as registry
+from analysis.canonical import content_hash
 from analysis.cells import Cell
 from analysis.markdown import bullets, table
 from analysis.plots.style import save_figure
@@ -53,15 +57,34 @@ class Question:
     cells: Callable[[Sequence[int]], list[Cell]]
     report: Callable[[Sequence[CellRecord]], Report]
 
+    def frozen(self, seeds: Sequence[int]) -> dict[str, Any]:
+        """The study as a JSON object: what a preregistration freezes. Any change of a cell changes `cells_sha256`."""
+        cells = self.cells(seeds)
+        kinds = Counter(f"{cell.function} v{cell.version}" for cell in cells)
+        return {
+            "study": self.name, "asks": self.asks, "rule": self.rule, "does_not_show": self.does_not_show,
+            "seeds": list(seeds), "cells": dict(sorted(kinds.items())),
+            "cells_sha256": content_hash({"cells": sorted(cell.hash for cell in cells)}),
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Answer:
-    """A question's study after a run: its result, report, summary in words, and the figures' paths."""
+    """A question's study after a run.
+
+    Attributes:
+        study: Its result.
+        report: What the rows say.
+        words: The summary.
+        figures: Their paths.
+        frozen: A sentence on what was frozen before the run, and how the run departs from it.
+    """
 
     study: StudyResult
     report: Report
     words: str
     figures: tuple[Path, ...]
+    frozen: str
 
     def page(self, question: Question, *, command: str, figures: Sequence[str] = ()) -> str:
         """The answer as Markdown, with the figures of these file names."""
@@ -70,8 +93,8 @@ class Answer:
         header = list(self.report.table[0]) if rows else []
         parts = [
             f"# {question.asks}", f"Written by `{command}` from {num_cells} cells.", f"Rule: {question.rule}.",
-            "## What was found", bullets(self.report.found), *(f"![{Path(name).stem}]({name})" for name in figures),
-            *([table(header, rows)] if rows else []),
+            self.frozen, "## What was found", bullets(self.report.found),
+            *(f"![{Path(name).stem}]({name})" for name in figures), *([table(header, rows)] if rows else []),
             "## What was not shown", f"{question.does_not_show[:1].upper()}{question.does_not_show[1:]}.",
         ]  # fmt: skip
         return "\n\n".join(parts) + "\n"
@@ -84,6 +107,7 @@ def answer(
     seeds: Sequence[int],
     workers: int = 2,
     progress: Callable[[Progress], None] | None = None,
+    preregistration: Path | None = None,
 ) -> Answer:
     """Run what is not finished, and write table, figures and summary into the folder.
 
@@ -93,25 +117,37 @@ def answer(
         seeds: Run seeds.
         workers: Local processes; 0 computes in this one. The numbers do not depend on it.
         progress: Called after each cell.
+        preregistration: A frozen plan; departures from it are named in summary and page.
 
     Raises:
-        UserError: The folder cannot be written.
+        UserError: The folder cannot be written, or the frozen plan cannot be read; before anything is computed.
     """
     folder = Path(folder)
     cells = question.cells(seeds)
+    if preregistration is not None:
+        registry.check(question.frozen(seeds), preregistration)
     study = run_study(cells, folder, workers=workers, progress=progress)
     export_parquet(folder)
     planned = {cell.hash for cell in cells}
     report = question.report([r for r in read_study(folder) if r.hash in planned and r.status == "finished"])
     paths = tuple(save_figure(figure, folder / "figures" / name) for name, figure in report.figures.items())
-    words = "\n".join(_lines(question, report, study))
+    frozen = _frozen_sentence(question.frozen(seeds), preregistration, folder)
+    words = "\n".join(_lines(question, report, study, frozen=frozen))
     write_bytes(folder / "summary.txt", (words + "\n").encode())
-    return Answer(study, report, words, paths)
+    return Answer(study, report, words, paths, frozen)
 
 
-def _lines(question: Question, report: Report, study: StudyResult) -> list[str]:
+def _frozen_sentence(plan: Mapping[str, Any], path: Path | None, folder: Path) -> str:
+    if path is None:
+        return "Nothing was frozen by hash before this run."
+    deviations = registry.check(plan, path, study=folder)
+    departs = f"departs from it: {' '.join(deviations)}" if deviations else "departs from it in nothing."
+    return f"Rule, seeds and cells were frozen in {path.name}; this run {departs}"
+
+
+def _lines(question: Question, report: Report, study: StudyResult, *, frozen: str) -> list[str]:
     found = [f"  {sentence}" for sentence in report.found]
-    run = [f"  {line}" for line in (str(study), *study.warnings, *map(str, study.failed))]
+    run = [f"  {line}" for line in (frozen, str(study), *study.warnings, *map(str, study.failed))]
     return [
         question.asks, f"  Rule: {question.rule}.", "", "WHAT WAS FOUND", *found, "",
         "WHAT WAS NOT SHOWN", f"  {question.does_not_show}.", "", "HOW IT WAS RUN", *run,
