@@ -66,7 +66,7 @@ def fit(context: CellContext) -> list[Row]:
     )
     learn = _learn_from_own if config.get("experience") == "own" else _learn_from_recording
     received = ReceivedCredit() if agent.value_head.num_parts > 1 else None
-    agent, curve, learned_from = learn(context, agent, recording, received)
+    agent, curve, learned_from = learn(context, agent, recording, received=received)
     save_agent(context.folder / AGENT, agent)
     sizes = [sum(part.numel() for part in net.parameters()) for net in (agent.value_encoder, agent.value_head)]
     facts = {"kind": "fit", "parameters": sum(sizes), "head_parameters": sizes[1]}
@@ -94,7 +94,7 @@ def value_settings(setup: Setup) -> ValueConfig:
 
 
 def _learn_from_recording(
-    context: CellContext, agent: AlphaAgent, recording: Recording, received: ReceivedCredit | None
+    context: CellContext, agent: AlphaAgent, recording: Recording, *, received: ReceivedCredit | None
 ) -> tuple[AlphaAgent, list[Row], Episodes]:
     """The agent, V's curve, and the episodes with the events as they were, whatever the arm was told."""
     setup, world = setup_of(context.config), world_of_run(context.config)
@@ -119,7 +119,7 @@ def _follow(checked: CheckedStates, world: World, curve: list[Row]) -> Callable[
 
 
 def _learn_from_own(
-    context: CellContext, agent: AlphaAgent, recording: Recording, received: ReceivedCredit | None
+    context: CellContext, agent: AlphaAgent, recording: Recording, *, received: ReceivedCredit | None
 ) -> tuple[AlphaAgent, list[Row], Episodes]:
     """Policy gradient from the recording's D on, with the arm's V as baseline; then V goes on from the agent's play.
 
