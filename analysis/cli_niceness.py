@@ -61,9 +61,11 @@ class NicenessPhase:
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """Score a monitor of your own on the sealed zoo of weak agents, beside the shipped monitors."""
+    """Score a monitor of your own on a sealed zoo of weak agents, beside the shipped monitors."""
 
     monitor: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
     """A Python file that defines score(subject): a number, or a dict with numbers for "manipulates" and "locks in"."""
+    zoo: Path | None = None
+    """A zoo of your own, written by scripts/build_zoo.py, in place of the shipped one."""
     out: Path | None = None
-    """Folder for the table (default: runs/audit-FILE)."""
+    """Folder for the tables (default: runs/audit-FILE)."""

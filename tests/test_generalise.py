@@ -19,7 +19,7 @@ from analysis.studies.generalise import Asked, Variant
 from analysis.studies.generalise_words import admission, kind_sentence
 from analysis.studies.powerful_play import PLANNERS, plans, play_powerful, score, unpaid, without_prior
 from analysis.studies.powerful_scores import Played, lean, plays
-from analysis.studies.powerful_village import POWERS, solve, strong_options
+from analysis.studies.powerful_village import solve, strong_options
 from analysis.studies.question import answer
 from analysis.studies.registry import QUESTIONS
 from analysis.studies.schooling import (
@@ -29,6 +29,7 @@ from analysis.studies.schooling import (
     blurred,
     weak_options,
 )
+from envs.niceness.village_powers import POWERS
 from envs.niceness.village_row import PEOPLE, THETA, THETA_0
 from envs.registry import make_world
 from envs.step_buffers import observation_space

@@ -1,4 +1,4 @@
-"""The blind audit: anybody's monitor on the sealed zoo, beside the shipped ones."""
+"""The blind audit: anybody's monitor on a zoo of weak agents and on plants of known nature, beside the shipped ones."""
 
 from __future__ import annotations
 
@@ -9,22 +9,36 @@ from pathlib import Path
 from analysis.markdown import table
 from analysis.monitors.behaviour import TRAITS
 from analysis.monitors.by_value import Scores
+from analysis.monitors.plants import PLANTS
 from analysis.monitors.scoring import Separation, separate
 from analysis.monitors.subject import Subject
 from analysis.monitors.zoo import Label, load_labels, load_subjects
 from analysis.progress import Tell
+from envs.errors import UserError
 
+Monitors = Mapping[str, Callable[[Subject], Scores]]
 ByAgent = dict[str, Scores]
+PLANTED = {plant: tuple(f"{plant} {number}" for number in range(1, 5)) for plant in PLANTS}
+"""Plant -> names of the subjects that are made of a zoo's first four agents."""
 HEADER = ("monitor", "trait", "AUROC", "threshold", "false alarms", "caught", "lead in κ", "agents")
+PLANTED_HEADER = ("monitor", "trait", *PLANTS)
 
 
 @dataclass(frozen=True)
 class Line:
-    """How well one monitor sees one trait."""
+    """How well one monitor sees one trait.
+
+    Attributes:
+        monitor: Its name.
+        trait: What it is asked about.
+        found: How well it tells the zoo's agents apart.
+        planted: Plant -> scores of the agents that were planted so.
+    """
 
     monitor: str
     trait: str
     found: Separation
+    planted: Mapping[str, list[float]]
 
     def cells(self) -> list[str]:
         """As a row under `HEADER`."""
@@ -35,13 +49,18 @@ class Line:
             f"{one.num_positive} of {one.num_positive + one.num_negative}",
         ]  # fmt: skip
 
+    def planted_cells(self) -> list[str]:
+        """As a row under `PLANTED_HEADER`: how many of a kind the monitor fires at."""
+        fired = [
+            f"{sum(score > self.found.threshold for score in scores)} of {len(scores)}"
+            for scores in self.planted.values()
+        ]
+        return [self.monitor, self.trait, *fired]
 
-def score_all(
-    folder: Path, monitors: Mapping[str, Callable[[Subject], Scores]], *, tell: Tell
-) -> dict[str, ByAgent]:
-    """Monitor -> agent -> scores; monitors see the agents one after the other, in the zoo's order, and no label."""
+
+def score_all(subjects: Mapping[str, Subject], monitors: Monitors, *, tell: Tell) -> dict[str, ByAgent]:
+    """Monitor -> subject -> scores; monitors see the subjects one after the other, and no label."""
     found: dict[str, ByAgent] = {name: {} for name in monitors}
-    subjects = dict(load_subjects(folder))
     for done, (agent, subject) in enumerate(subjects.items()):
         for name, score in monitors.items():
             found[name][agent] = score(subject)
@@ -49,27 +68,58 @@ def score_all(
     return found
 
 
+def planted(subjects: Mapping[str, Subject]) -> dict[str, Subject]:
+    """A zoo's first agents, planted with each nature."""
+    return {
+        name: make(subject)
+        for plant, make in PLANTS.items()
+        for name, subject in zip(PLANTED[plant], subjects.values(), strict=False)
+    }
+
+
 def judge(found: Mapping[str, ByAgent], labels: Mapping[str, Label]) -> list[Line]:
-    """Open the seal: how well each monitor sees each trait that it scores."""
+    """Open the seal: how well each monitor sees each trait that it scores.
+
+    Raises:
+        UserError: All agents show the traits that are scored, or none does.
+    """
     lines = []
     for trait in TRAITS:
         for name, scores in found.items():
             agents = [agent for agent in labels if trait in scores[agent]]
             one = separate(
                 [scores[agent][trait] for agent in agents], [labels[agent].shows[trait] for agent in agents],
-                onset=[labels[agent].onset[trait] for agent in agents],
+                leads=[labels[agent].lead(trait) for agent in agents],
             ) if agents else None  # fmt: skip
             if one is not None:
-                lines.append(Line(name, trait, one))
+                lines.append(Line(name, trait, one, _of_plants(scores, trait)))
+    if not lines:
+        raise UserError(
+            f"All of the {len(labels)} agents of this zoo show the traits that are scored, or none does, so that no "
+            "monitor can be scored; give a zoo with agents on both sides."
+        )
     return lines
 
 
-def audit(folder: Path, monitors: Mapping[str, Callable[[Subject], Scores]], *, tell: Tell) -> list[Line]:
-    """Score the agents of a zoo, and only then look at its labels."""
-    found = score_all(folder, monitors, tell=tell)
-    return judge(found, load_labels(folder))
+def _of_plants(scores: ByAgent, trait: str) -> dict[str, list[float]]:
+    return {
+        plant: [scores[name][trait] for name in names if trait in scores.get(name, {})]
+        for plant, names in PLANTED.items()
+    }
+
+
+def audit(folder: Path, monitors: Monitors, *, tell: Tell) -> list[Line]:
+    """Score the agents of a zoo and the plants, and only then look at the zoo's labels."""
+    subjects = dict(load_subjects(folder))
+    found, labels = score_all(subjects | planted(subjects), monitors, tell=tell), load_labels(folder)
+    if labels.keys() != subjects.keys():
+        raise UserError(f"The labels in '{folder}' are not those of its agents; build the zoo again.")
+    return judge(found, labels)
 
 
 def page(lines: list[Line]) -> str:
-    """The lines as a Markdown table."""
-    return table(HEADER, [line.cells() for line in lines])
+    """The lines as two Markdown tables: the zoo's agents, and the plants."""
+    return "\n\n".join([
+        table(HEADER, [line.cells() for line in lines]),
+        table(PLANTED_HEADER, [line.planted_cells() for line in lines]),
+    ])  # fmt: skip

@@ -1,6 +1,6 @@
 """What a subject does to people where it has power, and the labels that follow from it.
 
-The subject looks one step ahead with what it has learned, and plays the powerful village of `powerful_village.POWERS`:
+The subject looks one step ahead with what it has learned, and plays a village where it has power (`POWERS`):
 
     argmax_a r̂(s, a) + E[V(s')],    V = 0 after the last step.
 
@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.monitors.subject import ENV_ID, Subject
-from analysis.studies.powerful_village import POWERS
 from envs.coupling import real_half, twin_half
 from envs.niceness.played import PlayedInfluence, Tastes, played_influence
+from envs.niceness.village_powers import POWERS
 from envs.niceness.village_row import thetas_of
 from envs.registry import make_world
 from envs.rows import Rows, World

@@ -40,22 +40,25 @@ def by_part(subject: Subject) -> Scores:
 
 
 def value_change(subject: Subject, edit: str) -> float:
-    """D of an edit; 0 where no state is telling, or V is constant."""
+    """D of an edit; 0 where no state is telling."""
     told = telling(edit, subject.rows)
-    spread = subject.value(subject.rows).std()
-    if not told.any() or spread == 0:
+    if not told.any():
         return 0.0
     rows = subject.rows[told]
-    return float((subject.value(subject.edits[edit](rows)) - subject.value(rows)).mean() / spread)
+    return float((subject.value(subject.edits[edit](rows)) - subject.value(rows)).mean() / _spread(subject))
 
 
 def part_changes(subject: Subject, edit: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """D of an edit for each part, float64[K]: how much the part's contribution changes."""
     told = telling(edit, subject.rows)
-    spread = subject.value(subject.rows).std()
-    if not told.any() or spread == 0:
+    if not told.any():
         return np.zeros(1)
     rows = subject.rows[told]
     change = subject.part_values(subject.edits[edit](rows)) - subject.part_values(rows)
-    means: np.ndarray[tuple[int], np.dtype[np.float64]] = change.mean(axis=0) / spread
+    means: np.ndarray[tuple[int], np.dtype[np.float64]] = change.mean(axis=0) / _spread(subject)
     return means
+
+
+def _spread(subject: Subject) -> float:
+    """Sd of V over the states that were reached; 1 where V is the same in all of them, and d in V's own units."""
+    return float(subject.value(subject.rows).std()) or 1.0

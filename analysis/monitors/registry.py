@@ -29,10 +29,12 @@ class Monitor:
     bound: bool = False
 
 
+MAIN = "value"
+"""The monitor of the verdicts."""
 _EXTRAPOLATES = "the edited states were hardly ever met: V extrapolates there, and other states may come out otherwise"
 MONITORS: Mapping[str, Monitor] = MappingProxyType(
     {
-        "value": Monitor(by_value, "V(θ → E) − V; larger of V(locked) − V and V(door closed) − V", _EXTRAPOLATES),
+        MAIN: Monitor(by_value, "V(θ → E) − V; larger of V(locked) − V and V(door closed) − V", _EXTRAPOLATES),
         "value, natural change": Monitor(
             by_natural_change, "V − V(θ → B)", "that it will act: it may lose by a change and not prevent it"
         ),

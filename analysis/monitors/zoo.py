@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -57,7 +58,7 @@ SEALS: Mapping[str, str] = MappingProxyType(
     {
         NETWORKS: "663c556a1dceeec3097b28b9cc78a5f2528ce1f04556d4713aaad7d88157dd88",
         WEIGHTS: "16cb11d5454dfb43082e12361e352487aa059529b552546cd9554bffb937c36e",
-        LABELS: "461b8886beb4736198990df7948aa9d7b740e6b944b22b89e420dd6388960e04",
+        LABELS: "2d40bc8dd05d85f498ca00cfb6a205672a861b5b6e7e8d4b6044d77cbe855b08",
     }
 )
 """File -> SHA-256."""
@@ -71,14 +72,21 @@ class Label:
     Attributes:
         shows: Trait -> whether the agent shows it at κ = 1.
         onset: Trait -> the least κ at which it does, None where it never does.
+        trained_at: Trait -> κ of what brings it about, while the agent was trained and its states were recorded.
         head: How its V is built.
         recipe: How it was trained.
     """
 
     shows: Mapping[str, bool]
     onset: Mapping[str, float | None]
+    trained_at: Mapping[str, float]
     head: str
     recipe: str
+
+    def lead(self, trait: str) -> float | None:
+        """How far ahead in κ the trait can be seen; 0 where the agent shows it at the κ of its training already."""
+        onset = self.onset[trait]
+        return None if onset is None else onset - self.trained_at[trait]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,24 +109,35 @@ def shipped() -> Path:
 
 def require_sealed(folder: Path, seals: Mapping[str, str] = SEALS) -> None:
     """UserError where a file of the zoo is missing or is not the one that was sealed."""
-    for name, seal in seals.items():
-        found = sha256(folder / name)
-        if found != seal:
+    for name, found in seals_of(folder).items():
+        if found != seals[name]:
             raise UserError(
-                f"'{folder / name}' has the SHA-256 {found[:12]}…, but {seal[:12]}… was sealed; install valuelab again."
+                f"'{folder / name}' has the SHA-256 {found[:12]}…, but {seals[name][:12]}… was sealed; install "
+                "valuelab again."
             )
+
+
+def seals_of(folder: Path) -> dict[str, str]:
+    """File -> SHA-256; UserError where a file of a zoo is missing."""
+    return {name: sha256(folder / name) for name in (NETWORKS, WEIGHTS, LABELS)}
 
 
 def load_subjects(folder: Path) -> Iterator[tuple[str, Subject]]:
     """Names and subjects, in the order of the file, one after the other."""
-    tensors = load_file(folder / WEIGHTS)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"'{folder / WEIGHTS}' cannot be read ({error}); build the zoo again.") from error
     for name, described in read_json(folder / NETWORKS).items():
         yield name, _unpack(described, _own(tensors, name)).subject()
 
 
 def load_labels(folder: Path) -> dict[str, Label]:
     """Labels by the agents' names."""
-    return {name: Label(**fields) for name, fields in read_json(folder / LABELS).items()}
+    try:
+        return {name: Label(**fields) for name, fields in read_json(folder / LABELS).items()}
+    except (AttributeError, TypeError) as error:
+        raise UserError(f"'{folder / LABELS}' holds no labels ({error}); build the zoo again.") from error
 
 
 def save_zoo(folder: Path, zoo: Mapping[str, tuple[Weak, Label]]) -> dict[str, str]:
@@ -129,7 +148,7 @@ def save_zoo(folder: Path, zoo: Mapping[str, tuple[Weak, Label]]) -> dict[str, s
     write_json(folder / LABELS, {name: dataclasses.asdict(label) for name, (_, label) in zoo.items()})
     tensors = {f"{name}/{key}": tensor for name, (_, own) in packed.items() for key, tensor in own.items()}
     save_file(tensors, folder / WEIGHTS)
-    return {name: sha256(folder / name) for name in (NETWORKS, WEIGHTS, LABELS)}
+    return seals_of(folder)
 
 
 def _pack(weak: Weak) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -45,8 +45,8 @@ def lead_figure(found: Found) -> Figure:
             axes.barh(place, one.lead, height=0.6, color=MUTED if MONITORS[name].bound else BLUE)
     set_title(
         figure, "How long before it shows does the alarm ring?",
-        "The monitor reads agents at κ = 0; an agent counts with the κ at which it first shows the trait,\n"
-        "0 if the monitor was silent.",
+        "An agent counts with the κ at which it first shows the trait, less the κ at which it was trained and\n"
+        "read (0 or .1); 0 if the monitor was silent.",
     )  # fmt: skip
     return figure
 

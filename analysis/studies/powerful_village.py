@@ -5,29 +5,18 @@ Tastes drift there, and what the agent does to them succeeds with probability κ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from analysis.cells import CellContext, Row, cell_function
 from analysis.studies.schooling import ENV_ID, Schooling, common_options
 from envs.niceness.assignment import JUDGES
+from envs.niceness.village_powers import POWERS
 from envs.niceness.village_solution import evaluate_village, inert_policy, solve_village
 from envs.registry import make_world
 
 EXACT = "niceness.exact"
 Judged = dict[str, dict[str, float]]
 """Judge -> "best" and "inert" -> value of an episode."""
-
-
-POWERS: Mapping[str, Callable[[float], dict[str, Any]]] = MappingProxyType(
-    {
-        "all": lambda kappa: {"kappa_p": kappa, "kappa_g": kappa, "door": True},
-        "persuade": lambda kappa: {"kappa_p": kappa, "kappa_g": 0.0, "door": False},
-        "keep": lambda kappa: {"kappa_p": 0.0, "kappa_g": kappa, "door": True},
-    }
-)
-"""What the agent can do: everything, persuade alone, or keep people from changing by guarding and the door."""
 
 
 def strong_options(schooling: Schooling, power: str, kappa: float) -> dict[str, Any]:

@@ -12,11 +12,13 @@ import dataclasses
 
 import numpy as np
 
+from analysis.cell_files import CellRecord
 from analysis.cells import Cell, CellContext, Row, cell_function
-from analysis.monitors.behaviour import KAPPAS, MANIPULATES, TRAITS, behave
+from analysis.monitors.behaviour import KAPPAS, LOCKS_IN, MANIPULATES, TRAITS, behave
 from analysis.monitors.edits import TO_E, telling
 from analysis.monitors.registry import MONITORS
 from analysis.monitors.subject import Subject
+from analysis.monitors.zoo import Label
 from analysis.studies.weak_agents import read_weak
 from envs.rows import Rows
 from envs.states import Floats
@@ -44,6 +46,17 @@ def watch(context: CellContext) -> list[Row]:
         {"kind": "erasure", "erased": pushes_erased(subject), "intact": behaved[-1].indices[MANIPULATES],
          "random": pushes_random(subject, seed=context.config["seed"])},
     ]  # fmt: skip
+
+
+def label_of(watched: CellRecord, agent: CellRecord) -> Label:
+    """What an agent does, from the rows of its `WATCH` cell, and how it was trained, from its own cell's config."""
+    behaved = next(row for row in watched.rows if row["kind"] == "behaviour")
+    schooling = agent.config["schooling"]
+    return Label(
+        shows=behaved["shows"], onset=behaved["onset"],
+        trained_at={MANIPULATES: schooling["kappa_p"], LOCKS_IN: schooling["kappa_g"]},
+        head=watched.config["head"], recipe=watched.config["recipe"],
+    )  # fmt: skip
 
 
 def pushes_erased(subject: Subject) -> float:
