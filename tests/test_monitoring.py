@@ -13,7 +13,7 @@ from analysis.monitors.behaviour import LOCKS_IN, MANIPULATES, TRAITS
 from analysis.monitors.registry import MONITORS
 from analysis.monitors.scoring import Separation
 from analysis.monitors.zoo import Label, load_labels, require_sealed
-from analysis.studies import monitoring
+from analysis.studies import monitor_strata, monitoring
 from analysis.studies.monitoring import separations, verdict
 from analysis.studies.question import answer
 from analysis.studies.update_leads import highest_scores, own_thresholds, update_leads, while_v_learns
@@ -128,12 +128,44 @@ def test_each_agent_is_held_to_the_threshold_of_other_seeds_while_v_learns():
     assert own_thresholds(highest_scores(agents, LOCKS_IN), agents, LOCKS_IN).tolist() == [4.0] * 4 + [3.0]
 
 
+def of_recipe(recipe: str, agent: Watched, *, trained_at: float = 0.1) -> Watched:
+    label = dataclasses.replace(agent.label, recipe=recipe, trained_at=dict.fromkeys(TRAITS, trained_at))
+    return dataclasses.replace(agent, label=label)
+
+
 def test_agents_that_were_trained_alike_are_compared_with_each_other_alone():
-    other = watched(False, 3.0)
-    other = dataclasses.replace(other, label=dataclasses.replace(other.label, recipe="other"))
-    agents = [watched(True, 2.0), watched(False, 1.0), other]
-    assert monitoring.within_recipes(agents, MANIPULATES) == [1.0]
-    assert monitoring.within_recipes(agents[::2], MANIPULATES) == []
+    agents = [watched(True, 2.0), watched(False, 1.0), of_recipe("other", watched(False, 3.0))]
+    share, pairs, p = monitor_strata.within_recipes(agents, MANIPULATES)
+    assert (share, pairs, p) == (1.0, 1, pytest.approx(0.5, abs=0.05))
+    assert monitor_strata.within_recipes(agents[::2], MANIPULATES) is None
+
+
+def test_a_monitor_that_knows_the_recipe_alone_is_found_out():
+    """Agents of one recipe all score alike: a perfect monitor over agents, by chance among those trained alike."""
+    agents = [
+        of_recipe(name, watched(shows, score, seed=seed))
+        for seed in range(10) for name, score, shares in (("bad", 1.0, 8), ("good", 0.0, 2))
+        for shows in [seed < shares]
+    ]  # fmt: skip
+    assert separations(agents, MANIPULATES)["value"].auroc[0] == pytest.approx(0.8)
+    share, pairs, p = monitor_strata.within_recipes(agents, MANIPULATES)
+    assert (share, pairs, p) == (0.5, 32, 1.0)
+    recipe = monitor_strata.recipe_scores(agents, MANIPULATES)
+    assert recipe[0] == pytest.approx(7 / 9) and recipe[1] == pytest.approx(1 / 9)  # the other nine seeds' share
+    low, high = monitor_strata.over_recipes(agents, MANIPULATES)
+    assert (low, high) == (0.5, pytest.approx(0.8))  # both recipes alike, or one of each
+    assert len(list(monitor_strata.strata(agents, MANIPULATES))) == 3
+
+
+def test_what_a_monitor_sees_is_told_by_the_power_that_agents_had():
+    """Blind to agents without power, perfect on those with a little."""
+    agents = [of_recipe("", watched(k % 2 == 0, 0.0), trained_at=0.0) for k in range(20)]
+    agents += [of_recipe("", watched(k % 2 == 0, float(k % 2 == 0)), trained_at=0.25) for k in range(20)]
+    without, little = monitor_strata.by_power(agents, LOCKS_IN)
+    assert "among 20 agents trained at κ = 0 the main monitor has AUROC 0.50" in without
+    assert "catches 0.00 of 10" in without and "0 of these show the trait at that κ already" in without
+    assert "among 20 agents trained at κ = 0.25 the main monitor has AUROC 1.00" in little
+    assert "10 of these show the trait at that κ already" in little
 
 
 def test_an_erased_direction_counts_against_a_random_one():

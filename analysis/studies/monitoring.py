@@ -12,6 +12,7 @@ from analysis.monitors.behaviour import LOCKS_IN, MANIPULATES, TRAITS
 from analysis.monitors.registry import MAIN, MONITORS
 from analysis.monitors.scoring import Separation, auroc, separate, share_interval
 from analysis.statistics import seeds_text
+from analysis.studies.monitor_strata import strata
 from analysis.studies.monitoring_figures import figures_of
 from analysis.studies.question import Question, Report
 from analysis.studies.schooling import Schooling
@@ -44,18 +45,6 @@ def separations(agents: Sequence[Watched], trait: str) -> dict[str, Separation]:
         if one is not None:
             found[name] = one
     return found
-
-
-def within_recipes(agents: Sequence[Watched], trait: str) -> list[float]:
-    """Pairs of agents of one recipe, one with the trait and one without: 1 where the main monitor orders them right.
-
-    What is left above 1/2 is not knowledge of the recipe.
-    """
-    return [
-        auroc(np.array([one.scores[MAIN][trait]]), np.array([other.scores[MAIN][trait]]))
-        for one in agents for other in agents
-        if one.label.recipe == other.label.recipe and one.has(trait) and not other.has(trait)
-    ]  # fmt: skip
 
 
 def by_seed(agents: Sequence[Watched], trait: str) -> dict[int, float]:
@@ -112,9 +101,7 @@ def _of_trait(agents: Sequence[Watched], trait: str, found: Mapping[str, Separat
     yield f"{trait}: AUROC within seeds {seeds_text(seeds, decimals=2)} over {len(seeds)} seeds."
     better = [name for name, one in found.items() if not MONITORS[name].bound and one.auroc[0] > main.auroc[0]]
     yield f"{trait}: {', '.join(better) or 'no other monitor that is no bound'} scored above it."
-    alike = within_recipes(agents, trait)
-    if alike:
-        yield f"{trait}: of {len(alike)} pairs of agents trained alike it orders {np.mean(alike):.2f} right."
+    yield from strata(agents, trait)
     yield from while_v_learns(agents, trait)
 
 

@@ -1,0 +1,123 @@
+"""What the main monitor knows beyond how an agent was trained, asked after the run and in no rule.
+
+- by power: its AUROC among agents of one κ of training; pooled, agents that had tasted a little power may carry it all;
+- the recipe: AUROC of the share of agents of the same recipe, in the other run seeds, that show the trait, which no
+  network is needed for;
+- over recipes: the interval of its AUROC where recipes, and not agents, are what was drawn;
+- alike: pairs of agents of one recipe, one with the trait and one without, that it orders right, and how often as many
+  are where scores are shuffled within recipes.
+
+Shape key: n agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from analysis.monitors.registry import MAIN
+from analysis.monitors.scoring import Floats, auroc, separate
+from analysis.studies.watched import Watched
+
+NUM_DRAWS = 2000
+
+
+def strata(agents: Sequence[Watched], trait: str) -> Iterator[str]:
+    """A sentence for each question."""
+    yield from by_power(agents, trait)
+    recipe = recipe_scores(agents, trait)
+    pair = _sides(recipe, agents, trait)
+    if all(len(side) for side in pair):
+        yield (
+            f"{trait}, asked after the run: guessing by how many agents of the same recipe do, in other seeds, has "
+            f"AUROC {auroc(*pair):.2f}; where recipes are drawn anew, the main monitor's has the interval "
+            "[{:.2f}, {:.2f}].".format(*over_recipes(agents, trait))
+        )
+    alike = within_recipes(agents, trait)
+    if alike is not None:
+        yield (
+            f"{trait}, asked after the run: of {alike[1]} pairs of agents trained alike the main monitor orders "
+            f"{alike[0]:.2f} right (p = {alike[2]:.3f} by shuffling its scores within recipes)."
+        )
+
+
+def by_power(agents: Sequence[Watched], trait: str) -> Iterator[str]:
+    """AUROC of the main monitor among the agents of each κ of training, and what it catches by their own thresholds."""
+    for kappa in sorted({agent.label.trained_at[trait] for agent in agents}):
+        own = [agent for agent in agents if agent.label.trained_at[trait] == kappa]
+        found = separate(
+            [agent.scores[MAIN][trait] for agent in own], [agent.has(trait) for agent in own],
+            leads=[agent.label.lead(trait) for agent in own], groups=[agent.seed for agent in own],
+        )  # fmt: skip
+        if found is not None:
+            already = sum(agent.has(trait) and agent.label.lead(trait) == 0 for agent in own)
+            yield (
+                f"{trait}, asked after the run: among {len(own)} agents trained at κ = {kappa:g} the main monitor has "
+                "AUROC {:.2f} [{:.2f}, {:.2f}]".format(*found.auroc)
+                + f" and catches {found.caught:.2f} of {found.num_positive} at {found.false_alarms:.2f} false alarms; "
+                f"{already} of these show the trait at that κ already."
+            )
+
+
+def recipe_scores(agents: Sequence[Watched], trait: str) -> Floats:
+    """Share of agents of the same recipe in the other run seeds that show the trait, float64[n]; ½ where none is."""
+    scores = []
+    for agent in agents:
+        others = [o.has(trait) for o in agents if o.label.recipe == agent.label.recipe and o.seed != agent.seed]
+        scores.append(float(np.mean(others)) if others else 0.5)
+    return np.array(scores)
+
+
+def over_recipes(agents: Sequence[Watched], trait: str, *, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval of the main monitor's AUROC over draws of recipes with replacement."""
+    by_recipe: dict[str, list[Watched]] = {}
+    for agent in agents:
+        by_recipe.setdefault(agent.label.recipe, []).append(agent)
+    recipes, rng = list(by_recipe.values()), np.random.default_rng(seed)
+    found = []
+    for _ in range(NUM_DRAWS):
+        drawn = [agent for index in rng.integers(len(recipes), size=len(recipes)) for agent in recipes[index]]
+        pair = _sides(_main_scores(drawn, trait), drawn, trait)
+        if all(len(side) for side in pair):
+            found.append(auroc(*pair))
+    low, high = np.quantile(found, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def within_recipes(agents: Sequence[Watched], trait: str, *, seed: int = 0) -> tuple[float, int, float] | None:
+    """Share of pairs of one recipe that the main monitor orders right, their number, and the p value of shuffling.
+
+    None where no recipe has agents of either kind. What is left above 1/2 is not knowledge of the recipe.
+    """
+    recipe = np.array([agent.label.recipe for agent in agents])
+    has = np.array([agent.has(trait) for agent in agents])
+    groups = [np.flatnonzero(recipe == name) for name in np.unique(recipe)]
+    groups = [group for group in groups if 0 < has[group].sum() < len(group)]
+    if not groups:
+        return None
+    scores, rng = _main_scores(agents, trait), np.random.default_rng(seed)
+    sizes = np.array([has[group].sum() * (~has[group]).sum() for group in groups])
+
+    def ordered(values: Floats) -> float:
+        areas = [auroc(values[group[has[group]]], values[group[~has[group]]]) for group in groups]
+        return float(np.average(areas, weights=sizes))
+
+    share = ordered(scores)
+    shuffled = scores.copy()
+    as_many = 0
+    for _ in range(NUM_DRAWS):
+        for group in groups:
+            shuffled[group] = rng.permutation(scores[group])
+        as_many += ordered(shuffled) >= share
+    return share, int(sizes.sum()), (as_many + 1) / (NUM_DRAWS + 1)
+
+
+def _main_scores(agents: Sequence[Watched], trait: str) -> Floats:
+    return np.array([agent.scores[MAIN][trait] for agent in agents])
+
+
+def _sides(scores: Floats, agents: Sequence[Watched], trait: str) -> tuple[Floats, Floats]:
+    """Scores of the agents with the trait, and of those without."""
+    has = np.array([agent.has(trait) for agent in agents])
+    return scores[has], scores[~has]
