@@ -188,6 +188,17 @@ def test_equal_geometric_medians_bound_nothing() -> None:
     assert told > 5 / 6 + 0.1 and told > 0.75 + 0.2
 
 
+def test_equal_medians_of_each_feature_bound_no_sum_of_two() -> None:
+    """All of class 1 but the row at the medians lies below the diagonal through them."""
+    wide = np.concatenate([np.tile([[1.0, -2.0], [-2.0, 1.0]], (10, 1)), [[0.0, 0.0]]])
+    rows, labels = merged(wide, 0.01 * polygon(4))
+    kept = equal_medians(rows, labels)(rows, labels)
+    np.testing.assert_allclose(kept, rows, atol=1e-12)
+    assert max(best_threshold_accuracy(feature, labels) for feature in kept.T) <= 0.75
+    assert best_threshold_accuracy(kept.sum(axis=1), labels) == pytest.approx(1.0 - 1.0 / 42.0)
+    assert halfspace_depth(wide, [0.0, 0.0]) == pytest.approx(1 / 21)
+
+
 def test_equal_medians_of_each_feature_bound_no_sum_of_three() -> None:
     """The medians of three corners are 0, outside of their triangle: the sum of the features tells all."""
     rows, labels = merged(np.eye(3), 0.01 * np.concatenate([np.eye(3), -np.eye(3)]))

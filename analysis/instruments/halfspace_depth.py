@@ -45,7 +45,7 @@ def halfspace_depth(points: ArrayLike, at: ArrayLike) -> float:
 
     Source: Dyckerhoff & Mozharovskyi (2016), arXiv 1411.6927, the variant that goes down one dimension at a time.
     """
-    rows, centre = finite_matrix("points", points), finite_matrix("the point", [at])[0]
+    rows, centre = finite_matrix("points", points), finite_matrix("the point", np.atleast_2d(np.asarray(at)))[0]
     if len(centre) != rows.shape[1]:
         raise UserError(f"the point has {len(centre)} features, but the rows have {rows.shape[1]}; give as many")
     if len(rows) ** (rows.shape[1] - 1) > MOST_STEPS:

@@ -7,9 +7,9 @@ other way round (Belrose et al. 2023, arXiv 2306.03819). Accuracy is no convex l
 
 Equal medians. On one readout with equal medians any threshold between two classes has balanced accuracy at most .75,
 since half of each class lies on either side. Along several directions this holds for each of them and not for their
-sums: from three on, the medians of the features can lie outside of a class altogether. Nor has the geometric median any
-bound in two dimensions or more. What holds for the rows at hand, along few directions, says `halfspace_depth`; the point
-of greatest depth gives 1 - 1 / (2 (d + 1)) in d dimensions, .985 for d = 32, in time n^(d - 1).
+sums: all rows of a class but one can lie on one side of the medians of two features, and all beside those of three.
+Nor has the geometric median any bound in two dimensions or more. The point of greatest depth has one, .985 for
+d = 32, at a cost of n^(d - 1). `halfspace_depth` says what holds for the rows at hand, along few directions.
 
 Shapes: n rows, d features, K classes.
 """

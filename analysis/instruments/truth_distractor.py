@@ -47,7 +47,7 @@ class DistractorPoint:
 def flip_width(pairs: ContrastPairs) -> float:
     """Spread of (x⁺ − x⁻)/2, each side centred, along the direction in which it is widest."""
     halves = pairs.centred(side_means(pairs)).differences / 2.0
-    return float(np.linalg.norm(halves, ord=2)) / len(pairs) ** 0.5
+    return float(np.linalg.norm(halves, ord=2) / np.sqrt(len(pairs)))
 
 
 def beside_distractor(

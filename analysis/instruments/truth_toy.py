@@ -14,9 +14,7 @@ from envs.errors import require_integer
 Floats = NDArray[np.float64]
 
 
-def planted_pairs(
-    num_pairs: int, num_features: int, *, truth: float, seed: int, noise: float = 0.3
-) -> ContrastPairs:
+def planted_pairs(num_pairs: int, num_features: int, *, truth: float, seed: int, noise: float = 0.3) -> ContrastPairs:
     """x± = ±(t · truth · e_0 + e_1) + noise, with a fair sign t of each pair.
 
     e_1 tells the sides apart as such, as the word "Yes" does; its mean is what normalisation takes off.

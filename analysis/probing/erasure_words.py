@@ -211,20 +211,23 @@ def _axis_figure(main: SiteErasure, class_names: Mapping[int, str], *, where: st
     erasers["equal medians"] = equal_medians(fitted, contexts, axis[None])
     shown = {"before": rows, **{f"after {name}": eraser(rows, labels[chosen]) for name, eraser in erasers.items()}}
     return axis_figure(
-        [_view(name, erased @ axis, erased @ across, is_second) for name, erased in shown.items()],
+        [_view(name, erased @ axis, erased @ across, is_second=is_second) for name, erased in shown.items()],
         class_names=(class_names[int(first)], class_names[int(second)]),
         title="Two contexts along the axis between their means",
-        subtitle=f"{where}, fresh rows\nat most: bounds any threshold, by how deep the median of all is in each class",
+        subtitle=f"{where}, fresh rows\nat most: bounds any threshold, by how deep a common median is in each class",
     )  # fmt: skip
 
 
-def _view(name: str, along: Floats, across: Floats, is_second: NDArray[np.bool_]) -> AxisView:
-    """One panel, with what the depth of the common median leaves to thresholds; chance where all rows are one."""
+def _view(name: str, along: Floats, across: Floats, *, is_second: NDArray[np.bool_]) -> AxisView:
+    """One panel, with what depth leaves to thresholds; chance where all rows are one."""
     classes = is_second.astype(np.int64)
     if np.ptp(along) == 0.0:
         return AxisView(name, along, across, is_second, 0.5, 0.5)
     best = best_threshold_accuracy(along, classes)
-    bound = accuracy_bound(along[:, None], classes, [np.median(along)])
+    # Where both classes weigh the same, no point is deeper in the class that holds it less than the median of all.
+    weights = 1.0 / np.bincount(classes)[classes]
+    middle = np.quantile(along, 0.5, weights=weights, method="inverted_cdf")
+    bound = accuracy_bound(along[:, None], classes, [middle])
     return AxisView(name, along, across, is_second, best, bound)
 
 

@@ -68,7 +68,7 @@ def agent_sweep(material: Material, reversal: Reversal) -> Sweep | None:
 def planted_sweep() -> Sweep:
     """The control, computed once for each version of the code."""
     version = code_version(contrast_pairs, truth, truth_distractor, truth_toy, sys.modules[__name__])
-    outcome = cached_control("truth/distractor", version, _planted)
+    outcome = cached_control(f"truth/distractor {STRENGTHS} {SEEDS} {SEARCH}", version, _planted)
     numbers = [[outcome[f"{what} {place}"] for place in range(len(outcome) // 3)] for what in Sweep.__annotations__]
     return Sweep(*map(np.array, numbers))
 
