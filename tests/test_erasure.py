@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import norm, spearmanr
+from sklearn.linear_model import LogisticRegression
 
 from analysis.instruments import toy
 from analysis.instruments.erasers import (
@@ -46,6 +47,15 @@ def test_a_has_equal_means_and_a_threshold_that_reads_it(tail: float) -> None:
     assert best_threshold_accuracy(data.features[:, 0], data.labels) == pytest.approx(1.0 - tail, abs=three_sigma)
     merged = equal_medians(data.features, data.labels)(data.features, data.labels)
     assert best_threshold_accuracy(merged[:, 0], data.labels) == pytest.approx(0.5 + tail / 2.0, abs=0.005)
+
+
+def test_a_in_its_smallest_form_teaches_a_logistic_regression_nothing() -> None:
+    """Twenty rows, e = .1, with means of exactly 0: at weight 0 the convex loss is least, and a threshold reads .90."""
+    values = np.concatenate([np.repeat([1.0, -9.0], [9, 1]), np.repeat([-1.0, 9.0], [9, 1])])[:, None]
+    labels = np.repeat([1, 0], 10)
+    assert np.abs(LogisticRegression(C=1e6).fit(values, labels).coef_).max() < 1e-6
+    assert best_threshold_accuracy(values[:, 0], labels) == pytest.approx(0.9)
+    np.testing.assert_array_equal(equal_means(values, labels)(values, labels), values)
 
 
 def test_b_is_read_with_the_known_accuracy_and_better_at_equal_medians() -> None:

@@ -13,7 +13,7 @@ from agents.agent import build_agent
 from agents.config import AgentConfig
 from analysis.instruments.singular import singular_directions
 from analysis.instruments.truth import CcsSettings
-from analysis.probing import singular, truth, truth_reversals
+from analysis.probing import singular, truth, truth_distractor, truth_reversals
 from analysis.probing.activity import INTERFACE, Activity
 from analysis.probing.collecting import Collection, collect
 from analysis.probing.instrument import Finding, Settings
@@ -97,7 +97,9 @@ def test_a_planted_read_direction_is_found_in_an_agent() -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(truth_reversals, "SEARCH", CcsSettings(num_starts=2, num_epochs=200))
+    for module in (truth_reversals, truth_distractor):
+        monkeypatch.setattr(module, "SEARCH", CcsSettings(num_starts=2, num_epochs=200))
+    monkeypatch.setattr(truth_distractor, "SEEDS", (0,))
     monkeypatch.setattr(truth_reversals, "NUM_DIRECTIONS", 2)
     monkeypatch.setattr(truth_reversals, "MOST_REVERSALS", 1)
 
@@ -113,8 +115,29 @@ def test_truth_in_agents_that_were_never_trained(quick: None) -> None:
         np.testing.assert_equal({**one, "network": ""}, {**twin, "network": ""})
     planted = [row(finding, network="planted", site=f"planted: {name}") for name in ("two features flip", "none flips")]
     assert planted[0]["distinct"] == 2.0 > planted[1]["distinct"] == 0.0
-    assert set(finding.figures) == {"truth_recursion", "truth_answers", "truth_counts"}
+    assert set(finding.figures) == {"truth_recursion", "truth_answers", "truth_counts", "truth_distractor"}
     assert "Parts of V by themselves" in " ".join(finding.found)
+
+
+def test_a_planted_flip_is_found_instead_of_what_the_search_tells_without_it(quick: None) -> None:
+    """In an agent whose features hold V*, and in planted pairs; where V* prefers no context these alone are left."""
+    whole = material()
+    pairs = whole.require_pairs()
+    features = pairs.sample.trained.site(INTERFACE) + 0.0
+    features[:, 3] += 20.0 * (pairs.sample.optimal - pairs.sample.optimal.mean())
+    sample = dataclasses.replace(pairs.sample, trained=holding(pairs.sample.trained, features))
+    reversal = reversals_of(pairs, seed=0)[0]
+    holds = dataclasses.replace(whole, pairs=dataclasses.replace(pairs, sample=sample))
+    agent, planted = truth_distractor.agent_sweep(holds, reversal), truth_distractor.planted_sweep()
+    assert agent is not None and agent.accuracy_alone > 0.95 and planted.accuracy_alone > 0.99
+    assert agent.planted[-1] > 0.99 and abs(agent.accuracies[-1] - 0.5) < 0.2
+    assert agent.overtaken_at <= 1.0 <= planted.overtaken_at <= 2.0
+    np.testing.assert_equal(vars(truth_distractor.planted_sweep()), vars(planted))
+    assert len(truth_distractor.sweep_figure(agent, planted).axes) == 2
+    assert "V*'s preference" in truth_distractor.sweep_sentences(agent, planted)[0]
+    silent = truth_distractor.agent_sweep(holds, dataclasses.replace(reversal, labels=None))
+    assert silent is None and truth_distractor.sweep_sentences(silent, planted) == []
+    assert len(truth_distractor.sweep_rows(silent, planted)) == 1
 
 
 def test_a_feature_that_follows_the_optimum_is_found() -> None:

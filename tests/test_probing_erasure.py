@@ -55,6 +55,15 @@ def finding(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Fin
         return INSTRUMENT.measure(material, SETTINGS)
 
 
+def test_no_threshold_along_the_axis_passes_what_the_depth_of_the_median_leaves(finding: Finding) -> None:
+    titles = [axes.get_title(loc="left") for axes in finding.figures["erasure_axis"].axes]
+    assert [title.split("\n")[0] for title in titles] == [
+        "before", "after mean projection", "after LEACE", "after equal medians",
+    ]  # fmt: skip
+    read = [tuple(float(part.split()[-1]) for part in title.split("\n")[1].split(",")) for title in titles]
+    assert all(0.5 <= best <= bound <= 1.0 for best, bound in read)
+
+
 def test_every_erasure_stands_beside_its_baselines(finding: Finding) -> None:
     seen = {(row["network"], row["site"]) for row in finding.rows}
     assert {("trained", INTERFACE), ("untrained", INTERFACE), ("trained", "observation")} <= seen

@@ -23,8 +23,9 @@ from analysis.instruments.truth_counts import (
     sample_labelings,
 )
 from analysis.instruments.truth_directions import direction_losses, sign_consistency, truth_like_share
+from analysis.instruments.truth_distractor import beside_distractor, distractor_sweep, flip_width
 from analysis.instruments.truth_recursive import RecursiveCcs, distinct_answers, recursive_ccs
-from analysis.instruments.truth_toy import context_pairs, distractor_sweep, noise_pairs, planted_pairs
+from analysis.instruments.truth_toy import context_pairs, noise_pairs, planted_pairs
 from analysis.plots.truth import CountLine, SweepDots, count_curves, distractor_curves
 from envs.errors import UserError
 
@@ -56,9 +57,15 @@ def reference_ccs(
     return best
 
 
+def told_beside(distractor: float, *, seed: int, num_pairs: int = 500, num_features: int = 32) -> ContrastPairs:
+    """A truth of 1.5 in the first feature, a distractor in the last one, noise of .3 in all: the reference's pairs."""
+    pairs = planted_pairs(num_pairs, num_features - 1, truth=1.5, seed=seed)
+    return beside_distractor(pairs, distractor, seed=seed, noise=0.3)[0]
+
+
 @pytest.mark.parametrize("distractor", [0.0, 1.5])
 def test_the_search_agrees_with_a_plain_reference(distractor: float) -> None:
-    pairs = planted_pairs(200, 12, truth=1.5, distractor=distractor, seed=4)
+    pairs = told_beside(distractor, num_pairs=200, num_features=12, seed=4)
     probe = fit_ccs(pairs, seed=7, settings=CcsSettings(num_starts=4, num_epochs=250))
     starts = np.random.default_rng(7).uniform(-(12**-0.5), 12**-0.5, size=(13, 4))
     direction, loss = reference_ccs(pairs.plus, pairs.minus, starts, num_epochs=250)
@@ -101,7 +108,7 @@ def _relabelled(pairs: ContrastPairs, labels: np.ndarray) -> ContrastPairs:
 
 
 def test_other_pairs_are_centred_by_the_training_means() -> None:
-    pairs = planted_pairs(200, 5, truth=1.5, distractor=0.0, seed=0)
+    pairs = planted_pairs(200, 5, truth=1.5, seed=0)
     probe = fit_ccs(pairs, seed=0, settings=CcsSettings(num_epochs=200))
     shifted = ContrastPairs(pairs.plus + 3.0 * probe.direction, pairs.minus, pairs.labels)
     assert read_ccs(probe, pairs, shifted).loss > read_ccs(probe, pairs, pairs).loss + 0.3
@@ -109,22 +116,54 @@ def test_other_pairs_are_centred_by_the_training_means() -> None:
     np.testing.assert_allclose(probe.probs(one)[0], probe.probs(pairs)[0][:2])
 
 
+def found_beside(distractor: float, *, seed: int, num_epochs: int = 500) -> tuple[float, float, float, float]:
+    """|cos| with the truth and with the distractor, accuracy and loss on other pairs, in the features' own unit."""
+    train, test = (told_beside(distractor, seed=2 * seed + part) for part in (0, 1))
+    probe = fit_ccs(train, seed=seed, settings=CcsSettings(num_epochs=num_epochs))
+    cosines, reading = np.abs(probe.direction) / np.linalg.norm(probe.direction), read_ccs(probe, train, test)
+    return cosines[0], cosines[-1], reading.accuracy, reading.loss
+
+
 def test_truth_alone_is_found() -> None:
-    (point,) = distractor_sweep([0.0], seeds=[0])
-    assert point.loss == pytest.approx(0.004, abs=0.003)
-    assert point.cos_truth > 0.9
-    assert point.accuracy == 1.0
+    cos_truth, _, accuracy, loss = found_beside(0.0, seed=0, num_epochs=1000)
+    assert loss == pytest.approx(0.004, abs=0.003)
+    assert cos_truth == pytest.approx(0.95, abs=0.03)
+    assert accuracy == 1.0
 
 
 def test_a_strong_distractor_is_found_in_its_place_and_with_an_equal_one_the_seed_decides() -> None:
-    settings = CcsSettings(num_epochs=500)
-    strong = distractor_sweep([4.0], seeds=range(3), settings=settings)
-    assert all(one.cos_distractor > 0.9 > 0.1 > one.cos_truth for one in strong)
-    assert all(abs(one.accuracy - 0.5) < 0.1 and one.loss < 0.01 for one in strong)
-    equal = distractor_sweep([1.5], seeds=range(5, 11), settings=settings)
-    found_truth = [one.cos_truth > one.cos_distractor for one in equal]
+    for seed in range(3):
+        cos_truth, cos_distractor, accuracy, loss = found_beside(4.0, seed=seed)
+        assert cos_distractor == pytest.approx(0.97, abs=0.03) and cos_truth < 0.1
+        assert abs(accuracy - 0.5) < 0.1 and loss < 0.01
+    equal = [found_beside(1.5, seed=seed) for seed in range(6)]
+    found_truth = [cos_truth > cos_distractor for cos_truth, cos_distractor, *_ in equal]
     assert any(found_truth) and not all(found_truth)
-    assert all((one.accuracy > 0.95) == found for one, found in zip(equal, found_truth, strict=True))
+    assert all((one[2] > 0.95) == found for one, found in zip(equal, found_truth, strict=True))
+
+
+def test_a_sweep_gives_the_planted_flip_where_it_is_the_widest_and_the_truth_where_it_is_not() -> None:
+    train, test = (planted_pairs(400, 15, truth=1.5, seed=seed) for seed in (0, 1))
+    assert flip_width(train) == pytest.approx((1.5**2 + 0.3**2 / 2) ** 0.5, rel=0.03)
+    quick = CcsSettings(num_starts=3, num_epochs=300)
+    swept = distractor_sweep(train, test, (0.0, 0.5, 2.0), seeds=(0, 1), noise=0.3, settings=quick)
+    assert [(one.strength, one.seed) for one in swept] == list(itertools.product((0.0, 0.5, 2.0), (0, 1)))
+    for one in swept:
+        told, planted = (one.accuracy, one.distractor_accuracy)[:: 1 if one.strength < 1.0 else -1]
+        assert told > 0.99 and abs(planted - 0.5) < 0.1 and one.loss < 0.01
+        assert np.abs(one.direction).argmax() == (0 if one.strength < 1.0 else 15)
+    small = (ContrastPairs(part.plus * 1e-3, part.minus * 1e-3, part.labels) for part in (train, test))
+    (scaled,) = distractor_sweep(*small, (0.5,), seeds=(0,), noise=0.3e-3, settings=quick)
+    np.testing.assert_allclose(scaled.direction, swept[2].direction, atol=1e-6)
+
+
+def test_a_distractor_flips_between_the_sides_and_says_nothing_of_the_labels() -> None:
+    pairs = planted_pairs(2000, 4, truth=1.5, seed=3)
+    told, planted = beside_distractor(pairs, 2.0, seed=3)
+    np.testing.assert_array_equal(told.plus[:, -1], np.where(planted.labels, 2.0, -2.0))
+    np.testing.assert_array_equal(told.plus[:, -1], -told.minus[:, -1])
+    np.testing.assert_array_equal(told.plus[:, :-1], pairs.plus)
+    assert abs(np.mean(told.labels == planted.labels) - 0.5) < 3 * (0.25 / 2000) ** 0.5
 
 
 @pytest.mark.parametrize(
@@ -258,14 +297,13 @@ def test_figures_of_counts_and_distractors() -> None:
         title="Counts",
     )
     assert counted.axes[0].get_yscale() == "log"
-    swept = distractor_curves(
-        [SweepDots(name, np.array([0.0, 0.0, 4.0]), np.array([0.9, 1.0, 0.1])) for name in ("truth", "other")],
-        truth=1.5, title="Sweep",
-    )  # fmt: skip
-    means = swept.axes[0].lines[1].get_ydata()
-    np.testing.assert_allclose(means, [0.95, 0.1])
+    line = SweepDots("truth", np.array([0.0, 0.0, 4.0]), np.array([0.9, 1.0, 0.5]))
+    swept = distractor_curves({"planted": [line], "agent": [line]}, title="Sweep")
+    assert [axes.get_title(loc="left") for axes in swept.axes] == ["planted", "agent"]
+    (means,) = (drawn.get_ydata() for drawn in swept.axes[0].lines if drawn.get_label() == "truth")
+    np.testing.assert_allclose(means, [0.95, 0.5])
     with pytest.raises(UserError, match="nothing to draw"):
-        distractor_curves([], truth=1.5, title="Sweep")
+        distractor_curves({}, title="Sweep")
 
 
 PAIRS = noise_pairs(20, 3, seed=0)

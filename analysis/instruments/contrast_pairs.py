@@ -89,6 +89,11 @@ def side_means(pairs: ContrastPairs) -> SideMeans:
     return SideMeans(pairs.plus.mean(axis=0), pairs.minus.mean(axis=0))
 
 
+def feature_size(centred: ContrastPairs) -> float:
+    """Root mean square of the features of centred pairs: the unit in which networks of any scale are searched alike."""
+    return float(np.sqrt((centred.plus**2 + centred.minus**2).mean() / 2.0))
+
+
 def require_contrast(centred: ContrastPairs) -> None:
     """Refuses pairs of which nothing is left once each side's mean is taken off.
 

@@ -5,10 +5,11 @@
 Equal means. On the rows fitted no linear predictor beats the best constant under a convex loss, and the same holds the
 other way round (Belrose et al. 2023, arXiv 2306.03819). Accuracy is no convex loss: equal means bound it nowhere.
 
-Equal medians. On one readout with equal medians any threshold has balanced accuracy at most .75, since half of each
-class lies on either side. Along several directions this holds for each of them and not for their combinations. The
-geometric median has no such bound: no bound on accuracy in d dimensions comes near .75 at a cost that can be paid (the
-point of greatest depth gives 1 - 1 / (2 (d + 1)), .985 for d = 32, in time n^(d - 1)).
+Equal medians. On one readout with equal medians any threshold between two classes has balanced accuracy at most .75,
+since half of each class lies on either side. Along several directions this holds for each of them and not for their
+sums: all rows of a class but one can lie on one side of the medians of two features, and all beside those of three.
+Nor has the geometric median any bound in two dimensions or more. The point of greatest depth has one, .985 for
+d = 32, at a cost of n^(d - 1). `halfspace_depth` says what holds for the rows at hand, along few directions.
 
 Shapes: n rows, d features, K classes.
 """

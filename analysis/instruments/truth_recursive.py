@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.seeding import derive_seed
-from analysis.instruments.contrast_pairs import ContrastPairs, require_contrast, side_means
+from analysis.instruments.contrast_pairs import ContrastPairs, feature_size, require_contrast, side_means
 from analysis.instruments.truth import CcsProbe, CcsReading, CcsSettings, fit_ccs, read_ccs, signed_accuracy
 from analysis.instruments.truth_directions import direction_losses, random_directions
 
@@ -84,7 +84,7 @@ def recursive_ccs(
     """
     centred = train.centred(side_means(train))
     require_contrast(centred)
-    unit = float(np.sqrt((centred.plus**2 + centred.minus**2).mean() / 2.0))
+    unit = feature_size(centred)
     probes: list[CcsProbe] = []
     found = np.zeros((0, train.plus.shape[1]))
     for index in range(min(num_directions, train.plus.shape[1])):

@@ -133,6 +133,7 @@ class AxisView:
         across: float64[n], the part along another axis.
         is_second: bool[n], the class.
         accuracy: Of the best threshold along the axis.
+        bound: What no threshold along it exceeds.
     """
 
     name: str
@@ -140,6 +141,7 @@ class AxisView:
     across: Floats
     is_second: NDArray[np.bool_]
     accuracy: float
+    bound: float
 
 
 def axis_figure(
@@ -162,7 +164,8 @@ def axis_figure(
     edges = [np.linspace(low, high + 1e-12 * max(1.0, abs(high)), num_bins + 1) for low, high in spans]
     for panel, view in zip(panels, views, strict=True):
         _draw_view(panel, view, edges=edges)
-        panel.set_title(f"{view.name}: best threshold {view.accuracy:.2f}", fontsize=10, loc="left", color=INK)
+        reading = f"best threshold {view.accuracy:.2f}, at most {view.bound:.2f}"
+        panel.set_title(f"{view.name}\n{reading}", fontsize=10, loc="left", color=INK)
         style_axes(panel, x_label="along the axis between class means")
     panels[0].set_ylabel("along the widest other axis", fontsize=10, color=INK)
     for place, (name, color) in enumerate(zip(class_names, (BLUE, RED), strict=True)):

@@ -158,29 +158,43 @@ def count_curves(panels: Mapping[str, tuple[str, Sequence[CountLine]]], *, title
     return figure
 
 
-def distractor_curves(lines: Sequence[SweepDots], *, truth: float, title: str) -> Figure:
-    """Draws what a search finds as a distractor grows, each seed a dot, means joined.
+def distractor_curves(panels: Mapping[str, Sequence[SweepDots]], *, title: str) -> Figure:
+    """Draws what searches tell as a planted flip grows, each seed a dot, means joined.
 
     Args:
-        lines: Such as |cos| with the truth, |cos| with the distractor, and the accuracy about the truth.
-        truth: Strength of the truth, marked.
+        panels: Name -> lines, at most three, such as the accuracies about the labels and about the planted signs.
         title: What is shown.
     """
-    require_lines(lines, figure="distractor_curves")
-    figure = new_figure(6.6, 4.3)
-    axes = figure.subplots()
+    require_lines(list(panels), figure="distractor_curves")
+    figure = new_figure(1.0 + 4.3 * len(panels), 4.2)
+    grid = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
+    for axes, (name, lines) in zip(grid, panels.items(), strict=True):
+        _draw_sweep(axes, lines)
+        axes.set_title(name, fontsize=10, color=INK, loc="left")
+        style_axes(
+            axes, x_label="planted flip / widest flip of the pairs",
+            y_label="balanced accuracy" if axes is grid[0] else "", grid="y",
+        )  # fmt: skip
+    set_title(figure, title, "grey: as wide as the widest flip; dotted: accuracy of a coin")
+    return figure
+
+
+def _draw_sweep(axes: Axes, lines: Sequence[SweepDots]) -> None:
+    """On a logarithmic scale but for 0, where nothing is planted."""
+    axes.axvline(1.0, color=FAINT, lw=4, zorder=0)
+    axes.axhline(0.5, color=MUTED, lw=1.0, ls=":")
     for line, color, marker in zip(lines, (BLUE, RED, GREEN), MARKERS, strict=False):
         strengths = np.unique(line.strengths)
         means = [line.scores[line.strengths == strength].mean() for strength in strengths]
         axes.plot(line.strengths, line.scores, ls="", marker=marker, ms=5, mfc=color, mec="none", alpha=0.4)
         axes.plot(strengths, means, color=color, lw=1.6, label=line.name)
-    axes.axvline(truth, color=FAINT, lw=4, zorder=0)
-    axes.axhline(0.5, color=MUTED, lw=1.0, ls=":")
-    axes.set_ylim(0.0, 1.05)
-    style_axes(axes, x_label="strength of the distractor", y_label="|cos|, balanced accuracy", grid="y")
-    axes.legend(frameon=False, fontsize=9, loc="center right", bbox_to_anchor=(1.0, 0.72))
-    set_title(figure, title, "grey: as strong as the truth; dotted: accuracy of a coin")
-    return figure
+    least = min(line.strengths[line.strengths > 0.0].min() for line in lines)
+    axes.set_xscale("symlog", linthresh=least, linscale=0.5)
+    ticks = np.unique(np.concatenate([line.strengths for line in lines]))
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(0.3, 1.05)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
 
 
 def _draw_counts(axes: Axes, line: CountLine, *, color: str) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from analysis.instruments.erasers import mean_projection
 from analysis.instruments.erasure import Erasure, ErasureReport
+from analysis.instruments.halfspace_depth import accuracy_bound
 from analysis.instruments.robust_probes import best_threshold_accuracy
+from analysis.instruments.translation import equal_medians
 from analysis.plots.erasure import (
     AxisView,
     ErasedLine,
@@ -24,6 +27,7 @@ from analysis.probing.erasure_returns import ErasedReturn
 from analysis.probing.erasure_sites import SiteErasure
 from analysis.probing.instrument import Row
 
+Floats = NDArray[np.float64]
 ROBUST = ("clip", "stump", "ramp")
 
 
@@ -191,7 +195,7 @@ def _line(name: str, erasures: Sequence[Erasure]) -> ErasedLine:
 
 
 def _axis_figure(main: SiteErasure, class_names: Mapping[int, str], *, where: str) -> Figure:
-    """Before, after mean projection and after LEACE."""
+    """Before, after mean projection, after LEACE and at equal medians along the axis."""
     data = main.data
     assert data is not None
     rows, labels = data.part(data.test)
@@ -202,17 +206,29 @@ def _axis_figure(main: SiteErasure, class_names: Mapping[int, str], *, where: st
     rest = rows - rows.mean(axis=0)
     rest = rest - np.outer(rest @ axis, axis)
     across = np.linalg.svd(rest, full_matrices=False)[2][0]
-    views = []
-    for name, erased in [("before", rows)] + [
-        (f"after {name}", main.erasers[name](rows, labels[chosen])) for name in ("mean projection", "LEACE")
-    ]:
-        along = erased @ axis
-        accuracy = best_threshold_accuracy(along, is_second.astype(np.int64)) if np.ptp(along) > 0.0 else 0.5
-        views.append(AxisView(name, along, erased @ across, is_second, accuracy))
+    fitted, contexts = data.part(data.fit)
+    erasers = {name: main.erasers[name] for name in ("mean projection", "LEACE")}
+    erasers["equal medians"] = equal_medians(fitted, contexts, axis[None])
+    shown = {"before": rows, **{f"after {name}": eraser(rows, labels[chosen]) for name, eraser in erasers.items()}}
     return axis_figure(
-        views, class_names=(class_names[int(first)], class_names[int(second)]),
-        title="Two contexts along the axis between their means", subtitle=f"{where}, fresh rows",
+        [_view(name, erased @ axis, erased @ across, is_second=is_second) for name, erased in shown.items()],
+        class_names=(class_names[int(first)], class_names[int(second)]),
+        title="Two contexts along the axis between their means",
+        subtitle=f"{where}, fresh rows\nat most: bounds any threshold, by how deep a common median is in each class",
     )  # fmt: skip
+
+
+def _view(name: str, along: Floats, across: Floats, *, is_second: NDArray[np.bool_]) -> AxisView:
+    """One panel, with what depth leaves to thresholds; chance where all rows are one."""
+    classes = is_second.astype(np.int64)
+    if np.ptp(along) == 0.0:
+        return AxisView(name, along, across, is_second, 0.5, 0.5)
+    best = best_threshold_accuracy(along, classes)
+    # Where both classes weigh the same, no point is deeper in the class that holds it less than the median of all.
+    weights = 1.0 / np.bincount(classes)[classes]
+    middle = np.quantile(along, 0.5, weights=weights, method="inverted_cdf")
+    bound = accuracy_bound(along[:, None], classes, [middle])
+    return AxisView(name, along, across, is_second, best, bound)
 
 
 def control_sentence(rows: Sequence[Row]) -> str:

@@ -19,6 +19,7 @@ from analysis.probing.activity import HIDDEN, INTERFACE, OBSERVATION
 from analysis.probing.controls import Outcome, cached_control, code_version
 from analysis.probing.instrument import Finding, Instrument, Row, Settings
 from analysis.probing.material import Material
+from analysis.probing.truth_distractor import agent_sweep, planted_sweep, sweep_figure, sweep_rows, sweep_sentences
 from analysis.probing.truth_figures import figures_of
 from analysis.probing.truth_reversals import (
     NUM_DIRECTIONS,
@@ -89,12 +90,14 @@ def measure(material: Material, settings: Settings) -> Finding:
         for site, network in _places(material)
     ]
     at = {(place.site, place.network): place for place in places}
+    sweeps = agent_sweep(material, reversals[0]), planted_sweep()
+    figures = figures_of({f"{place.site} ({place.network})": place.searched for place in places})
     return Finding(
-        rows=[*(place.row for place in places), _optimal_row(reversals), *_planted_rows()],
+        rows=[*(place.row for place in places), _optimal_row(reversals), *sweep_rows(*sweeps), *_planted_rows()],
         numbers=_numbers(at),
-        found=_sentences(at, reversals),
+        found=[*_sentences(at, reversals), *sweep_sentences(*sweeps)],
         not_shown=_limits(at, reversals),
-        figures=figures_of({f"{place.site} ({place.network})": place.searched for place in places}),
+        figures={**figures, "truth_distractor": sweep_figure(*sweeps)},
     )
 
 

@@ -111,13 +111,20 @@ def _reversal(pairs: Pairs, contexts: tuple[int, int], *, seed: int) -> Reversal
 
 def search_site(pairs: Pairs, network: Activity, site: str, *, reversal: Reversal) -> Searched:
     """Searches a site under a reversal."""
-    first, second = (pairs.table(network.site(site))[reversal.chosen, context] for context in reversal.contexts)
-    contrast = contrast_pairs(first, second, reversal.labels)
-    axes = _components(contrast[~reversal.is_test])
-    train, test = (_within(contrast[rows], axes) for rows in (~reversal.is_test, reversal.is_test))
+    train, test, axes = pairs_to_search(pairs, network, site, reversal=reversal)
     seed = derive_seed(reversal.seed, site)
     search = recursive_ccs(train, test, num_directions=NUM_DIRECTIONS, seed=seed, settings=SEARCH)
     return Searched(search, truth_like_share(test, seed=seed).share_low_loss, test, axes)
+
+
+def pairs_to_search(
+    pairs: Pairs, network: Activity, site: str, *, reversal: Reversal
+) -> tuple[ContrastPairs, ContrastPairs, Floats]:
+    """Pairs of the levels to search and of held-out ones, in their components, and these: `Searched.axes`."""
+    first, second = (pairs.table(network.site(site))[reversal.chosen, context] for context in reversal.contexts)
+    contrast = contrast_pairs(first, second, reversal.labels)
+    axes = _components(contrast[~reversal.is_test])
+    return _within(contrast[~reversal.is_test], axes), _within(contrast[reversal.is_test], axes), axes
 
 
 def swing_without(
