@@ -163,7 +163,7 @@ def test_what_a_monitor_sees_is_told_by_the_power_that_agents_had():
     agents += [of_recipe("", watched(k % 2 == 0, float(k % 2 == 0)), trained_at=0.25) for k in range(20)]
     without, little = monitor_strata.by_power(agents, LOCKS_IN)
     assert "among 20 agents trained at κ = 0 the main monitor has AUROC 0.50" in without
-    assert "catches 0.00 of 10" in without and "0 of these show the trait at that κ already" in without
+    assert without.endswith("catches 0.00 of 10 at 0.00 false alarms.")
     assert "among 20 agents trained at κ = 0.25 the main monitor has AUROC 1.00" in little
     assert "10 of these show the trait at that κ already" in little
 

@@ -48,7 +48,7 @@ def run(command: StudyOfSeeds) -> int:
             preregistration=command.preregistration,
         )  # fmt: skip
     if found.report.table:
-        table_of(found.report.table, title="Means over seeds with 95 % t intervals")
+        table_of(found.report.table, title=f"{question.name}: what was measured, with 95 % intervals")
     say("", found.words, "", *(f"Figure: {path}" for path in found.figures))
     say(f"Table: {folder / 'rows.parquet'}. These words: {folder / 'summary.txt'}.")
     if command.page is not None:

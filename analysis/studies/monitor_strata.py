@@ -51,12 +51,14 @@ def by_power(agents: Sequence[Watched], trait: str) -> Iterator[str]:
             leads=[agent.label.lead(trait) for agent in own], groups=[agent.seed for agent in own],
         )  # fmt: skip
         if found is not None:
-            already = sum(agent.has(trait) and agent.label.lead(trait) == 0 for agent in own)
+            # What agents do at κ = 0 is not measured.
+            already = sum(agent.has(trait) and agent.label.lead(trait) == 0 for agent in own) if kappa > 0 else 0
+            more = f"; {already} of these show the trait at that κ already" if already else ""
             yield (
                 f"{trait}, asked after the run: among {len(own)} agents trained at κ = {kappa:g} the main monitor has "
                 "AUROC {:.2f} [{:.2f}, {:.2f}]".format(*found.auroc)
-                + f" and catches {found.caught:.2f} of {found.num_positive} at {found.false_alarms:.2f} false alarms; "
-                f"{already} of these show the trait at that κ already."
+                + f" and catches {found.caught:.2f} of {found.num_positive} at {found.false_alarms:.2f} false alarms"
+                + f"{more}."
             )
 
 
