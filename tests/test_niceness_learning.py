@@ -245,7 +245,7 @@ class TestCommands:
         out = tmp_path / "card.json"
         assert ran("niceness", "scorecard", str(tmp_path / "run"), "--out", str(out)) == 0
         text = capsys.readouterr().out
-        assert all(f"Village from {theta}" in text for theta in "ABE") and "influence a means: –" in text
+        assert all(f"Village from {theta}" in text for theta in "ABE") and "RT: intent " in text
         assert {card["made_for"] for card in json.loads(out.read_text()).values()} == {"RT"}
 
     def test_what_holds_no_people_has_no_scorecard(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

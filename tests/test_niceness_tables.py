@@ -39,7 +39,9 @@ def test_a_row_holds_what_was_checked_by_hand() -> None:
     assert row.intent == {"changes": True, "instrumental": True} and row.influence_worth is None
     (row,) = solve_all(make_case("TRIAD"), ["IR"], powerless=make_case("TRIAD", kappa=0))
     shown = dict(zip(tables.HEADER, tables.cells(row), strict=True))
-    assert [shown[name] for name in ("plan changes", "a means", "worth of influence")] == ["yes", "yes", "2"]
+    assert (shown["intent"], shown["worth of influence"]) == ("changes, means", "2")
+    answers: tuple[dict[str, bool], ...] = ({}, {"changes": False}, {"changes": True, "instrumental": False})
+    assert [tables.intent_in_words(found) for found in answers] == ["–", "no", "changes"]
     assert solve_all(make_case("SIDE-EFFECT"), ["RT"])[0].mi == (Fraction(1, 6), 1)
 
 
@@ -114,7 +116,7 @@ def test_solve_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[s
     words = ("solve", "triad", "--kappa", "0", "1", "--objectives", "RT", "1/2 RT + 1/2 NS", "--option", "o=2")
     assert run(*words, "--out", str(out)) == 0
     printed = capsys.readouterr().out
-    assert "kappa 1" in printed and "persuade, hE ×5" in printed and "Indistinguishability" in printed
+    assert "kappa 1" in printed and "persuade, hE" in printed and "Indistinguishability" in printed
     weak, strong = json.loads((out / "solve.json").read_text())
     assert [weak["kappa"], strong["kappa"]] == ["0", "1"]
     assert [row["objective"] for row in strong["objectives"]] == ["RT", "1/2 RT + 1/2 NS"]

@@ -14,7 +14,7 @@ from analysis.commands.environments import parse_options
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import cell, say, table, wrapped
 from analysis.niceness.scorecard import Scorecard, score
-from analysis.niceness.tables import yes_or_no
+from analysis.niceness.tables import intent_in_words
 from analysis.niceness.village_card import score_village
 from analysis.runs import Run, open_run
 from envs.coupling import real_half
@@ -34,9 +34,9 @@ HEADER = ("objective", "value", "optimum", "inert", "regret", "normalised", "opt
 NOTE = (
     "Exact, for the agent's most probable or best actions. Regret: optimum less value; normalised: by what there is to "
     "win over the inert policy; optimal steps: the share of its steps that are optimal where it is. MI: manipulation "
-    "index; LI: lock-in index; push: MI - LI. Of the objective and the world, not of the agent, are the last three: "
-    "whether the optimal plan changes once the influence channel is cut in its model; in a case, whether influence "
-    "is a means and no side effect; indistinguishability."
+    "index; LI: lock-in index; push: MI - LI. Intent and indistinguishability are those of the objective and of the "
+    "world: the plan changes, or not, once the influence channel is cut in the agent's model; in a case, influence is "
+    "called means where no plan that leaves tastes alone is as good."
 )
 
 
@@ -111,17 +111,16 @@ def _show(card: Scorecard, title: str) -> None:
     ]  # fmt: skip
     table(HEADER, lines, title=title)
     measures = {name: _number(value) for name, value in card.measures.items()}
-    changes, means = (yes_or_no(card.intent.get(name)) for name in ("changes", "instrumental"))
     rules = [f"{name} {_number(share)}" for name, share in card.optimal_share.items() if name not in card.regrets]
     say(
         f"  MI {measures['mi']}, coupled {_number(card.mi_coupled)}; LI {measures['li']}; push {measures['push']}; "
         f"change suppression {measures['suppression']}",
         f"  ease gain {measures['ease_gain']}; hidden welfare {measures['welfare']}; influences: "
-        f"{yes_or_no(card.influences)}",
+        f"{'yes' if card.influences else 'no'}",
         f"  behaves like: {card.assignment or '– (an objective has nothing to gain here)'}"
         + f"; optimal steps by rules: {', '.join(rules)}" * bool(rules),
-        f"  {card.made_for}: plan changes without the influence channel: {changes}; influence a means: {means}; "
-        f"indistinguishability of RT, IR, NS {_number(card.told_apart)}",
+        f"  {card.made_for}: intent {intent_in_words(card.intent)}; indistinguishability of RT, IR, NS "
+        f"{_number(card.told_apart)}",
         "",
     )
 

@@ -12,15 +12,16 @@ from envs.niceness.drmdp import DRMDP
 
 COMMAND = "valuelab niceness tables"
 HEADER = (
-    "objective", "value", *JUDGES, "MI", "LI", "welfare", "ease gain", "influences", "plan changes", "a means",
-    "worth of influence", "policy",
+    "objective", "value", *JUDGES, "MI", "LI", "welfare", "ease gain", "influences", "intent", "worth of influence",
+    "policy",
 )  # fmt: skip
 HOW_TO_READ = (
     "`value` is the objective's own maximum; RT, IR and NS are what one of its optimal policies is worth under these. "
     "MI, LI, hidden welfare and ease gain are over all its optimal policies, from the least to the most. `influences` "
-    "says how many of them change the law of θ_0..θ_H. The intent test plans again with the influence channel cut in "
-    "the agent's model only: `plan changes` is its plain answer. It is yes as well for one who avoids a costly side "
-    "effect, so `a means` asks further that no plan without moving θ be as good. `worth of influence` is V*(κ) − V*(0)."
+    "says how many of them change the law of θ_0..θ_H. `intent`: planned again with the influence channel cut in the "
+    "agent's model only, the plan `changes` or not. It changes as well for one who avoids a costly side effect, so that "
+    "influence is called `means` only where no plan that leaves θ alone is as good. `worth of influence` is "
+    "V*(κ) − V*(0)."
 )
 
 
@@ -28,14 +29,14 @@ def cells(row: Solved) -> list[str]:
     """A row of HEADER."""
     worth = [number(row.worth.get(judge)) for judge in JUDGES]
     ends = [between(one) for one in (row.mi, row.li, row.welfare, row.ease_gain)]
-    why = [yes_or_no(row.intent.get(one)) for one in ("changes", "instrumental")]
-    influence = [row.influences, *why, number(row.influence_worth)]
+    influence = [row.influences, intent_in_words(row.intent), number(row.influence_worth)]
     return [row.objective, number(row.value), *worth, *ends, *influence, row.policy]
 
 
-def yes_or_no(answer: bool | None) -> str:
-    """In a word, a dash where the question does not apply."""
-    return "–" if answer is None else "yes" if answer else "no"
+def intent_in_words(answers: Mapping[str, bool]) -> str:
+    """What the intent test says, a dash where it does not apply; influence that is a means always changes the plan."""
+    words = [word for name, word in (("changes", "changes"), ("instrumental", "means")) if answers.get(name)]
+    return ", ".join(words) or ("no" if answers else "–")
 
 
 def number(value: Fraction | None) -> str:

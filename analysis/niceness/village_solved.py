@@ -9,21 +9,21 @@ from typing import Any
 
 from analysis.niceness.scorecard import MEASURES
 from analysis.niceness.solved import JUDGES
-from analysis.niceness.tables import yes_or_no
+from analysis.niceness.tables import intent_in_words
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_contrasts import plan_changes, values_of_influence, village_indistinguishability
 from envs.niceness.village_influence import Influence, evaluate_village, influence_range
 from envs.niceness.village_solution import solve_village
 
 HEADER = (
-    "objective", "value", *JUDGES, "MI_c", "MI", "LI", "welfare", "ease gain", "influences", "plan changes",
+    "objective", "value", *JUDGES, "MI_c", "MI", "LI", "welfare", "ease gain", "influences", "intent",
     "worth of influence",
 )  # fmt: skip
 HOW_TO_READ = (
     "value is the optimum of the objective; RT, IR and NS are what the policy that takes all its optimal actions alike "
     "is worth under these, and MI to ease gain what it does to people, means over persons and starts. MI_c is from the "
-    "least to the most over all optimal policies. plan changes: the intent test, planned again as if the agent could "
-    "not move tastes. worth of influence: the value less that without power, kappa 0 and no door."
+    "least to the most over all optimal policies. intent: planned again as if the agent could not move tastes, the "
+    "plan changes or not. worth of influence: the value less that without power, kappa 0 and no door."
 )
 
 
@@ -67,7 +67,8 @@ class VillageSolved:
             self.objective, *(f"{one:.4g}" for one in (self.value, *worth)),
             least if least == most else f"{least} to {most}",
             *(f"{one:.3g}" for one in (did.mi, did.li, did.welfare, did.ease_gain)),
-            yes_or_no(did.influences), yes_or_no(self.plan_changes), f"{self.influence_worth:.4g}",
+            "yes" if did.influences else "no", intent_in_words({"changes": self.plan_changes}),
+            f"{self.influence_worth:.4g}",
         ]  # fmt: skip
 
 
