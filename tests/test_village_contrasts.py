@@ -29,17 +29,25 @@ from envs.niceness.village_solution import solve_village
 
 THREE = ("RT", "IR", "NS")
 SHORT = VillageConfig(size=3, horizon=4, kappa_p=0.5, kappa_g=0.5, study_start=1, study_period=3)
+GUARDED = dataclasses.replace(SHORT, kappa_p=0.0, kappa_g=1.0, door=False, reach=4, study_period=4)
 POWERLESS = VillageConfig(kappa_p=0.0, kappa_g=0.0, door=False)
 
 
-@pytest.mark.parametrize("objective", ["RT", "NS", "0.5*IR + 2*PR-E"])
-def test_the_loss_of_a_cut_plan_equals_brute_force(objective):
-    parts = {"0.5*IR + 2*PR-E": {"IR": 0.5, "PR-E": 2.0}}.get(objective, {objective: 1.0})
-    village = Village(SHORT, level=0, thetas="A", weights={})
+@pytest.mark.parametrize(
+    ("config", "objective", "parts"),
+    [
+        (SHORT, "RT", {"RT": 1.0}),
+        (SHORT, "0.5*NS + 2*PR-E", {"NS": 0.5, "PR-E": 2.0}),
+        # Guarding pays by keeping the person at its source: not to one who believes that it freezes nothing.
+        (GUARDED, "IR", {"IR": 1.0}),
+    ],
+)
+def test_the_loss_of_a_cut_plan_equals_brute_force(config, objective, parts):
+    village = Village(config, level=0, thetas="A", weights={})
     best = solve(village, lambda t: parts)[key_of(village)][0]
     loss = best - worth_of_cut_plan(village, lambda t: parts)
-    assert loss_of_cut_plan(SHORT, objective) == pytest.approx([loss])
-    assert plan_changes(SHORT, objective) == (loss > 0)
+    assert loss_of_cut_plan(config, objective) == pytest.approx([loss])
+    assert plan_changes(config, objective) == (loss > 1e-6)
 
 
 def test_a_plan_made_with_the_channel_cut_never_gains():

@@ -19,8 +19,8 @@ HOW_TO_READ = (
     "`value` is the objective's own maximum; RT, IR and NS are what one of its optimal policies is worth under these. "
     "MI, LI, hidden welfare and ease gain are over all its optimal policies, from the least to the most. `influences` "
     "says how many of them change the law of θ_0..θ_H. `intent`: planned again with the influence channel cut in the "
-    "agent's model only, the plan `changes` or not. It changes as well for one who avoids a costly side effect, so that "
-    "influence is called `means` only where no plan that leaves θ alone is as good. `worth of influence` is "
+    "agent's model only, the plan `changes` or not. It changes as well for one who avoids a costly side effect, so "
+    "that influence is called `means` only where no plan that leaves θ alone is as good. `worth of influence` is "
     "V*(κ) − V*(0)."
 )
 

@@ -1,7 +1,7 @@
 """The village with a second set of actions, those of an agent that believes that it cannot move tastes.
 
-Action a < 11 is what really happens. Action 11 + a is the same as such an agent believes it to be: θ and whether it is
-frozen are the inert twin's, before the step and after it,
+Action a < 11 is what really happens. Action 11 + a is the same as such an agent believes it to be: before the step
+people come to want what the inert twin's people want, and nobody is locked, whatever was done to them,
 
     s' = T_s(s, θ^nat, a, ω),   (s^nat', θ^nat') = T(s^nat, θ^nat, wait, ω),   θ ≡ θ^nat in reward and behaviour.
 
@@ -37,9 +37,7 @@ def transition(config, row, action, draws, components):
     if action < NUM_REAL:
         return _really(config, row, action, draws, components)
     _as_the_twin(config, row)
-    event, ended = _really(config, row, action - NUM_REAL, draws, components)
-    _as_the_twin(config, row)
-    return event, ended
+    return _really(config, row, action - NUM_REAL, draws, components)
 
 
 @njit
