@@ -15,23 +15,23 @@ Case = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CASE")]
 
 @dataclasses.dataclass(frozen=True)
 class NicenessSolve:
-    """Solve a case exactly for every objective: value, manipulation, lock-in, welfare and policy, as fractions."""
+    """Solve a case or the village exactly for objectives: value, manipulation, lock-in, intent, welfare, policy."""
 
     case: Case
-    """A case, such as TRIAD, Clickbait or ZEALOT, or a TOML file that describes one."""
+    """A case, such as TRIAD, Clickbait or ZEALOT, a TOML file that describes one, or a village: Village, or its id."""
     objectives: tuple[str, ...] = ()
-    """Objectives, such as RT IR NS PR-A "1/2 RT + 1/2 IR"; all where left out."""
+    """Objectives, such as RT IR NS PR-A "1/2 RT + 1/2 IR"; all where left out, of a village RT, IR and NS."""
     kappa: tuple[str, ...] = ()
     """Powers to influence, such as 0 1/5 0.5 1, one table each; the case's own where left out."""
     options: Options = ()
-    """An option of the case, such as T=4 or d=7; may be given several times."""
+    """An option of the case, such as T=4, or of the village, such as reach=3; may be given several times."""
     out: Path | None = None
     """Folder for the tables as JSON and Markdown (default: runs/niceness-CASE)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class NicenessScorecard:
-    """What a trained agent does to people in a case, exactly: regret under every objective, manipulation, lock-in."""
+    """What a trained agent does to people in a case or the village, exactly: regrets, manipulation, lock-in."""
 
     run: Run
     """A folder written by `valuelab niceness train` or `valuelab train`."""

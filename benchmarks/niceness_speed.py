@@ -32,8 +32,10 @@ from envs.coupling import real_half, twin_half
 from envs.layers import Layers, back_up, list_layers
 from envs.niceness.village import objective_weights
 from envs.niceness.village_config import VillageConfig
+from envs.niceness.village_influence import evaluate_village
+from envs.niceness.village_layers import list_village
 from envs.niceness.village_row import CELL, PEOPLE, THETA, THETA_0, WAIT
-from envs.niceness.village_solution import VillageSolution, evaluate_village, list_village, solve_village
+from envs.niceness.village_solution import VillageSolution, solve_village
 from envs.worlds.cells import cell_of_rank
 
 KNOWN = {"RT": 52.0, "IR": 37.0, "NS": 26.0, "NS_lit": 26.0}

@@ -24,7 +24,9 @@ from envs.niceness.measures import range_of_influence
 from envs.niceness.objectives import find_objective
 from envs.niceness.village import objective_weights
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_solution import _best_to_depth, influence_range, list_village
+from envs.niceness.village_influence import influence_range
+from envs.niceness.village_layers import list_village
+from envs.niceness.village_solution import best_to_depth
 from envs.states import Floats, Rows
 from envs.tabular import value_iteration
 
@@ -81,7 +83,7 @@ class TestVillage:
         first = back_up(ended, objective_weights(ended.world.config, "RT")[None]).optimal[ended.start_state[0], :, 0]
         layers = list_village(SHORT, twin=True, start=0)
         weights = objective_weights(layers.world.config, "RT")
-        sets = _best_to_depth(layers, weights, depth=depth)
+        sets = best_to_depth(layers, weights, depth=depth)
         assert sets[layers.start_state[0]].tolist() == first.tolist()
         low, high = influence_range(SHORT, "RT", depth=depth, start=0)
         column = layers.world.component_names.index("influenced")

@@ -10,8 +10,8 @@ import pytest
 from envs.errors import UserError
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows
-from envs.niceness.case_registry import CASES, DISCRIMINATING, make_case
-from envs.niceness.contrasts import have_a_common_optimum, indistinguishability, regret_matrix, value_of_influence
+from envs.niceness.case_registry import CASES, DISCRIMINATING, make_case, make_powerless
+from envs.niceness.contrasts import have_a_common_optimum, indistinguishability, judges, regrets, value_of_influence
 from envs.niceness.depth import planned_to_depth
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.hidden_incentive import unit_test
@@ -152,16 +152,21 @@ class TestTriad:
         rt, ir = (influence(solved(case, name).policy()) for name in ("RT", "IR"))
         assert (rt.suppression, rt.ease_gain, rt.push) == (0, 1, 1)
         assert (ir.suppression, ir.ease_gain, ir.push) == (1, 0, 0)
-        matrix = regret_matrix(case, made_for=("RT", "IR", "NS"), judged_by=("RT", "IR", "NS"))
+        three = judges(case, ("RT", "IR", "NS"))
+        matrix = {name: regrets(solved(case, name).policy(), three) for name in three}
         assert [[int(one.regret) for one in row.values()] for row in matrix.values()] == [
             [0, 10, 11], [5, 0, 7], [4, 5, 0],
         ]  # fmt: skip
         assert matrix["RT"]["NS"].normalised == Fraction(11, 6)
-        assert [value_of_influence(n, lambda k: make_case("TRIAD", kappa=k), 1) for n in ("RT", "IR", "NS")] == [
-            4,
-            2,
-            0,
-        ]
+        weak = make_powerless("TRIAD")
+        assert weak is not None
+        assert [value_of_influence(name, strong=case, weak=weak) for name in three] == [4, 2, 0]
+
+    def test_without_power_every_kappa_is_0(self) -> None:
+        weak = make_powerless("triad", kappa="1/3", kappa_lock=1, T=4)
+        assert weak is not None and weak.horizon == 4
+        assert not has_influence_incentive(Fixed(weak, 0)) and make_powerless("Clickbait") is None
+        assert has_influence_incentive(Fixed(make_case("TRIAD", kappa=0, kappa_lock=1), 0))
 
     @pytest.mark.parametrize(("h", "e", "T"), [(1, 2, 6), (1, 3, 6), (2, 3, 10), (1, 2, 3)])
     def test_persuasion_threshold(self, h: int, e: int, T: int) -> None:
@@ -300,6 +305,11 @@ class TestDiscriminatingWorlds:
         assert {place for place, one in found.items() if one.changes and not one.instrumental} == {
             ("SIDE-EFFECT", "RT"), ("SIDE-EFFECT", "IR"), ("SIDE-EFFECT", "NS"),
         }  # fmt: skip
+
+    def test_the_plain_test_counts_a_side_effect_that_pays_at_once(self) -> None:
+        """Clickbait under RT: news first only because clickbait spoils what comes; influence itself is no means."""
+        assert vars(intent(make_case("Clickbait"), "RT")) == {"changes": True, "instrumental": False}
+        assert vars(intent(make_case("Clickbait"), "IR")) == {"changes": False, "instrumental": False}
 
     def test_intent_needs_a_utility_that_can_be_cut(self) -> None:
         with pytest.raises(UserError, match="cannot cut FR"):

@@ -160,14 +160,14 @@ class TestScorecard:
             case_of(world.config), policy_on_rows(case_of(world.config), mdp.rows, best_actions(mdp)),
             made_for=objective,
         )  # fmt: skip
-        assert (card.assignment, card.measures.mi, card.measures.li, card.is_optimal) == (kind, mi, li, True)
-        assert card.regrets[objective].regret == card.distance("mi") == card.distance("li") == 0
-        assert card.influences == (mi > 0) and card.mi_coupled == mi
+        assert (card.assignment, card.measures["mi"], card.measures["li"]) == (kind, mi, li)
+        assert (card.regrets[objective].regret, card.optimal_share[objective]) == (0, 1)
+        assert card.influences == card.intent["changes"] == (mi > 0) and card.mi_coupled == mi
 
     def test_the_inert_agent(self) -> None:
         card = score(make_case("TRIAD"), inert(make_case("TRIAD")), made_for="RT")
-        assert (card.assignment, card.measures.mi, card.influences, card.is_optimal) == ("other", 0, False, False)
-        assert card.regrets["RT"].normalised == 1 and card.distance("mi") == 1
+        assert (card.assignment, card.measures["mi"], card.influences) == ("other", 0, False)
+        assert card.regrets["RT"].normalised == 1 and card.optimal_share["RT"] == 0
         assert json.loads(json.dumps(card.as_json()))["normalised_regrets"]["NS"] == 1.0
 
     def test_without_a_twin_nothing_is_assigned(self) -> None:
@@ -235,12 +235,25 @@ class TestCommands:
         error = capsys.readouterr().err
         assert cause in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
 
-    def test_what_is_no_case_has_no_scorecard(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_agent_in_the_village_is_scored_from_each_start(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = {"size": 3, "horizon": 6, "study_start": 1, "study_period": 4, "start_theta": "any", "twin": False}
+        world = make_world("Village", **options)
+        agent = untrained(world, enumerate_world(world, [0]))
+        save_agent(tmp_path / "run", agent, extra={"env_id": "ValueLab/Village-v0", "options": options})
+        out = tmp_path / "card.json"
+        assert ran("niceness", "scorecard", str(tmp_path / "run"), "--out", str(out)) == 0
+        text = capsys.readouterr().out
+        assert all(f"Village from {theta}" in text for theta in "ABE") and "RT: intent " in text
+        assert {card["made_for"] for card in json.loads(out.read_text()).values()} == {"RT"}
+
+    def test_what_holds_no_people_has_no_scorecard(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         world = make_world("TwoDoors")
         agent = build_agent(observation_space(world), 4, AgentConfig(encoder_sizes=(8,)), seed=0)
         save_agent(tmp_path / "run", agent, extra={"env_id": "ValueLab/TwoDoors-v0"})
         assert ran("niceness", "scorecard", str(tmp_path / "run")) == 2
-        assert "is no finite case" in capsys.readouterr().err
+        assert "holds no people with tastes" in capsys.readouterr().err
 
 
 def ran(*words: str) -> int:

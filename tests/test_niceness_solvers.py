@@ -24,11 +24,11 @@ from envs.niceness.influence import has_influence_incentive, influences, traject
 from envs.niceness.intent import intent
 from envs.niceness.measures import behaviour, coupled_manipulation_index, influence, range_of_influence
 from envs.niceness.objectives import OBJECTIVES, find_objective, names_for
-from envs.niceness.occupancy import best_weighted, undominated_by_any
 from envs.niceness.pareto import covers, pareto_ud, undominated
 from envs.niceness.policies import Policy, expected, inert
-from envs.niceness.utilities import Natural, Present
+from envs.niceness.utilities import Natural, Present, branches
 from tests.niceness_model import episodes, indices, inert_tree, paths, random_case, trees, value
+from tests.occupancy_model import best_weighted, undominated_by_any
 
 SEEDS = st.integers(0, 2**32 - 1)
 SCALAR = ("RT", "FR", "IR", "NS", "NS_lit", "PR-x", "PR-y")
@@ -121,6 +121,24 @@ def test_myopic_and_pso_by_hand(seed: int) -> None:
     best = max(value(edited, tree, name="RT", coupled=False) for tree in trees(edited, coupled=False))
     assert Solution(Present(model.case)).value == best
     assert OBJECTIVES["PSO"].plan(case).value is None
+
+
+@given(seed=SEEDS, horizon=st.sampled_from([2, 3]))
+@settings(max_examples=8, deadline=None)
+def test_pso_does_at_every_real_node_what_is_best_in_the_edited_model(seed: int, horizon: int) -> None:
+    """All sequences of the edited model from the place of (s, s^nat, θ^nat), at each coupled node that play reaches."""
+    case = case_of(seed, horizon=horizon)
+    edited, plan = _edited(case), OBJECTIVES["PSO"].plan(case)
+    nodes = {plan.memory.start()}
+    for time in range(horizon):
+        for node in nodes:
+            ahead = dataclasses.replace(edited, start=(2 * node[0] + node[2], node[3]), horizon=horizon - time)
+            worth: dict[int, Fraction] = {}
+            for tree in trees(ahead, coupled=False):
+                first, gain = next(iter(tree.values())), value(ahead, tree, name="RT", coupled=False)
+                worth[first] = max(gain, worth.get(first, gain))
+            assert set(plan.actions(time, node)) == {a for a, gain in worth.items() if gain == max(worth.values())}
+        nodes = {after for node in nodes for a in range(len(case.actions)) for after in branches(plan.memory, node, a)}
 
 
 def _edited(case: DRMDP) -> DRMDP:
@@ -296,10 +314,12 @@ def test_long_cases_are_solved_and_what_would_remember_too_much_is_refused(monke
 def test_any_policy_has_a_value_under_any_utility_and_none_under_a_rule() -> None:
     case = make_case("TRIAD")
     manipulator = find_objective("RT", case).plan(case).policy()
-    assert [OBJECTIVES[name].value_of(manipulator) for name in ("RT", "IR", "NS", "FR")] == [16, 1, 1, 15]
-    assert OBJECTIVES["PSO"].value_of(manipulator) is None
+    worth = regrets(manipulator, judges(case, ("RT", "IR", "NS", "FR")))
+    assert [one.value for one in worth.values()] == [16, 1, 1, 15]
+    with pytest.raises(UserError, match="PSO is a rule and maximises nothing"):
+        judges(case, ["PSO"])
     coin = Policy(Present(case), lambda t, node: {0: Fraction(1, 2), case.noop: Fraction(1, 2)})
-    assert OBJECTIVES["IR"].value_of(coin) == 3 + 3
+    assert regrets(coin, judges(case, ["IR"]))["IR"].value == 3 + 3
     assert {name for name, one in OBJECTIVES.items() if one.is_reward_function} == {
         "RT",
         "IR",

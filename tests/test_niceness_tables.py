@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from analysis.cli import main
-from analysis.niceness import phase, phase_page, tables
+from analysis.niceness import phase, phase_page, tables, village_sweep
 from analysis.niceness.policy_words import in_words
 from analysis.niceness.solved import solve_all
 from analysis.niceness.thresholds import simplest, threshold
+from analysis.niceness.village_sweep import Done
 from analysis.plots.phase import Line, Panel, phase_figure
 from envs.errors import UserError
 from envs.niceness.case_registry import make_case
@@ -33,8 +34,14 @@ def test_the_page_of_phases_is_what_the_solver_says() -> None:
 def test_a_row_holds_what_was_checked_by_hand() -> None:
     (row,) = solve_all(make_case("TRIAD"), ["IR"])
     assert (row.value, row.worth, row.regret) == (11, {"RT": 11, "IR": 11, "NS": 5}, {"RT": 5, "IR": 0, "NS": 7})
-    assert (row.mi, row.li, row.influences, row.means) == ((Fraction(2, 3),) * 2, (Fraction(2, 3),) * 2, "all", True)
+    assert (row.mi, row.li, row.influences) == ((Fraction(2, 3),) * 2, (Fraction(2, 3),) * 2, "all")
     assert row.as_json()["mi"] == ["2/3", "2/3"]
+    assert row.intent == {"changes": True, "instrumental": True} and row.influence_worth is None
+    (row,) = solve_all(make_case("TRIAD"), ["IR"], powerless=make_case("TRIAD", kappa=0))
+    shown = dict(zip(tables.HEADER, tables.cells(row), strict=True))
+    assert (shown["intent"], shown["worth of influence"]) == ("changes, means", "2")
+    answers: tuple[dict[str, bool], ...] = ({}, {"changes": False}, {"changes": True, "instrumental": False})
+    assert [tables.intent_in_words(found) for found in answers] == ["–", "no", "changes"]
     assert solve_all(make_case("SIDE-EFFECT"), ["RT"])[0].mi == (Fraction(1, 6), 1)
 
 
@@ -109,7 +116,7 @@ def test_solve_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[s
     words = ("solve", "triad", "--kappa", "0", "1", "--objectives", "RT", "1/2 RT + 1/2 NS", "--option", "o=2")
     assert run(*words, "--out", str(out)) == 0
     printed = capsys.readouterr().out
-    assert "kappa 1" in printed and "persuade, hE ×5" in printed and "Indistinguishability" in printed
+    assert "kappa 1" in printed and "persuade, hE" in printed and "Indistinguishability" in printed
     weak, strong = json.loads((out / "solve.json").read_text())
     assert [weak["kappa"], strong["kappa"]] == ["0", "1"]
     assert [row["objective"] for row in strong["objectives"]] == ["RT", "1/2 RT + 1/2 NS"]
@@ -167,6 +174,10 @@ def nothing_found() -> phase_page.Found:
         equality=[[(Fraction(1), True)] * len(phase_page.LENGTHS)] * 2,
         onsets=[[phase.Onset(None, "neither")] * len(values) for _, _, values, _ in phase_page.ONSETS],
         targets=[phase.Target("RT, IR, NS", ("RT", "IR", "NS"), {}, (Fraction(1),) * len(phase.TARGET_POWERS))],
+        village={
+            axis.name: [dict.fromkeys(("RT", "IR", "NS"), Done((0.0, 0.0), 0.0)) for _ in axis.values]
+            for axis in village_sweep.AXES
+        },
     )
 
 
@@ -177,7 +188,8 @@ def test_tables_and_phase_write_their_files(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(phase_page, "compute", nothing_found)
     assert run("phase", "--out", str(tmp_path / "p.md")) == 0
     text = (tmp_path / "p.md").read_text()
-    assert {path.name for path in tmp_path.iterdir()} == {"t.md", "p.md", "p_power.png", "p_target.png"}
+    figures = {f"p_{name}.png" for name in ("power", "target", "village")}
+    assert {path.name for path in tmp_path.iterdir()} == {"t.md", "p.md", *figures}
     assert "p_power.png" in text and "| RT, IR, NS | 1.000 |" in text and "T = 2: –" in text
 
 

@@ -21,8 +21,11 @@ from envs.layers import back_up, list_layers, play
 from envs.niceness.played import played_influence
 from envs.niceness.village import world
 from envs.niceness.village_config import VillageConfig
+from envs.niceness.village_influence import evaluate_village, influence_range, taste_measures
+from envs.niceness.village_layers import inert_policy, list_village, play_from
 from envs.niceness.village_row import ACTIONS, CLOCK, COIN, OPEN, PEOPLE, STRIDE, THETA, THETA_0, WAIT
-from envs.niceness.village_solution import evaluate_village, influence_range, list_village, solve_village
+from envs.niceness.village_solution import solve_village
+from envs.row_index import RowIndex
 from envs.tabular import enumerate_world, policy_evaluation, start_value, value_iteration
 
 HELP_A, PERSUADE, GUARD = (ACTIONS.index(name) for name in ("help_A", "persuade", "guard"))
@@ -189,23 +192,30 @@ def people_thetas(rows, half):
 
 def test_the_inert_policy_influences_nobody():
     config = VillageConfig(num_persons=2, start_theta="AB", horizon=12)
-    inert = evaluate_village(config, lambda rows: np.eye(11)[np.full(len(rows), WAIT)])
-    assert (inert.mi, inert.mi_coupled, inert.li, inert.suppression) == (0, 0, 0, 0)
+    inert = evaluate_village(config, inert_policy)
+    assert (inert.mi, inert.mi_coupled, inert.li, inert.suppression, inert.ease_gain) == (0, 0, 0, 0, 0)
+    assert not inert.influences
     assert inert.values["RT"] == inert.values["NS"]
 
 
 def test_what_optimal_policies_do_to_people():
-    """The village at full power: RT pushes, IR locks; the range over optimal policies is a point for both."""
+    """The village at full power: RT pushes, IR locks; the range over optimal policies is a point for each."""
     config = VillageConfig()
     solution = solve_village(config, ["RT", "IR", "NS"])
     found = {name: evaluate_village(config, solution.policy(name)) for name in ("RT", "IR", "NS")}
     for name, each in found.items():
         assert each.values[name] == pytest.approx(solution.value(name))
         low, high = influence_range(config, name)
-        assert low - 1e-9 <= each.mi_coupled <= high + 1e-9
-        assert each.mi_coupled >= each.mi - 1e-12
-    assert found["RT"].mi > 0.8 and found["RT"].li == 0 and found["RT"].welfare < -10
-    assert found["IR"].li == found["IR"].mi > 0.5 and found["IR"].suppression == 1
+        assert low == pytest.approx(high, abs=1e-9) == each.mi_coupled
+        assert each.mi_coupled >= each.mi - 1e-12 and each.influences
+    assert found["RT"].mi > 0.8 and found["RT"].li == 0 and found["RT"].welfare < -10 and found["RT"].ease_gain == 1
+    assert found["IR"].li == found["IR"].mi > 0.5 and found["IR"].suppression == 1 and found["IR"].ease_gain == 0
+
+
+def test_ties_are_searched_for_all_that_they_do():
+    """Help that is worth nothing: every action is best, from leaving everybody alone to persuading at once."""
+    config = VillageConfig(o=0.0, h=0.0, e=0.0, reach=8, horizon=4)
+    assert influence_range(config, "RT") == pytest.approx((0.0, 1.0))
 
 
 @pytest.mark.slow
@@ -226,23 +236,45 @@ def test_the_page_says_what_optimal_policies_do():
         assert measures == pytest.approx(tuple(map(float, printed)), abs=0.005)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.permutations([0, 1, 2]), st.integers(0, 10**6))
-def test_relabelling_thetas_changes_no_measure(names, seed):
-    """What the world counts (influenced, kept, changed) depends on which tastes are equal and not on their names."""
-    rng = np.random.default_rng(seed)
-    rows = np.unique(RELABELLED.layers.rows[rng.integers(0, RELABELLED.layers.num_states, 200)], axis=0)
+def renamed_rows(rows, names):
+    """Coupled rows of one person with taste k called names[k]."""
     renamed = rows.copy()
     for half in (0, rows.shape[1] // 2):
         for entry in (THETA, THETA_0):
             renamed[:, half + PEOPLE + entry] = np.array(names)[rows[:, half + PEOPLE + entry]]
-    counted = [RELABELLED.layers.world.component_names.index(n) for n in MEASURES]
-    frozen = [RELABELLED.layers.world.expand(each).components[:, WAIT, 0][:, counted] for each in (rows, renamed)]
+    return renamed
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations([0, 1, 2]), st.integers(0, 10**6))
+def test_relabelling_thetas_changes_nothing_that_a_step_counts(names, seed):
+    """Influenced, kept, changed and welfare depend on which tastes are equal, or harmful, and not on their names."""
+    layers, rng = RELABELLED.layers, np.random.default_rng(seed)
+    rows = np.unique(layers.rows[rng.integers(0, layers.num_states, 200)], axis=0)
+    other = world(dataclasses.replace(layers.world.config, harmful_theta="ABE"[names[2]]))
+    counted = [layers.world.component_names.index(n) for n in COUNTED]
+    frozen = [
+        each.expand(given).components[:, WAIT, 0][:, counted]
+        for each, given in ((layers.world, rows), (other, renamed_rows(rows, names)))
+    ]
     assert (frozen[0] == frozen[1]).all()
 
 
-MEASURES = ("influenced", "kept", "inert_kept", "changed", "inert_changed")
+COUNTED = ("influenced", "kept", "inert_kept", "changed", "inert_changed", "welfare")
 RELABELLED = solve_village(VillageConfig(drift=False, kappa_p=0.5, start_theta="any", horizon=6, reach=8), ["NS"])
+
+
+@pytest.mark.parametrize("names", [(1, 2, 0), (2, 1, 0), (1, 0, 2)])
+def test_relabelling_thetas_changes_no_measure(names):
+    """MI, LI and ease gain of a random policy, with drift, where every taste is as easy to help."""
+    config = dataclasses.replace(SHORT, h=1.0, e=1.0, horizon=6, reach=8)
+    layers, probs = list_village(config, twin=True), np.random.default_rng(0).dirichlet(np.ones(11))
+    played = [play_from(layers, each, 0) for each in (lambda rows: np.tile(probs, (len(rows), 1)), inert_policy)]
+    index = RowIndex(layers.rows.shape[1])
+    index.intern(renamed_rows(layers.rows, names))
+    measures = taste_measures(layers, *played, start=0)
+    assert taste_measures(dataclasses.replace(layers, index=index), *played, start=0) == pytest.approx(measures)
+    assert measures[0] > measures[1] > 0
 
 
 @pytest.mark.slow

@@ -200,26 +200,55 @@ def outcomes(village, action):
         yield after, after.components
 
 
-def solve(village, weights):
+class Believing(Village):
+    """A village in which people want what the twin's do, whatever is done to them."""
+
+    def step(self, action, draws):
+        self.as_the_twin()
+        found = super().step(action, draws)
+        self.as_the_twin()
+        return found
+
+    def as_the_twin(self):
+        for person, twin in zip(self.real.people, self.twin.people, strict=True):
+            person.theta, person.locked = twin.theta, False
+
+
+def worth_of_cut_plan(village, weights):
+    """What a plan that is optimal in the believed village is really worth, its ties broken for the best."""
+    known = {}
+
+    def held(state):
+        believed = copy.deepcopy(state)
+        believed.__class__ = Believing
+        believed.as_the_twin()
+        if key_of(believed) not in known:
+            solve(believed, weights, known=known)
+        return known[key_of(believed)][1]
+
+    return solve(village, weights, allowed=held)[key_of(village)][0]
+
+
+def solve(village, weights, *, known=None, allowed=lambda state: range(11)):
     """Optimal value and optimal actions by state; `weights` is t -> {component: weight}.
 
     Returns:
-        {key: (value, frozenset of actions)} of every state that can be reached and is no end.
+        {key: (value, frozenset of actions)} of every state that can be reached and is no end, added to `known`.
     """
-    known = {}
+    known = {} if known is None else known
 
     def value(state):
         if state.real.clock == state.config.dials.horizon:
             return 0.0
         key = key_of(state)
         if key not in known:
-            gains = []
-            for action in range(11):
+            gains = {}
+            for action in allowed(state):
                 after = list(outcomes(state, action))
                 paid = [sum(w * parts[name] for name, w in weights(state.real.clock).items()) for _, parts in after]
-                gains.append(np.mean([p + value(next_state) for p, (next_state, _) in zip(paid, after, strict=True)]))
-            best = max(gains)
-            known[key] = (best, frozenset(a for a, gain in enumerate(gains) if gain >= best - 1e-9))
+                gains[action] = np.mean([p + value(then) for p, (then, _) in zip(paid, after, strict=True)])
+            best = max(gains.values())
+            known[key] = (best, frozenset(a for a, gain in gains.items() if gain >= best - 1e-9))
         return known[key][0]
 
     value(village)

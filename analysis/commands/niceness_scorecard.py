@@ -1,8 +1,9 @@
-"""`valuelab niceness scorecard`: what a trained agent does to people in a case, exactly."""
+"""`valuelab niceness scorecard`: what a trained agent does to people in a case or in the village, exactly."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,20 @@ from analysis.commands.environments import parse_options
 from analysis.commands.folders import require_writable
 from analysis.commands.printing import cell, say, table, wrapped
 from analysis.niceness.scorecard import Scorecard, score
+from analysis.niceness.tables import intent_in_words
+from analysis.niceness.village_card import score_village
 from analysis.runs import Run, open_run
+from envs.coupling import real_half
 from envs.enumeration import enumerate_world
 from envs.errors import UserError
 from envs.niceness.case_configs import TasteConfig, case_of
 from envs.niceness.case_world import FIRST_THETA
-from envs.niceness.drmdp import DRMDP
 from envs.niceness.row_policies import policy_on_rows
+from envs.niceness.village_config import THETAS, VillageConfig
+from envs.niceness.village_row import thetas_of
 from envs.registry import make_world
 from envs.rows import World
+from envs.states import Floats, Rows
 from envs.storage import write_bytes
 
 HEADER = ("objective", "value", "optimum", "inert", "regret", "normalised", "optimal steps")
@@ -29,7 +35,8 @@ NOTE = (
     "Exact, for the agent's most probable or best actions. Regret: optimum less value; normalised: by what there is to "
     "win over the inert policy; optimal steps: the share of its steps that are optimal where it is. MI: manipulation "
     "index; LI: lock-in index; push: MI - LI. Intent and indistinguishability are those of the objective and of the "
-    "case."
+    "world: the plan changes, or not, once the influence channel is cut in the agent's model; in a case, influence is "
+    "called means where no plan that leaves tastes alone is as good."
 )
 
 
@@ -39,29 +46,51 @@ def run(command: NicenessScorecard) -> int:
     world = _world(trained, parse_options(command.options))
     if command.out is not None:
         require_writable(command.out.parent)
-    rows = enumerate_world(world, [0]).rows
-    actions = greedy_actions(trained.agent, world, rows, actor=command.actor)
-    case, found = case_of(world.config), {}
-    for first in np.unique(rows[:, FIRST_THETA]):
-        theta = case.thetas[first]
-        own = case.starting_at(theta)
-        found[theta] = score(own, policy_on_rows(own, rows, actions), made_for=world.config.objective)
-        _show(found[theta], own, f"{command.actor} of {command.run}, made for {trained.options.get('objective', 'RT')}")
+    title, found = f"{command.actor} of {command.run}, made for {trained.options.get('objective', 'RT')}", {}
+    village = isinstance(world.config, VillageConfig)
+    name, cards = ("Village", _of_village) if village else (case_of(world.config).name, _of_case)
+    for first, card in cards(trained, world, command.actor):
+        found[first] = card.as_json()
+        _show(card, f"{title}; {name} from {first}")
     say(*wrapped(NOTE), *trained.remarks)
     if command.out is not None:
-        text = json.dumps({theta: card.as_json() for theta, card in found.items()}, indent=1, ensure_ascii=False)
+        text = json.dumps(found, indent=1, ensure_ascii=False)
         write_bytes(command.out, (text + "\n").encode())
         say(f"Written: {command.out}")
     return 0
 
 
+def _of_case(trained: Run, world: World, actor: str) -> Iterator[tuple[str, Scorecard]]:
+    """A scorecard for each first taste."""
+    rows = enumerate_world(world, [0]).rows
+    actions = greedy_actions(trained.agent, world, rows, actor=actor)
+    case = case_of(world.config)
+    for first in np.unique(rows[:, FIRST_THETA]):
+        own = case.starting_at(case.thetas[first])
+        yield case.thetas[first], score(own, policy_on_rows(own, rows, actions), made_for=world.config.objective)
+
+
+def _of_village(trained: Run, world: World, actor: str) -> Iterator[tuple[str, Scorecard]]:
+    """A scorecard for the first tastes of each start, in the first level."""
+
+    def act(rows: Rows) -> Floats:
+        seen = rows if world.config.twin else real_half(rows)
+        chosen: Floats = np.eye(world.num_actions)[greedy_actions(trained.agent, world, seen, actor=actor)]
+        return chosen
+
+    for start in range(world.num_starts):
+        first = thetas_of(world.begin([0], [start]), world.config.num_persons)[0]
+        card = score_village(world.config, act, made_for=world.config.objective, start=start)
+        yield "".join(THETAS[theta] for theta in first), card
+
+
 def _world(trained: Run, options: dict[str, Any]) -> World:
-    """The run's world with other options; UserError where it is no case, or where the agent sees something else."""
+    """The run's world with other options; UserError where nobody has tastes, or the agent sees something else."""
     own, world = (make_world(trained.env_id, **found) for found in (trained.options, {**trained.options, **options}))
-    if not isinstance(world.config, TasteConfig):
+    if not isinstance(world.config, TasteConfig | VillageConfig):
         raise UserError(
-            f"{trained.env_id} is no finite case, so that nothing about it is exact; train in ValueLab/Triad-v0 or "
-            "ValueLab/Case-v0."
+            f"{trained.env_id} holds no people with tastes, so that there is nothing to score; train in "
+            "ValueLab/Triad-v0, ValueLab/Case-v0 or ValueLab/Village-v0."
         )
     seen, shown = ((one.background.shape, one.vector_names, one.action_names) for one in (own, world))
     if seen != shown:
@@ -72,7 +101,7 @@ def _world(trained: Run, options: dict[str, Any]) -> World:
     return world
 
 
-def _show(card: Scorecard, case: DRMDP, title: str) -> None:
+def _show(card: Scorecard, title: str) -> None:
     lines = [
         (
             name, *map(_number, (one.value, one.best, one.inert, one.regret, one.normalised)),
@@ -80,18 +109,18 @@ def _show(card: Scorecard, case: DRMDP, title: str) -> None:
         )
         for name, one in card.regrets.items()
     ]  # fmt: skip
-    table(HEADER, lines, title=f"{title}; {case.name} from {case.thetas[case.start[1]]}")
-    measures, intent = card.measures, card.intent
-    rules = {name: share for name, share in card.optimal_share.items() if name not in card.regrets}
+    table(HEADER, lines, title=title)
+    measures = {name: _number(value) for name, value in card.measures.items()}
+    rules = [f"{name} {_number(share)}" for name, share in card.optimal_share.items() if name not in card.regrets]
     say(
-        f"  MI {_number(measures.mi)}, coupled {_number(card.mi_coupled)}; LI {_number(measures.li)}; push "
-        f"{_number(measures.push)}; change suppression {_number(measures.suppression)}",
-        f"  ease gain {_number(measures.ease_gain)}; hidden welfare {_number(measures.welfare)}; influences: "
+        f"  MI {measures['mi']}, coupled {_number(card.mi_coupled)}; LI {measures['li']}; push {measures['push']}; "
+        f"change suppression {measures['suppression']}",
+        f"  ease gain {measures['ease_gain']}; hidden welfare {measures['welfare']}; influences: "
         f"{'yes' if card.influences else 'no'}",
-        f"  behaves like: {card.assignment or '– (an objective has nothing to gain here)'}; optimal steps by rules: "
-        + ", ".join(f"{name} {_number(share)}" for name, share in rules.items()),
-        f"  {card.made_for}: influence is {'–' if intent is None else 'a means' if intent.instrumental else 'no means'}"
-        f"; indistinguishability of RT, IR, NS {_number(card.told_apart)}",
+        f"  behaves like: {card.assignment or '– (an objective has nothing to gain here)'}"
+        + f"; optimal steps by rules: {', '.join(rules)}" * bool(rules),
+        f"  {card.made_for}: intent {intent_in_words(card.intent)}; indistinguishability of RT, IR, NS "
+        f"{_number(card.told_apart)}",
         "",
     )
 

@@ -10,11 +10,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from analysis.markdown import table
-from analysis.niceness import phase
+from analysis.niceness import phase, village_sweep
 from analysis.niceness.phase import CURVES, POWERS, TARGET_POWERS, Curve, Onset, Target
 from analysis.niceness.solved import Ends
 from analysis.niceness.tables import between, number
-from analysis.plots.phase import Line, Panel, phase_figure
+from analysis.niceness.village_sweep import Swept
+from analysis.plots.phase import Line, Panel, phase_figure, phase_grid
 
 COMMAND = "valuelab niceness phase"
 WORLDS = ("TRIAD", "TRIAD-G")
@@ -46,6 +47,7 @@ class Found:
         equality: E3, for targeted and generic help at each of LENGTHS.
         onsets: E7, for each of ONSETS at each of its values.
         targets: E13.
+        village: E2, in the village.
     """
 
     curves: Mapping[tuple[str, str], Curve]
@@ -54,10 +56,11 @@ class Found:
     equality: Sequence[Sequence[tuple[Fraction, bool]]]
     onsets: Sequence[Sequence[Onset]]
     targets: Sequence[Target]
+    village: Swept
 
 
 def compute() -> Found:
-    """Solve everything; about 20 seconds."""
+    """Solve everything; about 30 seconds."""
     return Found(
         curves={(world, name): phase.curve(world, name) for world in WORLDS for name in CURVES},
         axes=[[phase.power_threshold(j, w, **{axis: v}) for v in values] for j, w, axis, values, _ in AXES],
@@ -65,11 +68,12 @@ def compute() -> Found:
         equality=[[phase.weak_equality(T, generic=generic) for T in LENGTHS] for generic in (False, True)],
         onsets=[[phase.onset(j, **{axis: v}, **options) for v in values] for j, axis, values, options in ONSETS],
         targets=phase.targets(),
+        village=village_sweep.sweep(),
     )
 
 
 def page(found: Found, *, stem: str) -> str:
-    """The page as Markdown; its figures are called STEM_power.png and STEM_target.png."""
+    """The page as Markdown; its figures are called STEM_power.png, STEM_village.png and STEM_target.png."""
     parts = [
         "# Niceness: exact phase diagrams",
         f"Written by `{COMMAND}`, and computed anew by the tests. TRIAD(T, d, o, h, e, κ) has T = 6, d = 3, o = h = 1, "
@@ -80,11 +84,12 @@ def page(found: Found, *, stem: str) -> str:
         *(f"{world}:\n\n{_curves(found, world)}" for world in WORLDS),
         "## E2: other powers",
         "The κ above which every optimal policy influences; – where no κ up to 1 is enough. Reach, speed and persons "
-        "need places and are dials of the village; `o` stands for how many persons one lock reaches.",
+        "need places and are swept in the village below; `o` stands for how many persons one lock reaches.",
         _axes(found),
         "A planner that looks n steps ahead, anew at each step:",
         table(["planning depth n", *map(str, DEPTHS)], [[n, *map(number, row)] for n, row in found.depths.items()]),
         "For RT this is h/((e − h)(n − 1)), for IR h/(o · min(n − 1, T − d)): depth is power as κ is.",
+        *_village(found, stem),
         "## E3: are they the same while the agent is weak?",
         "Indistinguishability of RT, IR and NS at κ = 0 and d = 3, and whether one policy is optimal for all three.",
         _equality(found),
@@ -120,6 +125,23 @@ def _axes(found: Found) -> str:
         answers = ", ".join(f"{axis} = {v}: {number(t)}" for v, t in zip(values, thresholds, strict=True))
         rows.append([objective, world, answers, formula])
     return table(["objective", "world", "κ above which it influences", "formula"], rows)
+
+
+def _village(found: Found, stem: str) -> list[str]:
+    return [
+        "### The powers of the village",
+        f"![MI_c and LI against the powers of the village]({stem}_village.png)",
+        "MI_c from the least to the most over all optimal policies; LI of the one that takes all optimal actions "
+        "alike. Unless said there are one person who first wants A, 5 x 5 cells, T = 20, κ = .3 for persuading and "
+        "guarding, reach 2 and no door; T = 10 where persons are counted. `power` sets all dials at once.",
+        *village_sweep.tables_of(found.village),
+        "RT influences more as κ, reach, T or all powers grow, IR as κ, T or all powers do; IR locks in. NS "
+        "locks people in as well once κ is .3, with little reach and speed; with more of these, with T = 30 or all "
+        "powers it leaves them alone: who reaches people wherever they walk need not keep them in one place. So more "
+        "power is not always more influence. With an action that works on both of two persons IR and NS keep twice as "
+        "many, and RT persuades fewer and keeps some. A door is enough for all three to keep people from changing, at "
+        "κ = 0.",
+    ]
 
 
 def _equality(found: Found) -> str:
@@ -158,6 +180,10 @@ def figures(found: Found) -> dict[str, Figure]:
         "power": phase_figure(
             panels, title="Manipulation and lock-in appear at thresholds", x_label=x_label,
             subtitle="Exact, over all optimal policies; between least and most the colour is faint.",
+        ),
+        "village": phase_grid(
+            village_sweep.columns_of(found.village), title="With little reach NS, too, locks people in",
+            subtitle="Exact; between the least and the most MI_c of all optimal policies the colour is faint.",
         ),
         "target": phase_figure(
             [Panel(targets, "share of objectives")], title="With power the target becomes smaller",

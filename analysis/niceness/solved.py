@@ -9,7 +9,7 @@ from typing import Any
 
 from analysis.niceness.policy_words import in_words
 from envs.errors import UserError
-from envs.niceness.contrasts import Judge, indistinguishability, judges, regrets
+from envs.niceness.contrasts import Judge, indistinguishability, judges, regrets, value_of_influence
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.influence import share_that_influences
 from envs.niceness.intent import intent
@@ -39,7 +39,8 @@ class Solved:
         welfare: Hidden welfare.
         suppression: Change suppression of the least and the most; None where nothing changes of itself.
         influences: How many optimal policies influence: "none", "some" or "all".
-        means: Whether its influence is instrumental; None where the intent test does not apply.
+        intent: What the intent test says, by its name ("changes", "instrumental"); empty where it does not apply.
+        influence_worth: The value of influence, V*(κ) − V*(0); None for a rule or a set, and where the case has no κ.
         policy: Optimal action sets in words.
     """
 
@@ -54,7 +55,8 @@ class Solved:
     welfare: Ends
     suppression: Ends | None
     influences: str
-    means: bool | None
+    intent: dict[str, bool]
+    influence_worth: Fraction | None
     policy: str
 
     def as_json(self) -> dict[str, Any]:
@@ -68,17 +70,22 @@ def default_objectives(case: DRMDP) -> tuple[str, ...]:
     return tuple(name for name in names if case.keyed or name not in NEED_A_TWIN)
 
 
-def solve_all(case: DRMDP, names: Sequence[str] = ()) -> list[Solved]:
+def solve_all(case: DRMDP, names: Sequence[str] = (), *, powerless: DRMDP | None = None) -> list[Solved]:
     """Solve for several objectives; for `default_objectives` where none is named.
+
+    Args:
+        case: The case.
+        names: The objectives.
+        powerless: The same case at κ = 0, None where it has no κ.
 
     Raises:
         UserError: Unknown objective, or one that the case does not allow.
     """
     judged_by = judges(case, [name for name in JUDGES if case.keyed or name not in NEED_A_TWIN])
-    return [_solve(case, name, judged_by) for name in names or default_objectives(case)]
+    return [_solve(case, name, judged_by, powerless=powerless) for name in names or default_objectives(case)]
 
 
-def _solve(case: DRMDP, name: str, judged_by: Mapping[str, Judge]) -> Solved:
+def _solve(case: DRMDP, name: str, judged_by: Mapping[str, Judge], *, powerless: DRMDP | None) -> Solved:
     objective = find_objective(name, case)
     plan = objective.plan(case)
     judged = regrets(plan.policy(), judged_by)
@@ -89,8 +96,8 @@ def _solve(case: DRMDP, name: str, judged_by: Mapping[str, Judge]) -> Solved:
         worth={judge: one.value for judge, one in judged.items()},
         regret={judge: one.regret for judge, one in judged.items()},
         **{field: _ends(getattr(one, field) for one in found) for field in ("mi", "li", "ease_gain", "welfare")},
-        suppression=_ends(kept) if kept else None, influences=share_that_influences(plan), means=_means(case, name),
-        policy=in_words(plan),
+        suppression=_ends(kept) if kept else None, influences=share_that_influences(plan), intent=intent_of(case, name),
+        influence_worth=_influence_worth(case, name, powerless), policy=in_words(plan),
     )  # fmt: skip
 
 
@@ -99,11 +106,18 @@ def told_apart(case: DRMDP) -> Fraction | None:
     return indistinguishability(case, JUDGES) if case.keyed else None
 
 
-def _means(case: DRMDP, name: str) -> bool | None:
+def intent_of(case: DRMDP, name: str) -> dict[str, bool]:
+    """What the intent test says of an objective, by the names in `Intent`; empty where it does not apply."""
     try:
-        return intent(case, name).instrumental
+        return dict(vars(intent(case, name)))
     except UserError:
+        return {}
+
+
+def _influence_worth(case: DRMDP, name: str, powerless: DRMDP | None) -> Fraction | None:
+    if powerless is None or find_objective(name, case).utility is None:
         return None
+    return value_of_influence(name, strong=case, weak=powerless)
 
 
 def _ends(values: Iterable[Fraction]) -> Ends:

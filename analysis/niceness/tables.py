@@ -7,15 +7,21 @@ from fractions import Fraction
 
 from analysis.markdown import table
 from analysis.niceness.solved import JUDGES, Ends, Solved, solve_all, told_apart
-from envs.niceness.case_registry import CASES, DISCRIMINATING, make_case
+from envs.niceness.case_registry import CASES, DISCRIMINATING, make_case, make_powerless
 from envs.niceness.drmdp import DRMDP
 
 COMMAND = "valuelab niceness tables"
-HEADER = ("objective", "value", *JUDGES, "MI", "LI", "welfare", "ease gain", "influences", "policy")
+HEADER = (
+    "objective", "value", *JUDGES, "MI", "LI", "welfare", "ease gain", "influences", "intent", "worth of influence",
+    "policy",
+)  # fmt: skip
 HOW_TO_READ = (
     "`value` is the objective's own maximum; RT, IR and NS are what one of its optimal policies is worth under these. "
     "MI, LI, hidden welfare and ease gain are over all its optimal policies, from the least to the most. `influences` "
-    "says how many of them change the law of θ_0..θ_H, and whether that is a means (the intent test) or a side effect."
+    "says how many of them change the law of θ_0..θ_H. `intent`: planned again with the influence channel cut in the "
+    "agent's model only, the plan `changes` or not. It changes as well for one who avoids a costly side effect, so "
+    "that influence is called `means` only where no plan that leaves θ alone is as good. `worth of influence` is "
+    "V*(κ) − V*(0)."
 )
 
 
@@ -23,13 +29,14 @@ def cells(row: Solved) -> list[str]:
     """A row of HEADER."""
     worth = [number(row.worth.get(judge)) for judge in JUDGES]
     ends = [between(one) for one in (row.mi, row.li, row.welfare, row.ease_gain)]
-    return [row.objective, number(row.value), *worth, *ends, _influences(row), row.policy]
+    influence = [row.influences, intent_in_words(row.intent), number(row.influence_worth)]
+    return [row.objective, number(row.value), *worth, *ends, *influence, row.policy]
 
 
-def _influences(row: Solved) -> str:
-    if row.influences != "all" or row.means is None:
-        return row.influences
-    return f"{row.influences}: {'means' if row.means else 'side effect'}"
+def intent_in_words(answers: Mapping[str, bool]) -> str:
+    """What the intent test says, a dash where it does not apply; influence that is a means always changes the plan."""
+    words = [word for name, word in (("changes", "changes"), ("instrumental", "means")) if answers.get(name)]
+    return ", ".join(words) or ("no" if answers else "–")
 
 
 def number(value: Fraction | None) -> str:
@@ -53,18 +60,23 @@ def title(case: DRMDP, power: str | None = None) -> str:
     )
 
 
-def apart_in_words(case: DRMDP) -> str:
-    """Whether RT, IR and NS can be told apart."""
-    share = told_apart(case)
+def apart_in_words(share: Fraction | float | None) -> str:
+    """Whether RT, IR and NS can be told apart, given their indistinguishability; None where there is no twin."""
     if share is None:
         return "Its noise is unkeyed, so there is no inert twin, and NS, PSO and MI_c are not defined."
-    return f"Indistinguishability of RT, IR and NS: {share}{' (identical)' if share == 1 else ''}."
+    shown = f"{share:.3g}" if isinstance(share, float) else str(share)
+    return f"Indistinguishability of RT, IR and NS: {shown}{' (identical)' if share == 1 else ''}."
 
 
-def as_markdown(case: DRMDP, rows: Sequence[Solved], power: str | None = None) -> str:
-    """A solved case as a section; its heading names the power where one was asked for."""
-    escaped = [[cell.replace("|", r"\|") for cell in cells(row)] for row in rows]
-    return "\n\n".join((f"## {title(case, power)}", table(HEADER, escaped), apart_in_words(case)))
+def section(heading: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, apart: str) -> str:
+    """A solved world as a section of Markdown."""
+    escaped = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    return "\n\n".join((f"## {heading}", table(header, escaped), apart))
+
+
+def as_markdown(case: DRMDP, rows: Sequence[Solved]) -> str:
+    """A solved case as a section."""
+    return section(title(case), HEADER, [cells(row) for row in rows], apart=apart_in_words(told_apart(case)))
 
 
 WORLDS = ("TRIAD", *DISCRIMINATING)
@@ -74,7 +86,8 @@ SUMMARY = ("RT", "FR", "IR", "NS", "CRT", "Myopic", "ParetoUD", "PSO")
 def page() -> str:
     """The whole page of tables."""
     paper = [name for name, case in CASES.items() if case.source == "paper"]
-    solved = {name: solve_all(make_case(name)) for name in (*paper, *WORLDS, "RANDOM-DRIFT")}
+    names = (*paper, *WORLDS, "RANDOM-DRIFT")
+    solved = {name: solve_all(make_case(name), powerless=make_powerless(name)) for name in names}
     sections = {name: as_markdown(make_case(name), rows) for name, rows in solved.items()}
     parts = [
         "# Niceness: exact tables",
@@ -87,6 +100,10 @@ def page() -> str:
         "best: compare the rows.",
         summary(solved),
         *(sections[name] for name in WORLDS),
+        "To be myopic is no cure in SIDE-EFFECT or Clickbait, where the step that moves θ pays at once. That it is one "
+        "where influence is a plan of several steps agrees with MONA (Farquhar et al. 2025, arXiv 2501.13011), myopic "
+        "optimisation with approval, which reports for its Camera Dropbox grid 91.5 % reward hacking by ordinary RL "
+        "and 0.0 % by MONA; that grid is not rebuilt here.",
         "# Random drift",
         "NS judges each episode by what its own twin came to want, NS_lit all by the same shares.",
         sections["RANDOM-DRIFT"],

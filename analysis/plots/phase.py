@@ -47,16 +47,32 @@ class Panel:
 
 
 def phase_figure(panels: Sequence[Panel], *, title: str, subtitle: str, x_label: str) -> Figure:
-    """Draw panels one above the other; between the least and the most of an answer its colour is faint."""
+    """Draw panels over one power, one above the other."""
     require_lines(panels, figure="phase_figure")
-    figure = new_figure(8.4, 1.3 + 2.2 * len(panels))
-    all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for index, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
-        _draw(axes, panel)
-        style_axes(axes, x_label=x_label if index == len(panels) - 1 else "", y_label=panel.y_label, grid="y")
-        axes.set_ylim(-0.04, 1.06)
+    return phase_grid({x_label: panels}, title=title, subtitle=subtitle)
+
+
+def phase_grid(columns: Mapping[str, Sequence[Panel]], *, title: str, subtitle: str) -> Figure:
+    """Draw a column of panels for each power; between the least and the most of an answer its colour is faint.
+
+    Args:
+        columns: Name of a power -> as many panels as in every other column, of the same answers.
+        title: What is to be seen.
+        subtitle: How to read it.
+    """
+    num_rows, width = len(next(iter(columns.values()))), 8.4 if len(columns) == 1 else 2.4 * len(columns)
+    figure = new_figure(width, 1.3 + 2.2 * num_rows)
+    grid = figure.subplots(num_rows, len(columns), sharex="col", squeeze=False)
+    for column, (x_label, panels) in enumerate(columns.items()):
+        for row, panel in enumerate(panels):
+            _draw(grid[row, column], panel)
+            x_name, y_name = x_label * (row == num_rows - 1), panel.y_label * (column == 0)
+            style_axes(grid[row, column], x_label=x_name, y_label=y_name, grid="y")
+            grid[row, column].set_ylim(-0.04, 1.06)
     # Panels show the same answers, so that one legend names them all.
-    all_axes[-1].legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3)
+    grid[-1, len(columns) // 2].legend(
+        frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3
+    )
     set_title(figure, title, subtitle)
     return figure
 

@@ -33,8 +33,10 @@ from envs.niceness.depth import planned_to_depth
 from envs.niceness.measures import influence, range_of_influence
 from envs.niceness.row_policies import policy_on_rows
 from envs.niceness.village_config import VillageConfig
+from envs.niceness.village_influence import evaluate_village, influence_range
+from envs.niceness.village_layers import inert_policy
 from envs.niceness.village_row import ACTIONS
-from envs.niceness.village_solution import evaluate_village, inert_policy, influence_range, solve_village
+from envs.niceness.village_solution import solve_village
 from envs.registry import make_world
 from envs.rows import World
 from envs.states import Floats, Integers, Rows

@@ -10,8 +10,10 @@ from typing import Any
 from analysis.cells import CellContext, Row, cell_function
 from analysis.studies.schooling import ENV_ID, Schooling, common_options
 from envs.niceness.assignment import JUDGES
+from envs.niceness.village_influence import evaluate_village
+from envs.niceness.village_layers import inert_policy
 from envs.niceness.village_powers import POWERS
-from envs.niceness.village_solution import evaluate_village, inert_policy, solve_village
+from envs.niceness.village_solution import solve_village
 from envs.registry import make_world
 
 EXACT = "niceness.exact"

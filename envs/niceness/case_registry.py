@@ -69,11 +69,7 @@ def make_case(name: str, **options: Any) -> DRMDP:
     Raises:
         UserError: Unknown name or option, or a value that the case refuses.
     """
-    known = {one.casefold(): one for one in CASES}
-    if name.casefold() not in known:
-        hint = nearest(name.casefold(), known)
-        raise UserError(f"case {name!r} is unknown, known are {', '.join(CASES)}; name one.{hint}")
-    case = CASES[known[name.casefold()]]
+    case = _find(name)
     for option in options:
         if option not in case.options:
             raise UserError(
@@ -81,3 +77,17 @@ def make_case(name: str, **options: Any) -> DRMDP:
                 f"{nearest(option, case.options)}"
             )
     return case.make(**options)
+
+
+def make_powerless(name: str, **options: Any) -> DRMDP | None:
+    """The same case with every κ at 0; None where it has none."""
+    powers = {option: 0 for option in _find(name).options if option.startswith("kappa")}
+    return make_case(name, **{**options, **powers}) if powers else None
+
+
+def _find(name: str) -> Case:
+    known = {one.casefold(): one for one in CASES}
+    if name.casefold() not in known:
+        hint = nearest(name.casefold(), known)
+        raise UserError(f"case {name!r} is unknown, known are {', '.join(CASES)}; name one.{hint}")
+    return CASES[known[name.casefold()]]

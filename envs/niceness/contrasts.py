@@ -1,7 +1,7 @@
 """Objectives against each other: regrets, what influence is worth, whether they can be told apart.
 
 regret_j(π) = max U_j − U_j(π)                         for every objective j, whatever π was made for
-value of influence_j = V*_j(κ) − V*_j(0)
+value of influence_j = V*_j(κ) − V*_j(0)               the second in the same case without power
 indistinguishability = |∩_j Opt_j| / |∪_j Opt_j|       over optimal (node, action) pairs; 1 = identical
 """
 
@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic, TypeVar
 
 from envs.errors import UserError
 from envs.niceness.backward import Solution
-from envs.niceness.drmdp import DRMDP, Number
+from envs.niceness.drmdp import DRMDP
 from envs.niceness.objectives import find_objective
 from envs.niceness.policies import Policy, expected, inert
 from envs.niceness.utilities import Joint, Utility, branches
 
+Worth = TypeVar("Worth", Fraction, float)
+
 
 @dataclass(frozen=True)
-class Regret:
-    """How far a policy is from the best under one objective.
+class Regret(Generic[Worth]):
+    """How far a policy is from the best under one objective; in fractions, or in float64 in worlds on a grid.
 
     Attributes:
         value: U_j(π).
@@ -29,19 +32,19 @@ class Regret:
         inert: U_j(noop).
     """
 
-    value: Fraction
-    best: Fraction
-    inert: Fraction
+    value: Worth
+    best: Worth
+    inert: Worth
 
     @property
-    def regret(self) -> Fraction:
+    def regret(self) -> Worth:
         """Max U_j − U_j(π)."""
         return self.best - self.value
 
     @property
-    def normalised(self) -> Fraction | None:
+    def normalised(self) -> Worth | None:
         """Regret by what there is to win over the inert policy; None where there is nothing."""
-        return self.regret / (self.best - self.inert) if self.best > self.inert else None
+        return self.regret / (self.best - self.inert) if self.best - self.inert > 1e-9 else None
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,9 @@ def judges(case: DRMDP, names: Sequence[str]) -> dict[str, Judge]:
     return {name: Judge(u, Solution(u).value, expected(inert(case), u)) for name, u in utilities.items()}
 
 
-def regrets(policy: Policy, judged_by: Mapping[str, Judge]) -> dict[str, Regret]:
+def regrets(policy: Policy, judged_by: Mapping[str, Judge]) -> dict[str, Regret[Fraction]]:
     """Regret of a policy under each judge."""
     return {name: Regret(expected(policy, one.utility), one.best, one.inert) for name, one in judged_by.items()}
-
-
-def regret_matrix(case: DRMDP, *, made_for: Sequence[str], judged_by: Sequence[str]) -> dict[str, dict[str, Regret]]:
-    """Regrets of one optimal policy of each objective under each."""
-    found = judges(case, judged_by)
-    return {name: regrets(find_objective(name, case).plan(case).policy(), found) for name in made_for}
 
 
 def utility_of(name: str, case: DRMDP) -> Utility:
@@ -84,10 +81,10 @@ def utility_of(name: str, case: DRMDP) -> Utility:
     return found.utility(case)
 
 
-def value_of_influence(name: str, make: Callable[[Number], DRMDP], kappa: Number) -> Fraction:
-    """V*(κ) − V*(0) of an objective, where `make` gives the case of a κ."""
-    strong, weak = (Solution(utility_of(name, case)).value for case in (make(kappa), make(0)))
-    return strong - weak
+def value_of_influence(name: str, *, strong: DRMDP, weak: DRMDP) -> Fraction:
+    """V*(κ) − V*(0) of an objective, given the case with its power and without; UserError for a rule."""
+    with_power, without = (Solution(utility_of(name, case)).value for case in (strong, weak))
+    return with_power - without
 
 
 def indistinguishability(case: DRMDP, names: Sequence[str]) -> Fraction:

@@ -1,9 +1,10 @@
 """Intent: is influence what an objective plans for, or does it come along with something else?
 
 The objective's plan is made again with the influence channel cut in the agent's model only. Where it then takes other
-actions, the channel mattered to it; its influence is *instrumental* if no optimal plan is left once every action that
-moves θ is forbidden, unless the cut plan takes it too. The first alone would call a costly side effect intended: who
-avoids one changes the plan when it costs nothing any more.
+actions, the channel mattered to it: that is the test as it is usually put, `changes`. It calls a costly side effect
+intended, since who avoids one changes the plan when it costs nothing any more. So beside it stands a narrower answer:
+influence is *instrumental* if no optimal plan is left once every action that moves θ is forbidden, unless the cut plan
+takes it too.
 
 An action moves θ if, with the inert action ever after, the law of the θ to come differs from inertness throughout.
 """

@@ -21,7 +21,7 @@ from envs.niceness.influence import best_without_influence, mask_of_steps
 from envs.niceness.mixtures import terms_of
 from envs.niceness.pareto import pareto_ud
 from envs.niceness.plans import Plan, Rule, maximum
-from envs.niceness.policies import Policy, expected, inert, watched
+from envs.niceness.policies import inert, watched
 from envs.niceness.utilities import (
     Final,
     Fixed,
@@ -51,10 +51,6 @@ class Objective:
     plan: Callable[[DRMDP], Plan]
     utility: Callable[[DRMDP], Utility] | None = None
     is_reward_function: bool = False
-
-    def value_of(self, policy: Policy) -> Fraction | None:
-        """U(π), whatever the policy was made for; None for what is no maximum of a utility."""
-        return None if self.utility is None else expected(policy, self.utility(policy.memory.case))
 
 
 def path_specific(case: DRMDP) -> Rule:

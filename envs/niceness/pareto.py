@@ -4,7 +4,7 @@
     UD: EU_θ(π) >= EU_θ(π_noop) for all θ
     ParetoUD: in UD, and no policy of UD is better for some θ and worse for none
 
-Enumeration is over deterministic policies that remember the past; `envs.niceness.occupancy` asks over random ones.
+Enumeration is over deterministic policies that remember the past.
 
 Source: Carroll et al. (2024), arXiv 2405.17713, section 5.
 """

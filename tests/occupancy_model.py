@@ -1,9 +1,9 @@
-"""ParetoUD over random policies: a linear programme on occupancies x(t, s, θ, a), in float64.
+"""ParetoUD over random policies, another way: a linear programme on occupancies x(t, s, θ, a), in float64.
 
     max Σ_θ w_θ EU_θ(x)   subject to   EU_θ(x) >= floor_θ,   Σ_a x(t, n', a) = inflow(t, n'),   x >= 0
 
-For cases that are too large to enumerate, and for the question that enumeration cannot answer: whether a mixture of
-policies dominates.
+It answers what enumeration cannot, whether a mixture of policies dominates, and so holds enumeration to account. It
+finds one policy and not the set that ParetoUD is, which is why no command falls back to it.
 """
 
 from __future__ import annotations

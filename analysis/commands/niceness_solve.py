@@ -1,0 +1,115 @@
+"""`valuelab niceness solve`: exact answers about a case, in fractions, or about a village, in float64."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.cli_niceness import NicenessSolve
+from analysis.commands.environments import parse_options
+from analysis.commands.folders import require_writable
+from analysis.commands.printing import say, table, wrapped
+from analysis.niceness import tables, village_solved
+from analysis.niceness.solved import solve_all, told_apart
+from envs.errors import UserError
+from envs.niceness.case_file import read_case
+from envs.niceness.case_registry import make_case, make_powerless
+from envs.niceness.drmdp import DRMDP, require_probability
+from envs.registry import make_world
+from envs.storage import write_bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One world at one power.
+
+    Attributes:
+        title: The world in one line.
+        header: Names of the columns.
+        rows: One for each objective.
+        apart: Whether objectives can be told apart, in words.
+        record: All of it as JSON.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    apart: str
+    record: dict[str, Any]
+
+
+def run(command: NicenessSolve) -> int:
+    """Print and write one table for each power."""
+    village = _is_village(command.case)
+    note = village_solved.HOW_TO_READ if village else tables.HOW_TO_READ
+    folder, found = command.out or Path("runs") / f"niceness-{Path(command.case).stem}", []
+    for answer in _of_village(command) if village else _of_case(command):
+        require_writable(folder)
+        table(answer.header, answer.rows, title=answer.title)
+        say(answer.apart, "")
+        found.append(answer)
+    say(*wrapped(note.replace("`", "")))
+    for path in _write(folder, found, note):
+        say(f"Written: {path}")
+    return 0
+
+
+def _of_case(command: NicenessSolve) -> Iterator[Answer]:
+    for power, case, powerless in _cases(command):
+        rows, share = solve_all(case, command.objectives, powerless=powerless), told_apart(case)
+        record = {
+            "case": case.name, "kappa": power, "indistinguishability": None if share is None else str(share),
+            "objectives": [row.as_json() for row in rows],
+        }  # fmt: skip
+        cells = [tables.cells(row) for row in rows]
+        yield Answer(tables.title(case, power), tables.HEADER, cells, tables.apart_in_words(share), record)
+
+
+def _cases(command: NicenessSolve) -> list[tuple[str | None, DRMDP, DRMDP | None]]:
+    """The case at each power that was asked for, and without power."""
+    options = parse_options(command.options)
+    if command.case.endswith(".toml"):
+        if options or command.kappa:
+            raise UserError(f"{command.case} says all of its case, so --option and --kappa do nothing; edit the file.")
+        return [(None, read_case(Path(command.case)), None)]
+    if not command.kappa:
+        return [(None, make_case(command.case, **options), make_powerless(command.case, **options))]
+    if "kappa" in options:
+        raise UserError("kappa is given by --kappa and by --option; give it once.")
+    cases = [(power, make_case(command.case, **options, kappa=power)) for power in command.kappa]
+    powerless = make_powerless(command.case, **options)
+    return [(power, case, powerless) for power, case in cases]
+
+
+def _is_village(name: str) -> bool:
+    return name.casefold().removeprefix("valuelab/").partition("-")[0] == "village"
+
+
+def _of_village(command: NicenessSolve) -> Iterator[Answer]:
+    name = "Village" if command.case.casefold() == "village" else command.case
+    options = parse_options(command.options)
+    if command.kappa and options.keys() & {"kappa_p", "kappa_g"}:
+        raise UserError("--kappa sets kappa_p and kappa_g, which --option gives too; give them once.")
+    chances = [float(require_probability("kappa", power)) for power in command.kappa]
+    settings = [{**options, "kappa_p": kappa, "kappa_g": kappa} for kappa in chances] or [options]
+    configs = [make_world(name, **each).config for each in settings]
+    for power, config in zip(command.kappa or (None,), configs, strict=True):
+        rows, share = village_solved.solve_for(config, command.objectives), village_solved.told_apart(config)
+        record = {
+            "case": name, "options": options, "kappa": power, "indistinguishability": share,
+            "objectives": [row.as_json() for row in rows],
+        }  # fmt: skip
+        title, apart = village_solved.title(config), tables.apart_in_words(share)
+        yield Answer(title, village_solved.HEADER, [row.cells() for row in rows], apart, record)
+
+
+def _write(folder: Path, answers: Sequence[Answer], note: str) -> tuple[Path, Path]:
+    records = [answer.record for answer in answers]
+    sections = [tables.section(one.title, one.header, one.rows, apart=one.apart) for one in answers]
+    paths = folder / "solve.json", folder / "solve.md"
+    write_bytes(paths[0], (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(paths[1], ("\n\n".join([*sections, note]) + "\n").encode())
+    return paths

@@ -1,0 +1,109 @@
+"""The village solved for objectives, as `analysis.niceness.solved` does it for cases: exact, in float64."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.niceness.scorecard import MEASURES
+from analysis.niceness.solved import JUDGES
+from analysis.niceness.tables import intent_in_words
+from envs.niceness.village_config import VillageConfig
+from envs.niceness.village_contrasts import plan_changes, values_of_influence, village_indistinguishability
+from envs.niceness.village_influence import Influence, evaluate_village, influence_range
+from envs.niceness.village_solution import solve_village
+
+HEADER = (
+    "objective", "value", *JUDGES, "MI_c", "MI", "LI", "welfare", "ease gain", "influences", "intent",
+    "worth of influence",
+)  # fmt: skip
+HOW_TO_READ = (
+    "value is the optimum of the objective; RT, IR and NS are what the policy that takes all its optimal actions alike "
+    "is worth under these, and MI to ease gain what it does to people, means over persons and starts. MI_c is from the "
+    "least to the most over all optimal policies. intent: planned again as if the agent could not move tastes, the "
+    "plan changes or not. worth of influence: the value less that without power, kappa 0 and no door."
+)
+
+
+@dataclass(frozen=True)
+class VillageSolved:
+    """One objective in one village.
+
+    Attributes:
+        objective: Its name.
+        value: The maximum, mean over starts.
+        measures: What the policy that takes all optimal actions alike is worth and does.
+        regret: max U_j − U_j of that policy for each of JUDGES, undiscounted.
+        mi_coupled: Least and most MI_c over all optimal policies.
+        plan_changes: The intent test.
+        influence_worth: The value of influence.
+    """
+
+    objective: str
+    value: float
+    measures: Influence
+    regret: dict[str, float]
+    mi_coupled: tuple[float, float]
+    plan_changes: bool
+    influence_worth: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Names as in `Solved.as_json` where the fields are the same."""
+        found = {name: getattr(self.measures, name) for name in MEASURES}
+        return {
+            "objective": self.objective, "value": self.value, "worth": dict(self.measures.values),
+            "regret": self.regret, **found, "mi_coupled": self.mi_coupled, "influences": self.measures.influences,
+            "intent": {"changes": self.plan_changes}, "influence_worth": self.influence_worth,
+        }  # fmt: skip
+
+    def cells(self) -> list[str]:
+        """A row of HEADER."""
+        did = self.measures
+        worth = [did.values[judge] for judge in JUDGES]
+        least, most = (f"{end:.3g}" for end in self.mi_coupled)
+        return [
+            self.objective, *(f"{one:.4g}" for one in (self.value, *worth)),
+            least if least == most else f"{least} to {most}",
+            *(f"{one:.3g}" for one in (did.mi, did.li, did.welfare, did.ease_gain)),
+            "yes" if did.influences else "no", intent_in_words({"changes": self.plan_changes}),
+            f"{self.influence_worth:.4g}",
+        ]  # fmt: skip
+
+
+def solve_for(config: VillageConfig, names: Sequence[str] = ()) -> list[VillageSolved]:
+    """Solve a village for several objectives, for JUDGES where none is named.
+
+    Raises:
+        UserError: Unknown objective, or more states than can be listed.
+    """
+    wanted = tuple(names) or JUDGES
+    solution, worth = solve_village(config, wanted), values_of_influence(config, wanted)
+    undiscounted = solve_village(dataclasses.replace(config, discount=1.0), JUDGES)
+    best = {judge: undiscounted.value(judge) for judge in JUDGES}
+    found = {name: evaluate_village(config, solution.policy(name)) for name in wanted}
+    return [
+        VillageSolved(
+            objective=name, value=solution.value(name), measures=did,
+            regret={judge: best[judge] - did.values[judge] for judge in JUDGES},
+            mi_coupled=influence_range(config, name), plan_changes=plan_changes(config, name),
+            influence_worth=worth[name],
+        )
+        for name, did in found.items()
+    ]  # fmt: skip
+
+
+def title(config: VillageConfig) -> str:
+    """A village in one line."""
+    people, dials = config.num_persons, config.dials
+    tastes = "of any taste" if config.start_thetas is None else f"from {config.start_theta}"
+    return (
+        f"Village: {config.size} x {config.size} cells, {people} {'person' if people == 1 else 'persons'} {tastes}, "
+        + ", ".join(f"{name} {value:g}" for name, value in dials._asdict().items())
+    )
+
+
+def told_apart(config: VillageConfig) -> float:
+    """Indistinguishability of JUDGES."""
+    return village_indistinguishability(config, JUDGES)
