@@ -29,8 +29,8 @@ WORLD_FUNCTIONS = ("begin", "transition", "observe", "breakpoints", "context")
 _OPTIONAL = {"possible": any_row}
 # Without numba's runtime (NRT) no counts of references stand in a loop, where arrays that are taken out of a tuple one
 # by one make it 15 times as slow; and a function that allocates an array, or returns a part of one, does not compile.
-INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False}
-COMPILED: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
+INLINED: dict[str, Any] = {"forceinline": True, "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+COMPILED: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False, "no_cfunc_wrapper": True}
 _VERSIONED_ELSEWHERE = frozenset({"numpy", "numba"}) | sys.stdlib_module_names
 
 
@@ -122,8 +122,12 @@ def machine_code(loop: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
     return code
 
 
+@functools.cache
 def _inlined(function: Any, *, boundscheck: bool = False) -> Any:
-    """The function, and all that it calls, compiled into its caller; with `boundscheck` a wrong index is IndexError."""
+    """The function, and all that it calls, compiled into its caller; with `boundscheck` a wrong index is IndexError.
+
+    One copy serves all callers, as worlds share helpers and each copy is compiled anew.
+    """
     namespace = dict(function.py_func.__globals__)
     for name in _names(function.py_func.__code__):
         called = namespace.get(name)

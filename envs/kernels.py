@@ -143,19 +143,6 @@ def reset_envs(settings, state, mask, outs):
     _show_envs(settings, state, out)
 
 
-def _step_once(settings, state, actions, out):
-    if settings.autoreset == NEXT_STEP:
-        _begin_episodes(settings, state, state.pending, 1)
-    _clear_outputs(out)
-    _advance_envs(settings, state, actions, out)
-    if settings.autoreset == SAME_STEP:
-        _keep_finals(settings, state, out)
-        _begin_episodes(settings, state, state.pending, 1)
-        for n in range(actions.size):
-            state.pending[n] = False
-    _show_envs(settings, state, out)
-
-
 def _outputs_at(out, t):
     """The arrays of step t of a rollout."""
     return OutputArrays(
@@ -165,7 +152,7 @@ def _outputs_at(out, t):
     )  # fmt: skip
 
 
-def step_envs(settings, state, actions, out):
+def step_envs(settings, state, actions, outs):
     """T steps of all envs; returns -1, or t * N + n of the first action out of range, with nothing stepped."""
     num_steps, num_envs = actions.shape
     for t in range(num_steps):
@@ -173,9 +160,18 @@ def step_envs(settings, state, actions, out):
             if actions[t, n] < 0 or actions[t, n] >= settings.num_actions:
                 return t * num_envs + n
     for t in range(num_steps):
-        _step_once(settings, state, actions[t], _outputs_at(out, t))
+        out = _outputs_at(outs, t)
+        if settings.autoreset == NEXT_STEP:
+            _begin_episodes(settings, state, state.pending, 1)
+        _clear_outputs(out)
+        _advance_envs(settings, state, actions[t], out)
+        if settings.autoreset == SAME_STEP:
+            _keep_finals(settings, state, out)
+            _begin_episodes(settings, state, state.pending, 1)
+            state.pending.fill(False)
+        _show_envs(settings, state, out)
     return -1
 
 
-PARTS = (_begin_episodes, _clear_outputs, _advance_envs, _show_envs, _keep_finals, _step_once, _outputs_at)
+PARTS = (_begin_episodes, _clear_outputs, _advance_envs, _show_envs, _keep_finals, _outputs_at)
 LOOPS = (reset_envs, step_envs)

@@ -8,8 +8,6 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 FLOORS = {"envs": 1, "shards": 2, "agents": 3, "analysis": 4}
 MAY_IMPORT = {"envs": set(), "shards": set(), "agents": {"envs", "shards"}, "analysis": {"envs", "shards", "agents"}}
@@ -45,17 +43,17 @@ def body_lines(function: ast.FunctionDef) -> int:
     return body[-1].end_lineno - body[0].lineno + 1 if body else 0
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_down(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
-    roots = {name.split(".")[0] for name in imported_names(path)}
-    upward = (roots & FLOORS.keys()) - MAY_IMPORT[package] - {package}
-    assert not upward, f"{path} imports {upward}: only {MAY_IMPORT[package]} lie below {package}"
-    if package in THIRD_PARTY:
-        known = {"numpy", "numba", "scipy", "gymnasium", "torch", "sklearn", "matplotlib", "polars", "rich", "tyro",
-                 "joblib", "safetensors", "stable_baselines3", "minigrid", "PIL"}
-        foreign = (roots & known) - THIRD_PARTY[package]
-        assert not foreign, f"{path} imports {foreign}: {package} may use {THIRD_PARTY[package]}"
+def test_imports_point_down() -> None:
+    for path in SOURCES:
+        package = path.relative_to(ROOT).parts[0]
+        roots = {name.split(".")[0] for name in imported_names(path)}
+        upward = (roots & FLOORS.keys()) - MAY_IMPORT[package] - {package}
+        assert not upward, f"{path} imports {upward}: only {MAY_IMPORT[package]} lie below {package}"
+        if package in THIRD_PARTY:
+            known = {"numpy", "numba", "scipy", "gymnasium", "torch", "sklearn", "matplotlib", "polars", "rich", "tyro",
+                     "joblib", "safetensors", "stable_baselines3", "minigrid", "PIL"}
+            foreign = (roots & known) - THIRD_PARTY[package]
+            assert not foreign, f"{path} imports {foreign}: {package} may use {THIRD_PARTY[package]}"
 
 
 @pytest.mark.parametrize("package", ["instruments", "monitors", "niceness", "plots", "predictions"])
@@ -66,18 +64,18 @@ def test_what_studies_are_made_of_imports_no_study(package: str) -> None:
         assert not above, f"{path} imports {above}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_is_small_and_safe(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") <= 250, f"{path} has {text.count(chr(10))} lines: one concept a file, at most 250"
-    unsafe = [line for line in text.splitlines() if UNSAFE.search(line)]
-    assert not unsafe, f"{path}: loading must never run code: {unsafe}"
-    for function in functions(path):
-        assert body_lines(function) <= 60, f"{path}:{function.lineno} {function.name} is longer than 60 lines"
-        positional = [a.arg for a in function.args.posonlyargs + function.args.args if a.arg not in ("self", "cls")]
-        jitted = any("njit" in ast.unparse(decorator) for decorator in function.decorator_list)
-        templated = "\nLOOPS = (" in text or path.parent.name == "worlds"
-        assert len(positional) <= 3 or jitted or templated, f"{path}:{function.lineno} {function.name}({positional})"
+def test_a_file_is_small_and_safe() -> None:
+    for path in SOURCES:
+        text = path.read_text()
+        assert text.count("\n") <= 250, f"{path} has {text.count(chr(10))} lines: one concept a file, at most 250"
+        unsafe = [line for line in text.splitlines() if UNSAFE.search(line)]
+        assert not unsafe, f"{path}: loading must never run code: {unsafe}"
+        for function in functions(path):
+            assert body_lines(function) <= 60, f"{path}:{function.lineno} {function.name} is longer than 60 lines"
+            positional = [a.arg for a in function.args.posonlyargs + function.args.args if a.arg not in ("self", "cls")]
+            jitted = any("njit" in ast.unparse(decorator) for decorator in function.decorator_list)
+            templated = "\nLOOPS = (" in text or path.parent.name == "worlds"
+            assert len(positional) <= 3 or jitted or templated, f"{path}:{function.lineno} {positional}"
 
 
 def test_functions_are_short_in_the_median() -> None:

@@ -1,7 +1,8 @@
-"""`make bench` runs every benchmark, and each runs through at a size that shows no speed."""
+"""`make bench` runs every benchmark; each can be started, and runs through at a size that shows no speed."""
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ SMALL = {
     ),
 }
 
-LONG = ("learning_speed.py", "search_speed.py")
+SHORT = "erasure_speed.py"
+"""The only one that starts in a second; the others compile loops, ours and their peers'."""
 
 
 def test_make_bench_runs_every_benchmark() -> None:
@@ -36,8 +38,22 @@ def test_make_bench_runs_every_benchmark() -> None:
     assert scripts == set(SMALL)
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_finds_all_that_it_imports_and_names_its_options(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / "benchmarks" / name), run_name="__main__")
+    assert not stop.value.code
+    options = {word.partition("=")[0] for word in SMALL[name][0] if word.startswith("--")}
+    text = capsys.readouterr().out
+    assert options and all(f"{option} " in text for option in options)
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in SMALL]
+    "name", [name if name == SHORT else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
 )
 def test_a_benchmark_runs_through(name: str) -> None:
     options, expected = SMALL[name]

@@ -29,9 +29,10 @@ from envs.checks.actions import Planner
 from envs.checks.rules import NOT_FINITE, OBSERVATION_RANGE, OBSERVATION_TYPE
 from envs.checks.values import facts_of, fault_in
 from envs.errors import UserError
-from envs.registry import WORLDS, world_id, world_names
+from envs.registry import world_id, world_names
 
-STEPS = 1000
+STEPS = 600
+"""Of a survey; an env whose limit is at fault is followed for longer, past that limit."""
 PATIENCE = 600.0
 TOY_TEXT = ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v4", "Blackjack-v1"]
 CONTROL = ["CartPole-v1", "Acrobot-v1", "Pendulum-v1"]
@@ -54,7 +55,11 @@ def registered() -> None:
 def report_on(name: str) -> Report:
     """Of the sound grid, or of a mutant; only a registered env can be made again in another process."""
     env = f"Checked/{name}-v0" if name == "HashOrder" else MUTANTS.get(name, SoundGrid)
-    return check_env(env, num_steps=STEPS, seconds=PATIENCE)
+    return check_env(env, num_steps=steps_for(MUTANTS.get(name, SoundGrid)), seconds=PATIENCE)
+
+
+def steps_for(env: type[SoundGrid]) -> int:
+    return 1000 if env.rule == "limit-as-termination" else STEPS
 
 
 def broken(report: Report) -> list[str]:
@@ -110,7 +115,7 @@ def found_by(check: Callable[[Any], object]) -> list[str]:
 
 @pytest.mark.parametrize("env", checked_oddities.FAULTY, ids=lambda env: env.__name__)
 def test_further_faults_are_found_under_their_rule(env: type[SoundGrid]) -> None:
-    report = check_env(env, num_steps=STEPS, seconds=PATIENCE)
+    report = check_env(env, num_steps=steps_for(env), seconds=PATIENCE)
     assert broken(report) == [env.rule], [str(finding) for finding in report.findings]
 
 
@@ -148,9 +153,9 @@ class TestNoFalseAlarms:
     def test_some_foreign_envs(self, env_id: str) -> None:
         assert broken(check_env(env_id, num_steps=STEPS, seconds=PATIENCE)) == []
 
-    @pytest.mark.parametrize("name", list(WORLDS))
-    def test_our_families(self, name: str) -> None:
-        report = check_env(world_id(name), num_steps=600, seconds=PATIENCE)
+    @pytest.mark.parametrize("name", ["Case", "CrossedHistory", "MultiNeed", "Village"])
+    def test_some_of_our_families(self, name: str) -> None:
+        report = check_env(world_id(name), num_steps=STEPS, seconds=PATIENCE)
         assert (broken(report), report.not_judged) == ([], ())
 
     @pytest.mark.slow

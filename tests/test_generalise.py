@@ -139,11 +139,12 @@ def test_power_is_what_its_name_says():
 
 def test_the_whole_experiment_in_small(tmp_path, monkeypatch):
     """Every cell runs, tables and figures come out, and the same seeds give the same rows."""
-    monkeypatch.setattr(powerful_play, "NUM_EPISODES", 8)
+    monkeypatch.setattr(powerful_play, "NUM_EPISODES", 4)
+    monkeypatch.setattr(powerful_play, "PLANNERS", ("r+V", "r+V*"))
     variants = {
         "gru": Variant("", dataclasses.replace(SMALL, encoder="gru"), ("MONO", "MOE"),
                        (Asked("all", 1.0, (0, 16)), Asked("persuade", 1.0, (16,)))),
-        "mlp, untrained": Variant("", SMALL, ("MONO",), (Asked("all", 1.0, (0, 16)),), is_trained=False),
+        "mlp, untrained": Variant("", SMALL, ("MONO",), (Asked("all", 1.0, (16,)),), is_trained=False),
         "mlp, θ_t blurred": Variant("", dataclasses.replace(SMALL, blurred="theta"), ("MONO",),
                                     (Asked("all", 1.0, (0, 16)),)),
     }  # fmt: skip

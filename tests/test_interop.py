@@ -27,6 +27,8 @@ from envs.registry import WORLDS, make_world, world_id, world_names
 
 IDS = [world_id(name) for name in world_names()]
 FAMILIES = [world_id(name) for name in WORLDS]
+EVERY_ID = [each if each in FAMILIES else pytest.param(each, marks=pytest.mark.slow) for each in IDS]
+"""A variant is its family with other options: the default tests take the families."""
 OPTIONS = {"split": "test", "time_limit": 7}
 
 
@@ -38,9 +40,7 @@ def one_thread() -> None:
 class TestStableBaselines:
     """Its PPO and DQN with their own policy for Dict observations."""
 
-    @pytest.mark.parametrize(
-        "env_id", [each if each in FAMILIES else pytest.param(each, marks=pytest.mark.slow) for each in IDS]
-    )
+    @pytest.mark.parametrize("env_id", EVERY_ID)
     def test_ppo_trains(self, env_id: str) -> None:
         env = make_vec_env(env_id, n_envs=2, seed=0, env_kwargs={"time_limit": 60})
         model = PPO("MultiInputPolicy", env, n_steps=64, batch_size=64, n_epochs=1, seed=0, device="cpu")
@@ -61,7 +61,7 @@ class TestStableBaselines:
         assert model.ep_info_buffer, "Monitor saw an episode end"
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", EVERY_ID)
 def test_make_vec_gives_the_same_envs_natively_and_one_by_one(env_id: str) -> None:
     native, single = (gymnasium.make_vec(env_id, 3, vectorization_mode=mode, **OPTIONS) for mode in (None, "sync"))
     assert isinstance(native, GridVectorEnv) and isinstance(single.unwrapped, SyncVectorEnv)
@@ -97,7 +97,7 @@ def plain(observation: Any, space: gymnasium.Space[Any], wrapper: Any) -> Any:
 
 
 @pytest.mark.parametrize("wrapper", [flattened, stacked, counted], ids=lambda wrapper: wrapper.__name__)
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", EVERY_ID)
 def test_seeds_and_options_survive_the_wrapper(env_id: str, wrapper: Any) -> None:
     """The same episodes with and without, from a seed and after it; the options hold in both."""
     bare = gymnasium.make(env_id, **OPTIONS)
@@ -119,7 +119,9 @@ def test_seeds_and_options_survive_the_wrapper(env_id: str, wrapper: Any) -> Non
     assert min(levels) >= make_world(env_id).levels("test").first
 
 
-@pytest.mark.parametrize("env_id", FAMILIES)
+@pytest.mark.parametrize(
+    "env_id", [FAMILIES[0], *(pytest.param(each, marks=pytest.mark.slow) for each in FAMILIES[1:])]
+)
 def test_a_video_is_recorded_and_changes_nothing(env_id: str, tmp_path: Path) -> None:
     pytest.importorskip("moviepy", reason="RecordVideo needs moviepy, a part of the extra `dev`")
     bare = gymnasium.make(env_id, **OPTIONS)
@@ -203,7 +205,10 @@ def test_a_video_of_a_batch_is_recorded_and_changes_nothing(mode: str | None, tm
 
 
 
-@pytest.mark.parametrize("env_id", ["FrozenLake-v1", "Taxi-v4", "CliffWalking-v1", "MiniGrid-Empty-5x5-v0"])
+MORE_FOREIGN = [pytest.param(env_id, marks=pytest.mark.slow) for env_id in ("CliffWalking-v1", "MiniGrid-Empty-5x5-v0")]
+
+
+@pytest.mark.parametrize("env_id", ["FrozenLake-v1", "Taxi-v4", *MORE_FOREIGN])
 def test_foreign_envs_go_through_trainer_and_probe(env_id: str, tmp_path: Path) -> None:
     config = TrainConfig(
         agent=AgentConfig(encoder_sizes=(16,), hidden_size=16), num_demonstrations=5, num_evaluation_episodes=4,

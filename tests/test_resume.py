@@ -130,7 +130,11 @@ CASES = [(ENV_ID, GRU), ("MiniGrid-Empty-5x5-v0", PLAYED), ("FrozenLake-v1", SMA
 KILLED = [*CASES, (ENV_ID, SEARCHED)]
 
 
-@pytest.mark.parametrize(("env_id", "config"), CASES, ids=["gru", "minigrid", "frozenlake"])
+@pytest.mark.parametrize(
+    ("env_id", "config"),
+    [pytest.param(*CASES[0], id="gru"), pytest.param(*CASES[1], id="minigrid", marks=pytest.mark.slow),
+     pytest.param(*CASES[2], id="frozenlake")],
+)  # fmt: skip
 def test_killed_in_every_stage_it_ends_with_the_same_bytes(
     env_id: str, config: TrainConfig, straight: Any, tmp_path: Path
 ) -> None:
@@ -147,8 +151,8 @@ def test_killed_in_every_stage_it_ends_with_the_same_bytes(
 
 @pytest.mark.parametrize(
     ("env_id", "config", "stage"),
-    [(*CASES[0], "imitate"), (*CASES[0], "reinforce"), (*CASES[0], "value"), (*CASES[1], "reinforce")],
-    ids=["gru-imitate", "gru-reinforce", "gru-value", "minigrid-reinforce"],
+    [(*CASES[0], "imitate"), (*CASES[0], "reinforce"), (*CASES[0], "value"), (*CASES[2], "reinforce")],
+    ids=["gru-imitate", "gru-reinforce", "gru-value", "frozenlake-reinforce"],
 )
 def test_asked_to_stop_it_saves_the_state_that_it_would_have_had(
     env_id: str, config: TrainConfig, stage: str, straight: Any, tmp_path: Path

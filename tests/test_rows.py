@@ -243,14 +243,37 @@ def stride():
 """
 
 
-def test_an_edited_helper_is_recompiled(tmp_path):
-    """A helper in another file, and a constant that it imports from a third, both reach the cached loop."""
+EDITS = ((1, 1), (1, 1), (2, 1), (2, 2))
+
+
+def edited_world(folder):
+    """Writes a world with a helper in another file and a constant in a third; yields at each edit of one of them."""
     source = (ROOT / "tests" / "walkers_world.py").read_text()
-    (tmp_path / "edited_world.py").write_text(
+    (folder / "edited_world.py").write_text(
         source.replace("from envs.rows import World", "from envs.rows import World\nfrom edited_helper import stride")
         .replace("row[i] = (row[i] + step) % config.length", "row[i] = (row[i] + stride()) % config.length")
         .replace("row[0] == 0 and row[1] == 0", "False")
     )
+    for value, stride in EDITS:
+        (folder / "edited_helper.py").write_text(HELPER.format(other="edited_constant", value=value))
+        (folder / "edited_constant.py").write_text(f"STRIDE = {stride}\n")
+        yield value * stride
+
+
+def test_an_edit_of_a_helper_or_of_its_constant_gives_the_loops_other_names(tmp_path, monkeypatch):
+    """By its name a loop is found in the cache."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Two edits within a second would be one.
+    names = []
+    for _ in edited_world(tmp_path):
+        for module in ("edited_world", "edited_helper", "edited_constant"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        names.append(compile_kernels.__wrapped__("edited_world").expand_rows.py_func.__name__)
+    assert names[0] == names[1] and len(set(names)) == 3
+
+
+@pytest.mark.slow
+def test_an_edited_helper_is_recompiled(tmp_path):
     script = f"""
 import sys, numpy as np
 sys.path[:0] = sys.argv[1:]
@@ -261,12 +284,8 @@ next_rows = world.expand(rows).next_rows[0, 3, 0]
 print((next_rows - rows[0]) % {walkers_world.LENGTH})
 print(sum(world.kernels.expand_rows.stats.cache_hits.values()))
 """
-    outputs = []
-    for value, stride in ((1, 1), (1, 1), (2, 1), (2, 2)):
-        (tmp_path / "edited_helper.py").write_text(HELPER.format(other="edited_constant", value=value))
-        (tmp_path / "edited_constant.py").write_text(f"STRIDE = {stride}\n")
-        outputs.append(run_script(script, tmp_path))
-    assert [int(output[0].strip("[]").split()[0]) for output in outputs] == [1, 1, 2, 4]
+    strides, outputs = zip(*((stride, run_script(script, tmp_path)) for stride in edited_world(tmp_path)), strict=True)
+    assert tuple(int(output[0].strip("[]").split()[0]) for output in outputs) == strides == (1, 1, 2, 4)
     assert [int(output[1]) for output in outputs] == [0, 1, 0, 0]
 
 

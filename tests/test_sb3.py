@@ -58,7 +58,7 @@ def check_extracted(model: BaseAlgorithm, agent: AlphaAgent) -> None:
 def test_ppo_trains_and_the_agent_comes_out_bitwise(env_id: str, settings: dict[str, object], tmp_path: Path) -> None:
     model = ppo(env_id, config=AgentConfig(**settings))  # type: ignore[arg-type]
     start = agent_from_sb3(model)
-    model.learn(2048)
+    model.learn(512)
     agent = agent_from_sb3(model)
     check_extracted(model, agent)
     for name in ("policy_encoder", "policy_head", "value_encoder", "value_head"):

@@ -84,18 +84,18 @@ def test_noise_makes_actions_samples():
 
 
 def test_under_puct_actions_are_drawn_from_visits_after_noise_at_the_root():
-    """64 copies of one state: the actions' shares are those of the visits of searches with such noise, made apart."""
-    env = make_vec_env(ENV_ID, n_envs=1, seed=3)
+    """In many searches of one state actions are as frequent as visits in searches with such noise, made apart."""
+    num, env = 400, make_vec_env(ENV_ID, n_envs=1, seed=3)
     config = SearchConfig(num_simulations=10, rule="puct", noise_share=0.5, noise_alpha=0.3)
     model = untrained(env)
     observation = env.reset()
     policy = SearchPolicy(model, config, seed=5)
-    actions = np.concatenate([policy.predict(observation)[0] for _ in range(800)])
-    noise = np.random.default_rng(0).dirichlet(np.full(4, 0.3), size=800)
-    rows = np.repeat(policy.rows(), 800, axis=0)
+    actions = np.concatenate([policy.predict(observation)[0] for _ in range(num)])
+    noise = np.random.default_rng(0).dirichlet(np.full(4, 0.3), size=num)
+    rows = np.repeat(policy.rows(), num, axis=0)
     expected = search(policy.world, rows, policy.evaluate, config=config, discount=model.gamma, noise=noise).policy
-    # Five standard errors of a share of two samples of 800.
-    assert np.abs(np.bincount(actions, minlength=4) / 800 - expected.mean(axis=0)).max() < 5 * 0.5 * (2 / 800) ** 0.5
+    # Five standard errors of a share of two samples of this size.
+    assert np.abs(np.bincount(actions, minlength=4) / num - expected.mean(axis=0)).max() < 5 * 0.5 * (2 / num) ** 0.5
     assert expected.std(axis=0).max() > 0.05
     calm = [policy.predict(observation, deterministic=True)[0] for _ in range(2)]
     assert (calm[0] == calm[1]).all()

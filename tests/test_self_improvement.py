@@ -121,10 +121,12 @@ def test_a_leaf_that_is_no_number_stops_it_before_anything_is_learned():
 @pytest.mark.parametrize(
     ("encoder", "num_steps", "settings"),
     [
-        ("mlp", 3, {}), ("mlp", 11, {}), ("gru", 3, {}), ("gru", 11, {}),
-        ("mlp", 11, {"rule": "puct", "rollout_share": 0.3}), ("mlp", 11, {"use_rewards": False}),
+        ("mlp", 3, {}),
+        ("gru", 11, {}),
+        ("mlp", 11, {"rule": "puct", "rollout_share": 0.3}),
+        ("mlp", 11, {"use_rewards": False}),
     ],
-)  # fmt: skip
+)
 def test_a_killed_run_goes_on_bit_by_bit(encoder, num_steps, settings, tmp_path):
     config = TrainConfig(
         agent=AgentConfig(encoder=encoder, encoder_sizes=(16,), hidden_size=16, memory_size=8),
