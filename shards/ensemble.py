@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from shards.gates import Gate
@@ -85,9 +84,14 @@ class StackedParts(nn.Module):
 
     def without_weights(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the same as `forward`, with a gradient to the features and none to the weights."""
-        fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
-        read: tuple[Tensor, Tensor] = functional_call(self, fixed, (features,))
-        return read
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        try:
+            for parameter in trained:
+                parameter.requires_grad_(False)
+            return self.forward(features)
+        finally:
+            for parameter in trained:
+                parameter.requires_grad_(True)
 
     def _reflection(self, reached: Tensor) -> Tensor:
         """What the first layer [B, U] gets from the other parts, which have a first pass for it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import pytest
 
 from agents.agent import build_agent
 from agents.config import ValueConfig
-from agents.encoded import encode_episodes
 from agents.exact import policy_table, value_table
 from agents.outcomes import outcomes_of
 from agents.responsibility import load_event_log
@@ -83,6 +83,13 @@ class TestPlan:
         again = make_plan("first", first_seed=20)
         assert again.seeds == tuple(range(20, 40))
         assert not {c.hash for c in cells_of(make_plan("first"))} & {c.hash for c in cells_of(again)}
+
+    def test_a_recording_is_read_once_for_all_arms(self) -> None:
+        """Cells run in the order of the plan where priorities are equal, and a worker keeps the last recording."""
+        plan = make_plan("standard")
+        read = [cell for cell in cells_of(plan) if cell.function == yoked.FIT]
+        blocks = [key for key, _ in itertools.groupby((cell.config["seed"], cell.config["world"]) for cell in read)]
+        assert len(blocks) == len(set(blocks)) == len(plan.seeds) * 3
 
     def test_a_change_of_size_changes_every_cell(self) -> None:
         other = tiny_plan(setups={**SMALL, "CrossedHistory": dataclasses.replace(TINY, value_updates=21)})
@@ -283,7 +290,7 @@ class TestLessons:
         episodes = demonstrate(world, world.levels("train"), num_episodes=120, seed=0)
         config = yoked.agent_config(world, PARTS_ALONE, head="MONO", regime="scratch")
         player = build_agent(observation_space(world), world.num_actions, config, seed=1)
-        return yoked.Recording(player, episodes, encode_episodes(player, episodes))
+        return yoked.Recording(player, episodes)
 
     def test_blocks_hold_one_event_each_and_every_step(self, recording: yoked.Recording) -> None:
         episodes = recording.episodes

@@ -6,6 +6,7 @@ A plan is data. `frozen` is what a preregistration fixes of it, `cells_of` what 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -221,10 +222,14 @@ def frozen(plan: ComparisonPlan) -> dict[str, Any]:
 
 
 def cells_of(plan: ComparisonPlan) -> list[Cell]:
-    """All cells, each once and behind its parents: recordings, fits, and the tests on them."""
+    """All cells, each once and behind its parents: recordings, fits, and the tests on them.
+
+    Those of one seed and world stand together, and run so where priorities are equal: what a worker has read of a
+    recording then serves all arms (`analysis.studies.yoked.read_recording`). Those over all seeds come last.
+    """
     found: dict[Cell, None] = {}
     for name in plan.tests:
         test = TESTS[name]
         for world in plan.worlds_of(test):
             found |= dict.fromkeys(plan.bench(world).of_test(test, plan.lines_of(test, world)))
-    return list(found)
+    return sorted(found, key=lambda cell: (cell.config.get("seed", math.inf), plan.worlds.index(cell.config["world"])))

@@ -192,18 +192,21 @@ def play_and_keep(context: CellContext, agent: AlphaAgent) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """What `record` left: who played, and the episodes, also as V's encoder sees them; to be read and never changed."""
+    """What `record` left: who played, and the episodes; to be read and never changed."""
 
     player: AlphaAgent
     episodes: Episodes
-    encoded: EncodedEpisodes
+
+    @functools.cached_property
+    def encoded(self) -> EncodedEpisodes:
+        """The episodes as V's encoder sees them."""
+        return encode_episodes(self.player, self.episodes)
 
 
 @functools.lru_cache(maxsize=1)
 def read_recording(folder: Path, device: torch.device) -> Recording:
     """Read a recording; the last one is kept, since all arms of a seed learn from it, one after the other."""
-    player, episodes = load_agent(folder / AGENT)[0].to(device), load_episodes(folder / EPISODES)
-    return Recording(player, episodes, encode_episodes(player, episodes))
+    return Recording(load_agent(folder / AGENT)[0].to(device), load_episodes(folder / EPISODES))
 
 
 def arm_agent(player: AlphaAgent, arm: Arm, world: World, *, setup: Setup, regime: str, replica: int) -> AlphaAgent:
