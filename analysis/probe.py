@@ -16,8 +16,9 @@ from analysis.probing.collecting import Progress, collect
 from analysis.probing.instrument import Settings
 from analysis.probing.reading import read_with
 from analysis.probing.registry import instruments
-from analysis.probing.report import ProbeReport, Subject
+from analysis.probing.report import ProbeReport
 from analysis.probing.states import ContextOf
+from analysis.probing.subject import subject_of
 from analysis.runs import open_run
 
 __all__ = ["Settings", "probe_agent", "probe_run"]
@@ -85,9 +86,4 @@ def probe_agent(
         readings.append(read_with(one, material, settings))
         done += one.seconds
     tell(1.0, "probed")
-    return ProbeReport(subject_of(agent, env_id, options), tuple(readings))
-
-
-def subject_of(agent: AlphaAgent, env_id: str, options: Mapping[str, Any] | None) -> Subject:
-    """Whose probe it is."""
-    return Subject(agent.config.head, env_id, agent.seed, dict(options or {}))
+    return ProbeReport(subject_of(agent, env_id, options, run=run), tuple(readings))

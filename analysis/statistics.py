@@ -141,6 +141,17 @@ def t_interval(scores: ArrayLike, *, level: float = 0.95) -> Interval:
     return paired_t_test(scores, level=level).interval
 
 
+def pointwise_intervals(scores: ArrayLike, *, level: float = 0.95) -> Scores:
+    """Student's interval of each column of scores [N, T], N >= 2 seeds: float64[T, 2], NaN where a seed has no score.
+
+    Each holds its own mean with this confidence; that a whole curve lies between them is less sure.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    half = float(special.stdtrit(len(table) - 1, (1 + level) / 2)) * table.std(axis=0, ddof=1) / np.sqrt(len(table))
+    mean = table.mean(axis=0)
+    return np.stack([mean - half, mean + half], axis=1)
+
+
 def paired_t_test(differences: ArrayLike, *, level: float = 0.95) -> TTest:
     """Two-sided t test that the mean over seeds is 0; give it the paired differences [N, J] of two arms.
 

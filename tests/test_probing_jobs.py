@@ -12,23 +12,25 @@ import pytest
 
 from agents.agent import AlphaAgent, build_agent
 from agents.checkpoint import save_agent
-from agents.config import AgentConfig
+from agents.config import AgentConfig, TrainConfig, ValueConfig
 from agents.environments import make_vector
+from agents.run_folder import RunSettings
 from analysis.executors import TaskResult
 from analysis.instruments.probes import ProbeSettings, linear_probe
 from analysis.plots.style import new_figure
-from analysis.probing import jobs, readability
+from analysis.probing import jobs, readability, training_curves
 from analysis.probing.activity import INTERFACE, Activity
 from analysis.probing.collecting import Collection, collect
-from analysis.probing.comparing import compare_reports
+from analysis.probing.comparing import compare_reports, require_comparable
 from analysis.probing.comparison_report import found, shown_rows, write_comparison
 from analysis.probing.instrument import Settings
 from analysis.probing.material import Material, Sample
 from analysis.probing.reading import Reading, from_text, to_text
 from analysis.probing.registry import INSTRUMENTS, instrument
-from analysis.probing.report import ProbeReport, Subject
+from analysis.probing.report import ProbeReport
+from analysis.probing.subject import Subject, group_names, subject_of
 from envs.errors import UserError
-from envs.storage import read_json
+from envs.storage import read_json, write_json
 
 WIDTH = 128
 """More units than episodes, so that a linear readout can tell any labels of episodes."""
@@ -187,6 +189,73 @@ def test_runs_that_do_not_compare_are_refused() -> None:
         compare_reports([made("A", 0, 0.0), made("A", 1, 0.0, env_id="F")])
     with pytest.raises(UserError, match="Two runs are of head A with seed 0"):
         compare_reports([made("A", 0, 0.0), made("A", 0, 1.0)])
+
+
+def trained(head: str, seed: int, **settings: object) -> Subject:
+    return Subject(head, "E", seed, {}, settings)
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_groups_of_their_own() -> None:
+    first, second = trained("A", 0, rate=0.1, width=8), trained("A", 1, rate=0.2, width=8)
+    subjects = [first, second, trained("B", 0, rate=0.1, width=4)]
+    assert group_names(subjects) == ("A (rate 0.1)", "A (rate 0.2)", "B")
+    assert group_names(subjects[1:]) == ("A", "B"), "what differs between heads does not split a head"
+    unsaid = [trained("A", 0, rate=0.1), trained("A", 1)]
+    assert group_names(unsaid) == ("A", "A"), "a checkpoint alone does not say how it was trained"
+    require_comparable([subjects[0], trained("A", 0, rate=0.2, width=8)])
+    with pytest.raises(UserError, match="Two runs are of head A with seed 0"):
+        require_comparable([subjects[0], subjects[0]])
+    reading = Reading("tool", "Is it?", "No.", "measured", numbers={"n": 1.0})
+    comparison = compare_reports([ProbeReport(one, (reading,)) for one in subjects])
+    assert {group: list(runs) for group, runs in comparison.groups.items()} == {
+        "A (rate 0.1)": [0], "A (rate 0.2)": [1], "B": [0],
+    }  # fmt: skip
+    assert "Groups differ in width too (8 in A (rate 0.1), A (rate 0.2); 4 in B)" in " ".join(found(comparison))
+
+
+def test_settings_of_a_run_are_those_that_change_what_is_trained(tmp_path: Path) -> None:
+    config = TrainConfig(seed=3, num_evaluation_episodes=7)
+    settings = RunSettings(MULTI, SMALL, dataclasses.replace(config, value=ValueConfig(learning_rate=0.5)))
+    write_json(tmp_path / "config.json", settings.to_dict())
+    (said, other) = (subject_of(new_agent(), MULTI, SMALL, run=run) for run in (tmp_path, None))
+    assert said.settings["value.learning_rate"] == 0.5 and "value.learning_rate" not in other.settings
+    assert said.settings["agent.hidden_size"] == other.settings["agent.hidden_size"] == 10, "as built, not as asked"
+    assert not {"seed", "num_evaluation_episodes", "agent.head"} & said.settings.keys()
+
+
+def marked(head: str, seed: int, scores: dict[int, float | None]) -> ProbeReport:
+    """A report of `training` with these accuracies of E by step, and none of anything else."""
+    rows = tuple({"step": step, "layer": "E of V", "accuracy": score, "chance": 0.25} for step, score in scores.items())
+    return ProbeReport(Subject(head, "E", seed, {}), (Reading("training", "?", ".", "measured", rows=rows),))
+
+
+def curve_rows(*reports: ProbeReport) -> list[tuple[object, ...]]:
+    rows = training_curves.rows(compare_reports(reports).groups)
+    names = ("group", "step", "mean", "low", "high", "num_seeds")
+    return [tuple(row[name] for name in names) for row in rows if row["quantity"] == "accuracy"]
+
+
+def test_curves_are_means_over_seeds_with_students_interval_at_each_mark() -> None:
+    reports = [marked("A", seed, {0: 0.1 * seed, 10: 0.5}) for seed in (1, 2, 3)] + [marked("B", 0, {0: 0.7, 5: None})]
+    first, second, third, last = curve_rows(*reports)
+    half = 4.302653 * 0.1 / math.sqrt(3)  # t(.975, 2) sd / sqrt(N)
+    assert first == ("A", 0, pytest.approx(0.2), pytest.approx(0.2 - half), pytest.approx(0.2 + half), 3)
+    assert second == ("A", 10, 0.5, 0.5, 0.5, 3)
+    assert third == ("B", 0, 0.7, None, None, 1) and last == ("B", 5, None, None, None, 1)
+    comparison = compare_reports(reports)
+    assert "the curve of B is of one seed and has no interval" in " ".join(found(comparison))
+    (figure,) = training_curves.figures(comparison.groups).values()
+    (axes,) = figure.axes
+    assert axes.get_title(loc="left") == "E of V: balanced accuracy for the context"
+    assert axes.get_legend_handles_labels()[1] == ["A, 3 seeds", "B, 1 seed"] and len(axes.collections) == 1
+
+
+def test_marks_at_other_steps_are_not_averaged() -> None:
+    reports = [marked("A", 0, {0: 0.1, 10: 0.2}), marked("A", 1, {0: 0.1, 20: 0.2}), marked("B", 0, {0: 0.3, 7: 0.4})]
+    assert [row[0] for row in curve_rows(*reports)] == ["B", "B"]
+    said = " ".join(found(compare_reports(reports)))
+    assert "no curve of A, whose runs were kept at different steps (seed 0 at 0, 10; seed 1 at 0, 20)" in said
+    assert training_curves.figures(compare_reports(reports[:2]).groups) == {}
 
 
 def test_a_comparison_is_written_whole(reports: list[ProbeReport], tmp_path: Path) -> None:

@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from agents.agent import restart_value
+from agents.agent import build_agent, restart_value
 from agents.checkpoint import agent_tensors, load_agent, save_agent
 from agents.config import AgentConfig, ImitationConfig, TrainConfig, ValueConfig
+from agents.environments import make_vector
 from agents.history import HISTORY, marks_of, read_history
 from agents.train import train
 from analysis.instruments.context import swap_effect
+from analysis.instruments.tails import unit_shapes
 from analysis.probe import probe_run
 from analysis.probing.collecting import Collection, collect
 from analysis.probing.instrument import Settings
 from analysis.probing.material import NotApplicable
+from analysis.probing.readability import value_layers
 from analysis.probing.registry import instrument
 from analysis.runs import open_run
 from envs.errors import UserError
@@ -83,7 +86,36 @@ def test_the_marks_of_a_run_begin_blind_to_the_context_and_end_as_its_agent(run,
     text = " ".join(finding.found)
     phrases = ("Swapping the context moves V by", "by chance", "raw observation", "as V begins", "median exponent of")
     assert all(phrase in text for phrase in phrases), "with its nulls, and all that was asked"
-    assert list(finding.figures) == ["training"]
+    assert list(finding.figures) == ["training", "training_exponents"]
+
+
+def test_every_unit_that_can_be_read_has_its_exponent_at_every_mark(run, finding):
+    """The last mark is the agent itself, so that its units are those that `tails` reads."""
+    sample = material_of(run).visited.first(600)
+    held, last = value_layers(sample.trained), finding.rows[-2:]
+    for row in last:
+        shapes = unit_shapes(held[row["layer"]], sample.states.groups, seed=0)
+        assert list(row["units"]) == [shape.unit for shape in shapes] and len(shapes) > 1
+        assert list(row["unit_betas"]) == [shape.beta for shape in shapes]
+        ends = zip(row["unit_beta_lows"], row["unit_beta_highs"], strict=True)
+        assert list(ends) == [shape.beta_interval for shape in shapes]
+        assert row["beta"] == np.median(row["unit_betas"])
+    assert not {"units", "unit_betas"} & set(finding.columns), "in the tables of files, not in the terminal"
+    assert {row["layer"] for row in finding.rows} == {"E of V", "V's hidden layer"}
+
+
+def test_layers_have_the_same_names_where_v_reads_ds_encoder(tmp_path):
+    """Else a head with an E of its own and one without could not stand side by side."""
+    env = make_vector(ENV_ID, 1, options=OPTIONS)
+    config = dataclasses.replace(CONFIG.agent, value_encoder="shared")
+    agent = build_agent(env.single_observation_space, int(env.single_action_space.n), config, seed=0)
+    for step in (0, 1):
+        save_agent(tmp_path / HISTORY / f"{step:07d}", agent)
+    amounts = Collection(num_episodes=60, max_rows=600, num_levels=8)
+    material = dataclasses.replace(collect(agent, ENV_ID, seed=3, collection=amounts, options=OPTIONS), run=tmp_path)
+    found = INSTRUMENT.measure(material, Settings(seed=0, num_rows=300))
+    assert [row["layer"] for row in found.rows] == 2 * ["E of V", "V's hidden layer"]
+    assert any(line.startswith("V reads D's E here") for line in found.not_shown)
 
 
 def test_where_nothing_is_learned_all_marks_are_alike(run, tmp_path):

@@ -23,7 +23,14 @@ from analysis.equivalence import tost, tost_welch
 from analysis.multiple_tests import benjamini_hochberg, holm, holm_levels
 from analysis.permutation import sign_flip_test, two_sample_test
 from analysis.power import Effect, difference_power, equivalence_power, seeds_needed
-from analysis.statistics import mean_by_seed, paired_differences, paired_t_test, t_interval, welch
+from analysis.statistics import (
+    mean_by_seed,
+    paired_differences,
+    paired_t_test,
+    pointwise_intervals,
+    t_interval,
+    welch,
+)
 from envs.errors import UserError
 
 X = np.array([[1, 2], [2, 2], [1, 1], [2, 1]], dtype=float)
@@ -482,3 +489,11 @@ def test_statsmodels_agrees():
     for num_seeds, effect in ((6, 2.0), (17, 1.0), (64, 0.5)):
         expected = power.TTestIndPower().power(effect, num_seeds, 0.05)
         assert difference_power(num_seeds, Effect(effect, 1.0, False)) == pytest.approx(expected, abs=0.002)
+
+
+def test_pointwise_intervals_are_students_of_each_column() -> None:
+    scores = np.array([[1.0, 5.0, np.nan], [2.0, 5.0, 1.0], [3.0, 5.0, 1.0]])
+    half = 4.302653 / 3**0.5  # t(.975, 2) sd / sqrt(N)
+    found = pointwise_intervals(scores)
+    np.testing.assert_allclose(found, [[2 - half, 2 + half], [5, 5], [np.nan, np.nan]], atol=1e-5)
+    np.testing.assert_allclose(found[0], t_interval(scores[:, :1]).ends, rtol=1e-12)

@@ -13,7 +13,8 @@ from analysis.instruments.contribution_sum import contribution_sum
 from analysis.instruments.shape_laws import FITS, fit_gennorm, fit_laplace, fit_logistic, fit_normal, fit_t
 from analysis.instruments.shape_tests import anderson_darling, normal_p_value, vuong
 from analysis.instruments.tail_index import hill, log_survival, ranks_of
-from analysis.instruments.tails import TailSettings, UnitShape, discoveries, tails, unit_shapes
+from analysis.instruments.tails import UnitShape, discoveries, tails, unit_shapes
+from analysis.instruments.unit_betas import TailSettings, unit_betas
 from analysis.instruments.unit_distances import unit_distances
 from envs.errors import UserError
 
@@ -441,3 +442,17 @@ def test_ranks_of_a_hill_plot_lie_inside_the_sample() -> None:
         ranks = ranks_of(size)
         assert 2 <= ranks[0] < ranks[-1] < size
         assert (np.diff(ranks) > 0).all()
+
+
+def test_planted_exponents_lie_in_the_intervals_of_their_units():
+    """Ten units of each law: an interval of 95 % misses one in twenty."""
+    rng, groups = np.random.default_rng(3), np.repeat(np.arange(400), 3)
+    planted = {1.0: rng.laplace(size=(1200, 10)), 2.0: rng.normal(size=(1200, 10))}
+    planted[4.0] = stats.gennorm(4.0).rvs(size=(1200, 10), random_state=rng)
+    held = {}
+    for beta, values in planted.items():
+        found = unit_betas(values, groups, seed=0)
+        assert [one.unit for one in found] == list(range(10))
+        held[beta] = [one.interval[0] <= beta <= one.interval[1] for one in found]
+        assert all(one.interval[0] < one.beta < one.interval[1] for one in found)
+    assert all(sum(inside) >= 8 for inside in held.values()), held

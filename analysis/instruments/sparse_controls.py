@@ -23,7 +23,9 @@ from analysis.instruments.sparse_toys import (
     isotropic_noise,
     planted_features,
     random_points,
+    superposed_features,
 )
+from analysis.instruments.superposition import feature_dimensions
 
 Floats = NDArray[np.float64]
 Outcome = Mapping[str, float]
@@ -47,11 +49,16 @@ class Control:
 
 
 def controls() -> tuple[Control, ...]:
-    """The planted positive, the comments' controls, and the planted null."""
+    """The planted positives, the comments' controls, and the planted null."""
     return (
         Control(
             "planted features (positive)", "found, by every seed",
             _planted, lambda o: o["true found"] >= 0.95 and o["excess"] >= MARGIN,
+        ),
+        Control(
+            "superposition by a network (positive)", "its 32 features in 12 units found, each with 3/8 of a dimension",
+            _superposed,
+            lambda o: o["true found"] >= 0.95 and o["excess"] >= MARGIN and abs(o["least dimension"] - 0.375) < 0.03,
         ),
         Control(
             "a dozen Gaussians", "TopK 1 gives twelve features, all true; L1 several times as many, most of them false",
@@ -112,6 +119,14 @@ def _planted() -> Outcome:
     data = toy_data(toy.activations)
     fit = _fitted(data, AutoencoderSettings(128, num_active=3))
     return _numbers(fit) | _truth(toy, fit, data)
+
+
+def _superposed() -> Outcome:
+    toy = superposed_features(num_rows=6000, seed=0)
+    data = toy_data(toy.activations)
+    fit = _fitted(data, AutoencoderSettings(64, num_active=2))
+    assert toy.features is not None
+    return _numbers(fit) | _truth(toy, fit, data) | {"least dimension": float(feature_dimensions(toy.features.T).min())}
 
 
 def _gaussians() -> Outcome:

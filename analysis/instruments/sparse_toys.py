@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.seeding import numpy_generator
+from analysis.instruments.superposition import train_superposition
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +47,22 @@ def planted_features(
     probability = np.minimum(weight * num_active / weight.sum(), 1.0)
     present = stream.random((num_rows, num_features)) < probability
     return Toy((present * stream.random((num_rows, num_features))) @ directions, directions)
+
+
+def superposed_features(
+    *, num_rows: int, seed: int, num_units: int = 12, num_features: int = 32, presence: float = 0.04
+) -> Toy:
+    """More features than units as a network learned to hold them (`superposition`), at rows where any is present.
+
+    Trained on equal features, each gets num_units / num_features of a dimension.
+    """
+    network = train_superposition(
+        num_features=num_features, num_units=num_units, presence=presence, seed=seed, num_restarts=1, num_steps=1500
+    )
+    stream = numpy_generator(seed, "sparse toys", "superposed")
+    strengths = (stream.random((num_rows, num_features)) < presence) * stream.random((num_rows, num_features))
+    columns = network.weights.T
+    return Toy(strengths[strengths.any(axis=1)] @ columns, columns / np.linalg.norm(columns, axis=1, keepdims=True))
 
 
 def dozen_gaussians(

@@ -25,42 +25,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from agents.seeding import numpy_generator
-from analysis.instruments.arrays import refuse_not_finite
 from analysis.instruments.contribution_sum import ContributionSum, contribution_sum
-from analysis.instruments.held_out import resampled_groups
-from analysis.instruments.shape_bootstrap import resampled_betas
-from analysis.instruments.shape_laws import FITS, fit_gennorm
+from analysis.instruments.shape_laws import FITS
 from analysis.instruments.shape_tests import anderson_darling, normal_p_value, vuong
 from analysis.instruments.tail_index import HillPlot, LogSurvival, hill, log_survival, ranks_of
-from analysis.instruments.unit_distances import unit_distances
+from analysis.instruments.unit_betas import TailSettings, UnitBeta, checked_units, unit_betas
 from analysis.multiple_tests import benjamini_hochberg
-from envs.errors import UserError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-MIN_GROUPS = 50
-"""Fewer episodes than this have no tail to speak of, and bootstrap intervals that are too narrow."""
-
-
-@dataclass(frozen=True)
-class TailSettings:
-    """How units are read.
-
-    Attributes:
-        atom_share: Share of rows from which on an exact value is an atom.
-        min_values: Fewest distinct distances, and fewest drawn rows with one, for a unit to be read.
-        num_resamples: R.
-        level: Coverage of the intervals, in (0, 1).
-    """
-
-    atom_share: float = 0.02
-    min_values: int = 30
-    num_resamples: int = 400
-    level: float = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +116,7 @@ def tails(contributions: ArrayLike, groups: ArrayLike, *, seed: int, settings: T
     what differs between them.
     """
     settings = settings or TailSettings()
-    values, index = _checked(contributions, groups)
+    values, index = checked_units(contributions, groups)
     sums = contribution_sum(values, index, stream=numpy_generator(seed, "tails", "sum"), level=settings.level)
     units = unit_shapes(values, index, seed=seed, settings=settings)
     total = unit_shapes(values.sum(axis=1, keepdims=True), index, seed=seed, settings=settings)
@@ -154,14 +127,7 @@ def unit_shapes(
     values: ArrayLike, groups: ArrayLike, *, seed: int, settings: TailSettings | None = None
 ) -> tuple[UnitShape, ...]:
     """Reads the shape of every column that has enough distances from its centre; arguments and errors as `tails`."""
-    settings = settings or TailSettings()
-    table, index = _checked(values, groups)
-    stream = numpy_generator(seed, "tails", "shapes")
-    order = np.lexsort((stream.random(len(index)), index))
-    table, index = table[order], index[order]
-    draws = resampled_groups(int(index[-1]) + 1, settings.num_resamples, stream=stream).astype(np.float64)
-    shapes = (_unit_shape(j, column, index, draws=draws, settings=settings) for j, column in enumerate(table.T))
-    return tuple(shape for shape in shapes if shape is not None)
+    return tuple(_unit_shape(unit) for unit in unit_betas(values, groups, seed=seed, settings=settings))
 
 
 def discoveries(layers: Sequence[Sequence[UnitShape]], *, rate: float = 0.05) -> tuple[tuple[bool, ...], ...]:
@@ -170,30 +136,21 @@ def discoveries(layers: Sequence[Sequence[UnitShape]], *, rate: float = 0.05) ->
     return tuple(tuple(next(adjusted) <= rate for _ in layer) for layer in layers)
 
 
-def _unit_shape(unit: int, values: Floats, groups: Ints, *, draws: Floats, settings: TailSettings) -> UnitShape | None:
-    """Reads one unit, or None where too little is left; groups ascend, and the first row of each is the drawn one."""
-    read = unit_distances(values, atom_share=settings.atom_share)
-    present, first = np.unique(groups[read.rows], return_index=True)
-    num_distinct = len(np.unique(read.distances))
-    is_drawn = np.diff(groups, prepend=-1)[read.rows] > 0
-    if min(is_drawn.sum(), num_distinct) < settings.min_values:
-        return None
-    r = read.distances / read.distances.max()
+def _unit_shape(found: UnitBeta) -> UnitShape:
+    """What else the distances of one unit say."""
+    read, r, is_drawn = found.read, found.distances, found.is_drawn
     fits = {law: fit(r[is_drawn]) for law, fit in FITS.items()}
     best = min(fit.aic for fit in fits.values())
-    beta = fit_gennorm(r).shape
-    resampled = resampled_betas(r, first, beta=beta, draws=draws[:, present])
-    low, high = np.quantile(resampled, [(1 - settings.level) / 2, (1 + settings.level) / 2])
     return UnitShape(
-        unit=unit,
+        unit=found.unit,
         atoms=read.atoms,
         atom_share=read.atom_share,
         is_one_sided=read.is_one_sided,
         num_distances=len(r),
-        num_distinct=num_distinct,
+        num_distinct=len(np.unique(read.distances)),
         num_independent=int(is_drawn.sum()),
-        beta=beta,
-        beta_interval=(float(low), float(high)),
+        beta=found.beta,
+        beta_interval=found.interval,
         kurtosis=float((r**4).mean() / (r**2).mean() ** 2 - 3.0),
         p_normal=normal_p_value(fits["normal"], fits["gennorm"]),
         p_anderson=np.nan if read.is_one_sided else anderson_darling(read.values[is_drawn])[1],
@@ -202,26 +159,3 @@ def _unit_shape(unit: int, values: Floats, groups: Ints, *, draws: Floats, setti
         hill=hill(r, ranks_of(len(r))),
         log_survival=log_survival(r),
     )
-
-
-def _checked(values: ArrayLike, groups: ArrayLike) -> tuple[Floats, Ints]:
-    """float64[n, d] and groups renumbered from 0, or what is wrong with them."""
-    table, names = np.asarray(values, dtype=np.float64), np.asarray(groups)
-    if table.ndim != 2 or table.size == 0:
-        raise UserError(
-            f"contributions have shape {table.shape}, but tails are read unit by unit, [rows, units]; pooled units of "
-            "different scale have heavy tails whatever their own are"
-        )
-    if names.shape != table.shape[:1] or names.dtype.kind not in "iu":
-        raise UserError(
-            f"groups have shape {names.shape} and dtype {names.dtype}, but there are {len(table)} rows; give the "
-            "number of its episode, or level, for each"
-        )
-    refuse_not_finite("contributions", table)
-    index = np.unique(names, return_inverse=True)[1].astype(np.int64)
-    if index.max() + 1 < MIN_GROUPS:
-        raise UserError(
-            f"there are {index.max() + 1} groups, but a tail is read from {MIN_GROUPS} or more, as the rows of one "
-            "episode are not independent; collect more episodes"
-        )
-    return table, index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
@@ -26,12 +27,13 @@ def seed_panels(
     require_lines(list(panels), figure="seed_panels")
     num_rows = -(-len(panels) // num_columns)
     most = max(len(lines) for lines in panels.values())
-    figure = new_figure(4.6 * num_columns, 1.0 + num_rows * (0.75 + 0.32 * most))
+    deepest = max(_label(line.name).count("\n") for lines in panels.values() for line in lines)
+    figure = new_figure(4.6 * num_columns, 1.0 + num_rows * (0.75 + (0.32 + 0.15 * deepest) * most))
     grid = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     for axes, (name, lines) in zip(grid, panels.items(), strict=False):
         for index, line in enumerate(lines):
             seed_dots(axes, line, position=-index, color=SERIES[index % len(SERIES)])
-        axes.set_yticks([-index for index in range(len(lines))], [line.name for line in lines])
+        axes.set_yticks([-index for index in range(len(lines))], [_label(line.name) for line in lines])
         axes.set_ylim(-len(lines) + 0.4, 0.6)
         axes.set_title(name, fontsize=9.5, loc="left")
         style_axes(axes, grid="x")
@@ -39,3 +41,8 @@ def seed_panels(
         axes.set_visible(False)
     set_title(figure, title, subtitle)
     return figure
+
+
+def _label(name: str) -> str:
+    """A name that leaves room for what it names."""
+    return textwrap.fill(name, 24)

@@ -34,7 +34,7 @@ class Exponents:
         name: Layer and network.
         betas: float64[d].
         intervals: float64[d, 2].
-        is_found: bool[d], units that are not normal at the false discovery rate.
+        is_found: bool[d], drawn in red: units that are not normal, as the subtitle says.
     """
 
     name: str
@@ -104,32 +104,43 @@ def hill_plot(curves: Mapping[str, Sequence[tuple[Floats, Floats]]], *, title: s
     return figure
 
 
-def unit_exponents(layers: Sequence[Exponents], *, title: str, subtitle: str = "") -> Figure:
+def unit_exponents(layers: Sequence[Exponents], *, title: str, subtitle: str = "", num_columns: int = 0) -> Figure:
     """The exponent of each unit with its interval, one panel a layer, units in order of their exponents.
 
     Args:
-        layers: In order.
+        layers: In order, row by row.
         title: What is shown.
         subtitle: How to read it.
+        num_columns: Panels side by side; 0 for all.
     """
     require_lines(layers, figure="unit_exponents")
-    figure = new_figure(max(6.4, 0.6 + 2.5 * len(layers)), 4.4)
-    grid = np.atleast_1d(figure.subplots(1, len(layers), sharey=True, squeeze=False)).ravel()
-    for number, (axes, layer) in enumerate(zip(grid, layers, strict=True)):
-        order = np.argsort(layer.betas)
-        place, betas = np.arange(len(order)), layer.betas[order].clip(*EXPONENT_AXIS)
-        colors = np.where(layer.is_found[order], SERIES[1], SERIES[0])
-        axes.vlines(place, *layer.intervals[order].clip(*EXPONENT_AXIS).T, colors=colors, lw=1.0, alpha=0.5)
-        axes.scatter(place, betas, c=colors, s=9, zorder=3)
-        for level in (1, 2):
-            axes.axhline(level, color=INK, lw=1.0, ls=(0, (5, 3)), zorder=1)
-        axes.set_title(layer.name, fontsize=9, color=INK, loc="left")
-        style_axes(axes, x_label=f"{len(order)} units", y_label="exponent β" if number == 0 else "")
-        axes.set(yscale="log", ylim=EXPONENT_AXIS, xticks=[])
-        axes.set_yticks([1, 2, 4, 8], ["1 (Laplace)", "2 (normal)", "4", "8"])
-        axes.minorticks_off()
+    across = num_columns or len(layers)
+    down = -(-len(layers) // across)
+    width = 1.4 if down > 1 else 2.5
+    figure = new_figure(max(6.4, 0.6 + width * across), 1.2 + 3.2 * down)
+    grid = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
+    for number, (axes, layer) in enumerate(zip(grid, layers, strict=False)):
+        _draw_exponents(axes, layer, y_label="" if number % across else "exponent β")
+    for axes in grid[len(layers) :]:
+        axes.set_visible(False)
     set_title(figure, title, subtitle)
     return figure
+
+
+def _draw_exponents(axes: Axes, layer: Exponents, *, y_label: str) -> None:
+    order = np.argsort(layer.betas)
+    place, betas = np.arange(len(order)), layer.betas[order].clip(*EXPONENT_AXIS)
+    colors = np.where(layer.is_found[order], SERIES[1], SERIES[0]).tolist()
+    low, high = layer.intervals[order].clip(*EXPONENT_AXIS).T
+    axes.vlines(place, low, high, colors=colors, lw=1.0, alpha=0.5)
+    axes.scatter(place, betas, c=colors, s=9, zorder=3)
+    for level in (1, 2):
+        axes.axhline(level, color=INK, lw=1.0, ls=(0, (5, 3)), zorder=1)
+    axes.set_title(layer.name, fontsize=9, color=INK, loc="left")
+    style_axes(axes, x_label=f"{len(order)} units", y_label=y_label)
+    axes.set(yscale="log", ylim=EXPONENT_AXIS, xticks=[])
+    axes.set_yticks([1, 2, 4, 8], ["1 (Laplace)", "2 (normal)", "4", "8"])
+    axes.minorticks_off()
 
 
 def contribution_map(

@@ -12,8 +12,11 @@ from matplotlib.figure import Figure
 
 from analysis.markdown import bullets, table
 from analysis.plots import save_figure, seed_panels, seed_scores
+from analysis.probing import training_curves
 from analysis.probing.comparing import Comparison, Difference
 from analysis.probing.reading import plain
+from analysis.probing.subject import Subject, differing
+from analysis.probing.training_curves import seeds_word
 from analysis.statistics import interval_over_seeds
 from analysis.study_table import parquet_of
 from envs.storage import write_bytes, write_json
@@ -27,16 +30,18 @@ NOT_SHOWN = (
 
 
 def title_of(comparison: Comparison) -> str:
-    """Heads, seeds and environment."""
-    seeds = {
-        head: len({r.subject.seed for r in comparison.reports if r.subject.head == head}) for head in comparison.heads
-    }
-    counted = ", ".join(f"{head} ({number} seed{'s' if number > 1 else ''})" for head, number in seeds.items())
-    return f"Probes side by side: {counted} on {comparison.reports[0].subject.env_id}"
+    """Groups, seeds and environment."""
+    counted = ", ".join(f"{group} ({seeds_word(reports)})" for group, reports in comparison.groups.items())
+    return f"Probes side by side: {counted} on {_subjects(comparison)[0].env_id}"
+
+
+def _subjects(comparison: Comparison) -> list[Subject]:
+    """One run of each group."""
+    return [next(iter(reports.values())).subject for reports in comparison.groups.values()]
 
 
 def found(comparison: Comparison) -> list[str]:
-    """What differs after Holm's correction, what does not, and where there is no interval."""
+    """What differs after Holm's correction, what does not, where there is no interval, and in what groups differ."""
     tested = [one for one in comparison.differences if one.test is not None]
     apart = [one for one in tested if one.adjusted <= 0.05]
     sentences = [_sentence(one) for one in apart]
@@ -48,11 +53,23 @@ def found(comparison: Comparison) -> list[str]:
         )
     reasons = dict.fromkeys(one.reason for one in comparison.differences if one.test is None)
     sentences += [f"Differences without an interval: {reason}." for reason in reasons]
-    if len(comparison.heads) < 2:
-        sentences.append(f"All runs are of {comparison.heads[0]}, so there is nothing to subtract.")
-    silent = {f"{reading.instrument}, {reading.status}: {reading.reason}" for report in comparison.reports
-              for reading in report.readings if reading.status != "measured"}  # fmt: skip
-    return [*sentences, *sorted(silent)]
+    if len(comparison.groups) < 2:
+        sentences.append(f"All runs are of {next(iter(comparison.groups))}, so there is nothing to subtract.")
+    readings = [one for runs in comparison.groups.values() for report in runs.values() for one in report.readings]
+    silent = {f"{one.instrument}, {one.status}: {one.reason}" for one in readings if one.status != "measured"}
+    return [*sentences, *_apart(comparison), *training_curves.remarks(comparison.groups), *sorted(silent)]
+
+
+def _apart(comparison: Comparison) -> list[str]:
+    """Settings in which groups differ beside the head."""
+    subjects, sentences = _subjects(comparison), []
+    for name in differing(subjects):
+        holders: dict[str, list[str]] = {}
+        for group, one in zip(comparison.groups, subjects, strict=True):
+            holders.setdefault(str(one.settings[name]), []).append(group)
+        said = "; ".join(f"{value} in {', '.join(groups)}" for value, groups in holders.items())
+        sentences.append(f"Groups differ in {name} too ({said}); a difference between them is of all they differ in.")
+    return sentences
 
 
 def _sentence(one: Difference) -> str:
@@ -64,11 +81,11 @@ def _sentence(one: Difference) -> str:
 
 
 def shown_rows(comparison: Comparison) -> list[dict[str, str]]:
-    """One line for each number: every head with its interval over seeds, and every difference."""
+    """One line for each number: every group with its interval over seeds, and every difference."""
     rows = []
-    for (instrument, number), heads in comparison.scores.items():
+    for (instrument, number), groups in comparison.scores.items():
         row = {"instrument": instrument, "number": number}
-        row |= {head: _score_text(heads.get(head, {})) for head in comparison.heads}
+        row |= {group: _score_text(groups.get(group, {})) for group in comparison.groups}
         for one in comparison.differences:
             if (one.instrument, one.number) == (instrument, number):
                 row[f"{one.second} − {one.first}"] = _difference_text(one)
@@ -90,19 +107,19 @@ def _difference_text(one: Difference) -> str:
 
 
 def figures(comparison: Comparison) -> dict[str, Figure]:
-    """One figure for each instrument that gave numbers."""
+    """One figure for each instrument that gave numbers, and the curves of `training`."""
     drawn = {}
     for instrument in dict.fromkeys(instrument for instrument, _ in comparison.scores):
         panels = {
-            number: [seed_scores(head, per_seed) for head, per_seed in heads.items() if per_seed]
-            for (name, number), heads in comparison.scores.items()
-            if name == instrument and any(heads.values())
+            number: [seed_scores(group, per_seed) for group, per_seed in groups.items() if per_seed]
+            for (name, number), groups in comparison.scores.items()
+            if name == instrument and any(groups.values())
         }
         if panels:
             drawn[f"compare_{instrument}"] = seed_panels(
                 panels, title=f"{instrument}: every run", subtitle="dot: one training seed; bar: 95 % t over seeds"
             )
-    return drawn
+    return drawn | training_curves.figures(comparison.groups)
 
 
 def write_comparison(comparison: Comparison, folder: Path | str) -> list[Path]:
@@ -115,8 +132,9 @@ def write_comparison(comparison: Comparison, folder: Path | str) -> list[Path]:
     drawn = figures(comparison)
     write_bytes(folder / "comparison.md", _text(comparison, rows, drawn).encode())
     differences = [_difference_row(one) for one in comparison.differences]
-    summary = {"title": title_of(comparison), "found": found(comparison), "not_shown": list(NOT_SHOWN)}
-    write_json(folder / "comparison.json", {**summary, "scores": comparison.rows(), "differences": differences})
+    summary: dict[str, Any] = {"title": title_of(comparison), "found": found(comparison), "not_shown": list(NOT_SHOWN)}
+    summary |= {"scores": comparison.rows(), "differences": differences}
+    write_json(folder / "comparison.json", {**summary, "curves": training_curves.rows(comparison.groups)})
     write_bytes(folder / "scores.parquet", parquet_of(comparison.rows()))
     pictures = [save_figure(figure, folder / f"{name}.png") for name, figure in drawn.items()]
     return [*(folder / name for name in ("comparison.md", "comparison.json", "scores.parquet")), *pictures]

@@ -23,8 +23,9 @@ from analysis.probing.instrument import Instrument, Settings
 from analysis.probing.material import Material
 from analysis.probing.reading import Reading, from_text, read_with, to_text, without_finding
 from analysis.probing.registry import instrument, instruments, require_instruments
-from analysis.probing.report import ProbeReport, Subject
+from analysis.probing.report import ProbeReport
 from analysis.probing.states import ContextOf
+from analysis.probing.subject import Subject, subject_of
 from analysis.runs import Run, open_run
 from envs.errors import UserError, nearest
 
@@ -128,7 +129,7 @@ def _reading(result: TaskResult, one: Instrument) -> Reading:
 
 
 def _subject(run: Run) -> Subject:
-    return Subject(run.agent.config.head, run.env_id, run.agent.seed, run.options)
+    return subject_of(run.agent, run.env_id, run.options, run=run.folder)
 
 
 def _task_text(run: Path, one: Instrument, job: Job) -> str:

@@ -66,17 +66,21 @@ class LayerProbe:
         return known | (dataclasses.asdict(self.result) if self.result else {})
 
 
-def layers_of(activity: Activity) -> dict[str, NDArray[np.float64]]:
-    """What is probed of a network, float64[n, d] by name; V's hidden layer as its units' contributions to V.
+def value_layers(activity: Activity) -> dict[str, NDArray[np.float64]]:
+    """What V∘E holds, float64[n, d] by role, whether or not D reads its E too; V's hidden layer as contributions to V.
 
     A contribution is output weight x activation x weight of the part. For one part it is the activation up to scale,
     which standardisation removes; where a gate weighs the parts, what the gate says is in it too.
     """
-    of_policy, of_value = (activity.site(site).astype(np.float64) for site in (POLICY_INTERFACE, INTERFACE))
-    hidden = {"V's hidden layer": activity.unit_contributions}
-    if np.array_equal(of_policy, of_value):
-        return {"E of D and V": of_value, **hidden}
-    return {"E of D": of_policy, "E of V": of_value, **hidden}
+    return {"E of V": activity.site(INTERFACE).astype(np.float64), "V's hidden layer": activity.unit_contributions}
+
+
+def layers_of(activity: Activity) -> dict[str, NDArray[np.float64]]:
+    """What is probed of a network, float64[n, d] by name."""
+    of_policy, of_value = activity.site(POLICY_INTERFACE).astype(np.float64), value_layers(activity)
+    if np.array_equal(of_policy, of_value["E of V"]):
+        return {"E of D and V": of_value.pop("E of V"), **of_value}
+    return {"E of D": of_policy, **of_value}
 
 
 def layer_probes(sample: Sample, settings: Settings, *, is_main: bool) -> list[LayerProbe]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.markdown import bullets, table
 from analysis.probing.reading import Drawn, Reading, png_bytes
+from analysis.probing.subject import Subject
 from analysis.study_table import parquet_of
 from envs.errors import UserError
 from envs.storage import write_bytes, write_json
@@ -17,28 +18,6 @@ ONE_NETWORK = (
     "This is one trained network. Intervals are over its held-out episodes or levels, not over training seeds; a claim "
     "about an architecture needs at least 10 seeds."
 )
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whose probe it is.
-
-    Attributes:
-        head: The value head's name.
-        env_id: Gymnasium id.
-        seed: Training seed.
-        options: Of the environment.
-    """
-
-    head: str
-    env_id: str
-    seed: int
-    options: Mapping[str, Any]
-
-    @property
-    def title(self) -> str:
-        """In words."""
-        return f"{self.head} trained on {self.env_id}, seed {self.seed}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from analysis.instruments import (
     sparse_metrics,
     sparse_toys,
     sparse_training,
+    superposition,
 )
 from analysis.instruments.sparse_features import SparsePlan, sparse_features
 from analysis.probing import sparse_figures, sparse_words
@@ -27,7 +28,7 @@ from envs.errors import UserError
 LEAST_STATES, LEAST_FEATURES, MOST_FEATURES = 200, 16, 256
 CONTROLLED = (
     sparse_agreement, sparse_autoencoder, sparse_baselines, sparse_controls, sparse_data, sparse_fits, sparse_metrics,
-    sparse_toys, sparse_training,
+    sparse_toys, sparse_training, superposition,
 )  # fmt: skip
 
 

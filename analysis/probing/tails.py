@@ -13,6 +13,7 @@ from analysis.instruments import (
     tail_index,
     tail_plants,
     tails,
+    unit_betas,
     unit_distances,
 )
 from analysis.probing import tails_figures, tails_words
@@ -24,7 +25,8 @@ from envs.errors import UserError
 
 PLANT_ROWS, PLANT_UNITS = 1000, 40
 MODULES = (
-    contribution_sum, shape_bootstrap, shape_laws, shape_tests, tail_index, tail_plants, tails, unit_distances,
+    contribution_sum, shape_bootstrap, shape_laws, shape_tests, tail_index, tail_plants, tails, unit_betas,
+    unit_distances,
 )  # fmt: skip
 
 

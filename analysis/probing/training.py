@@ -9,11 +9,10 @@ Shapes: n rows, T kept agents.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agents.agent import AlphaAgent
@@ -21,18 +20,17 @@ from agents.history import HISTORY, marks_of, read_history
 from analysis.instruments.context import SwapEffect, swap_effect
 from analysis.instruments.probe_input import drop_constant
 from analysis.instruments.probes import ProbeResult, ProbeSettings, linear_probe
-from analysis.instruments.tails import TailSettings, unit_shapes
-from analysis.plots.steps import StepLine, StepPanel, step_panels
+from analysis.instruments.unit_betas import unit_betas
 from analysis.probing.activity import OBSERVATION, activity_of
 from analysis.probing.instrument import Finding, Instrument, Settings
 from analysis.probing.material import Material, NotApplicable, Sample
 from analysis.probing.probe_controls import planted_probes, plants_sentence
-from analysis.probing.readability import layers_of
-from analysis.probing.training_words import by_layer, numbers, sentences
+from analysis.probing.readability import value_layers
+from analysis.probing.training_figures import figures
+from analysis.probing.training_words import numbers, sentences
 from envs.errors import UserError
 
 PROBE = ProbeSettings(penalties=(1.0,), num_resamples=500)
-TAILS = TailSettings(num_resamples=20)
 COLUMNS = (
     "step", "layer", "accuracy", "interval", "selectivity", "slope", "slope_interval", "beta", "beta_quartiles",
     "refusal",
@@ -41,18 +39,40 @@ NO_HISTORY = (
     f"There is no V along its training ({HISTORY}/ is missing or holds one agent alone); `valuelab train` keeps it, "
     "unless told --keep-history false."
 )
+SHARED = "V reads D's E here, so that what is said of E of V is said of D's too."
 MEMORY = "V has a memory, which would have to be run along whole episodes for every agent that was kept."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class LayerBetas:
+    """The exponents of the units of one layer that could be read, k of them.
+
+    Attributes:
+        units: int64[k], their columns.
+        estimates: float64[k].
+        intervals: float64[k, 2], bootstrap over episodes.
+    """
+
+    units: NDArray[np.int64]
+    estimates: NDArray[np.float64]
+    intervals: NDArray[np.float64]
+
+    @property
+    def quartiles(self) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile; NaN where there is no unit."""
+        low, middle, high = np.quantile(self.estimates, [0.25, 0.5, 0.75]) if len(self.estimates) else (np.nan,) * 3
+        return float(low), float(middle), float(high)
+
+
+@dataclass(frozen=True, eq=False)
 class Mark:
     """One layer of V after so many gradient steps.
 
     Attributes:
         step: Gradient steps of V.
-        layer: As `readability` names it.
+        layer: By its role in V∘E, as `readability.value_layers` names it.
         probe: A linear readout of the context; None where there is none to be read, or it was refused.
-        betas: Lower quartile, median and upper quartile of the exponents of its units; NaN where none can be read.
+        betas: Of its units.
         swap: What a swap of the context does to V against V*; None where it is not known. The same for all layers.
         refusal: Why the probe was refused, "" where it was not.
     """
@@ -60,20 +80,23 @@ class Mark:
     step: int
     layer: str
     probe: ProbeResult | None
-    betas: tuple[float, float, float]
+    betas: LayerBetas
     swap: SwapEffect | None
     refusal: str = ""
 
     def row(self) -> dict[str, object]:
-        """As a row of the report."""
+        """As a row of the report; the last columns are lists with an entry for each unit that could be read."""
         row: dict[str, object] = {"step": self.step, "layer": self.layer, "refusal": self.refusal}
-        row |= {"beta": self.betas[1], "beta_quartiles": (self.betas[0], self.betas[2])}
         if self.probe is not None:
             row |= {"accuracy": self.probe.accuracy, "interval": self.probe.interval}
             row |= {"selectivity": self.probe.selectivity, "selectivity_interval": self.probe.selectivity_interval}
+            row |= {"chance": self.probe.chance}
         if self.swap is not None:
             row |= {"slope": self.swap.slope, "slope_interval": self.swap.slope_interval}
-        return row
+        low, middle, high = self.betas.quartiles
+        row |= {"beta": middle, "beta_quartiles": (low, high)}
+        row |= {"units": self.betas.units, "unit_betas": self.betas.estimates}
+        return row | dict(zip(("unit_beta_lows", "unit_beta_highs"), self.betas.intervals.T, strict=True))
 
 
 def measure(material: Material, settings: Settings) -> Finding:
@@ -102,7 +125,7 @@ def measure(material: Material, settings: Settings) -> Finding:
         numbers=numbers(marks),
         found=[*sentences(marks, layer_0), *([plants_sentence(planted_probes())] if has_contexts else [])],
         not_shown=_limits(marks, refusal, material),
-        figures={"training": figure(marks, layer_0, source=sample.states.source)},
+        figures=figures(marks, layer_0, source=sample.states.source),
         columns=COLUMNS,
     )
 
@@ -120,22 +143,21 @@ def _limits(marks: Sequence[Mark], refusal: str, material: Material) -> list[str
     """Why lines are missing, each reason once."""
     reasons = [f"{mark.layer}: {mark.refusal}" for mark in marks if mark.refusal]
     reasons += [f"raw observation: {refusal}"] if refusal else []
+    reasons += [SHARED] if material.agent.shared else []
     reasons += [material.missing[name] for name in ("contexts", "table") if name in material.missing]
     return list(dict.fromkeys(reasons))
 
 
 def read_layers(step: int, agent: AlphaAgent, sample: Sample, *, material: Material, seed: int) -> list[Mark]:
-    """Every layer of V of one agent."""
-    held, states = layers_of(activity_of(agent, sample.states)), sample.states
-    swap = None
+    """Every layer of V∘E of one agent."""
+    states, swap = sample.states, None
     if material.table is not None:
         table = material.table
         swap = swap_effect(table.values_of(agent), table.optimal, seed=seed, groups=table.groups, num_resamples=200)
     marks, wanted = [], "contexts" not in material.missing
-    for name, features in held.items():
-        if name != "E of D":
-            probe, refusal = _probe(features, sample, seed=seed, wanted=wanted)
-            marks.append(Mark(step, name, probe, _quartiles(features, states.groups, seed=seed), swap, refusal))
+    for name, features in value_layers(activity_of(agent, states)).items():
+        probe, refusal = _probe(features, sample, seed=seed, wanted=wanted)
+        marks.append(Mark(step, name, probe, _betas(features, states.groups, seed=seed), swap, refusal))
     return marks
 
 
@@ -154,48 +176,15 @@ def _probe(features: NDArray[np.float64], sample: Sample, *, seed: int, wanted: 
     return result, ""
 
 
-def _quartiles(values: NDArray[np.float64], groups: NDArray[np.int64], *, seed: int) -> tuple[float, float, float]:
-    """Of the exponents of the units, NaN where none could be read."""
+def _betas(values: NDArray[np.float64], groups: NDArray[np.int64], *, seed: int) -> LayerBetas:
+    """Of the units, none of them where the data do not suffice."""
     try:
-        betas = [unit.beta for unit in unit_shapes(values, groups, seed=seed, settings=TAILS)]
+        found = unit_betas(values, groups, seed=seed)
     except UserError:
-        betas = []
-    low, middle, high = np.quantile(betas, [0.25, 0.5, 0.75]) if betas else (np.nan,) * 3
-    return float(low), float(middle), float(high)
-
-
-def figure(marks: Sequence[Mark], layer_0: ProbeResult | None, *, source: str) -> Figure:
-    """Accuracy, selectivity, the slope of swaps, and exponents against gradient steps of V; panels that are known."""
-    lines, panels = by_layer(marks), []
-    probed = {name: line for name, line in lines.items() if all(mark.probe is not None for mark in line)}
-    if probed:
-        chance = next(mark.probe.chance for line in probed.values() for mark in line if mark.probe is not None)
-        levels = {"chance": chance} | ({} if layer_0 is None else {"raw observation": layer_0.accuracy})
-        for label, columns, references in (
-            ("balanced accuracy for the context", ("accuracy", "interval"), levels),
-            ("selectivity", ("selectivity", "selectivity_interval"), {"control task": 0.0}),
-        ):
-            panels.append(_panel(label, probed, columns=columns, references=references))
-    line = next(iter(lines.values()))
-    if all(mark.swap is not None for mark in line):
-        columns, references = ("slope", "slope_interval"), {"V*": 1.0, "blind": 0.0}
-        panels.append(_panel("ΔV / ΔV* as the context is swapped", {"V": line}, columns=columns, references=references))
-    columns, references = ("beta", "beta_quartiles"), {"normal": 2.0, "Laplace": 1.0}
-    panels.append(_panel("β of units: median and quartiles", lines, columns=columns, references=references))
-    subtitle = f"states {source}\nband: bootstrap over held-out groups of this one network; of β, quartiles of units"
-    return step_panels(panels, title="What V comes to hold", subtitle=subtitle, x_label="gradient steps of V")
-
-
-def _panel(
-    label: str, lines: Mapping[str, Sequence[Mark]], *, columns: tuple[str, str], references: Mapping[str, float]
-) -> StepPanel:
-    value, band = columns
-    drawn = []
-    for name, line in lines.items():
-        rows = [mark.row() for mark in line]
-        arrays = [np.array([row[column] for row in rows], dtype=np.float64) for column in ("step", value, band)]
-        drawn.append(StepLine(name, *arrays))
-    return StepPanel(label, drawn, references)
+        found = ()
+    intervals = np.array([one.interval for one in found], dtype=np.float64).reshape(-1, 2)
+    units, betas = [one.unit for one in found], [one.beta for one in found]
+    return LayerBetas(np.array(units, dtype=np.int64), np.array(betas, dtype=np.float64), intervals)
 
 
 INSTRUMENT = Instrument(

@@ -73,10 +73,17 @@ def _used(line: Sequence[Mark]) -> str:
 
 
 def _falls(layer: str, line: Sequence[Mark]) -> str:
-    parts = [
-        f"{mark.betas[1]:.2f} ({mark.betas[0]:.2f} to {mark.betas[2]:.2f}) {when}"
-        for when, mark in _moments(line).items() if mark.betas[1] == mark.betas[1]
-    ]  # fmt: skip
+    """The median exponent, and how many units have an interval without the normal law's 2 in it."""
+    parts = []
+    for when, mark in _moments(line).items():
+        (low, middle, high), (lows, highs) = mark.betas.quartiles, mark.betas.intervals.T
+        if num_units := len(lows):
+            heavier, lighter = int((highs < 2.0).sum()), int((lows > 2.0).sum())
+            parts.append(
+                f"{middle:.2f} ({low:.2f} to {high:.2f}; of {num_units} units, {heavier} fall more slowly than a "
+                f"normal law and {lighter} faster) {when}"
+            )
     if not parts:
         return ""
-    return f"{layer}: the median exponent of its units (quartiles) is {', '.join(parts)}; 2 is normal, 1 Laplace."
+    said = ", ".join(parts)
+    return f"{layer}: the median exponent of its units (quartiles) is {said}; 2 is normal, 1 Laplace."

@@ -101,7 +101,8 @@ def _reversal(pairs: Pairs, contexts: tuple[int, int], *, seed: int) -> Reversal
     if len(chosen) < FEWEST_PAIRS or len(names) < 4:
         raise UserError(
             f"there are {len(chosen)} situations of {len(names)} levels; at least {FEWEST_PAIRS} of 4 levels are "
-            "needed to search some and hold out others, so enumerate more levels"
+            "needed to search some and hold out others: collect more levels (`Collection.num_levels`) or, with a "
+            "context of your own, let it take fewer values, as situations count that occur under all of them"
         )
     is_test = np.isin(levels, stream.permutation(names)[: len(names) // 2])
     return Reversal(
