@@ -210,7 +210,7 @@ def test_runs_that_differ_in_more_than_the_seed_are_groups_of_their_own() -> Non
     assert {group: list(runs) for group, runs in comparison.groups.items()} == {
         "A (rate 0.1)": [0], "A (rate 0.2)": [1], "B": [0],
     }  # fmt: skip
-    assert "Groups differ in width too (8 in A (rate 0.1), A (rate 0.2); 4 in B)" in " ".join(found(comparison))
+    assert "Groups differ in width too: 8 in A (rate 0.1), A (rate 0.2); 4 in B." in " ".join(found(comparison))
 
 
 def test_settings_of_a_run_are_those_that_change_what_is_trained(tmp_path: Path) -> None:

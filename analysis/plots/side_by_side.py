@@ -35,7 +35,7 @@ def seed_panels(
             seed_dots(axes, line, position=-index, color=SERIES[index % len(SERIES)])
         axes.set_yticks([-index for index in range(len(lines))], [_label(line.name) for line in lines])
         axes.set_ylim(-len(lines) + 0.4, 0.6)
-        axes.set_title(name, fontsize=9.5, loc="left")
+        axes.set_title(textwrap.fill(name, 42), fontsize=9.5, loc="left")
         style_axes(axes, grid="x")
     for axes in grid[len(panels) :]:
         axes.set_visible(False)

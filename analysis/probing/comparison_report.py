@@ -68,7 +68,7 @@ def _apart(comparison: Comparison) -> list[str]:
         for group, one in zip(comparison.groups, subjects, strict=True):
             holders.setdefault(str(one.settings[name]), []).append(group)
         said = "; ".join(f"{value} in {', '.join(groups)}" for value, groups in holders.items())
-        sentences.append(f"Groups differ in {name} too ({said}); a difference between them is of all they differ in.")
+        sentences.append(f"Groups differ in {name} too: {said}. A difference between them is of all they differ in.")
     return sentences
 
 
