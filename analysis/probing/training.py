@@ -195,6 +195,6 @@ INSTRUMENT = Instrument(
         "training apart, so that what happens before the first is not seen."
     ),
     measure=measure,
-    seconds=20.0,
+    seconds=12.0,
 )
 """Registered in `analysis.probing.registry`."""
