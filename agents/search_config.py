@@ -25,6 +25,8 @@ class SearchRules:
         c_scale: of σ, how far Q-values move the prior (gumbel only).
         c_init: weight of the prior against Q-values (puct only).
         c_base: visits after which that weight grows (puct only).
+        q_range: what differences of Q-values are divided by, such as the greatest return minus the least; None for the
+            spread of those at each node.
         use_rewards: the tree adds the world's own rewards and knows where it ends; without them a node is worth what V
             says of it and nothing else, also one that has ended.
         rollout_share: λ of a leaf's value (1 − λ)·v + λ·z, z being the outcome of a rollout.
@@ -37,6 +39,7 @@ class SearchRules:
     c_scale: float = 0.1
     c_init: float = 1.25
     c_base: float = 19652.0
+    q_range: float | None = None
     use_rewards: bool = True
     rollout_share: float = 0.0
     rollout_limit: int = 64
@@ -45,7 +48,7 @@ class SearchRules:
         """Refuse wrong types and ranges."""
         bounds = {
             "max_considered": (1, 10**4), "rollout_limit": (1, 10**6), "c_visit": (0.0, 1e9), "c_scale": (0.0, 1e9),
-            "c_init": (0.0, 1e9), "c_base": (1.0, 1e12), "rollout_share": (0.0, 1.0),
+            "c_init": (0.0, 1e9), "c_base": (1.0, 1e12), "q_range": (1e-9, 1e12), "rollout_share": (0.0, 1.0),
         }  # fmt: skip
         check_fields(self, bounds)
         if self.rollout_share > 0.0 and not self.use_rewards:

@@ -46,12 +46,12 @@ def halving(num_actions, num_simulations):
 class Search:
     def __init__(
         self, outcomes, logits, values, *, rule, discount, c_visit=50.0, c_scale=0.1, considered=16, c_init=1.25,
-        c_base=19652.0, ended=(), use_rewards=True,
+        c_base=19652.0, q_range=None, ended=(), use_rewards=True,
     ):  # fmt: skip
         self.outcomes, self.logits, self.values = outcomes, logits, values
         self.rule, self.discount = rule, discount
         self.c_visit, self.c_scale, self.considered = c_visit, c_scale, considered
-        self.c_init, self.c_base = c_init, c_base
+        self.c_init, self.c_base, self.q_range = c_init, c_base, q_range
         self.ended, self.use_rewards = ended, use_rewards
 
     def run(self, state, num_simulations, gumbel, *, root_logits=None):
@@ -89,7 +89,7 @@ class Search:
     def action(self, node):
         if self.rule == "puct":
             known = [node.value] + [q for n, q in zip(node.count, node.q, strict=True) if n]
-            low, spread = min(known), max(max(known) - min(known), 1e-8)
+            low, spread = min(known), self.spread(known)
             rate = self.c_init + math.log((node.total + 1 + self.c_base + 1) / self.c_base)
             scores = {
                 a: ((node.q[a] - low) / spread if node.count[a] else 0.0)
@@ -116,6 +116,8 @@ class Search:
             mean = sum(node.prior[a] * node.q[a] for a in visited) / sum(node.prior[a] for a in visited)
             mixed = (node.raw + node.total * mean) / (1 + node.total)
         completed = [q if n else mixed for n, q in zip(node.count, node.q, strict=True)]
-        low, spread = min(completed), max(max(completed) - min(completed), 1e-8)
-        scale = (self.c_visit + max(node.count)) * self.c_scale
-        return [scale * (q - low) / spread for q in completed]
+        scale = (self.c_visit + max(node.count)) * self.c_scale / self.spread(completed)
+        return [scale * (q - min(completed)) for q in completed]
+
+    def spread(self, values):
+        return self.q_range or max(max(values) - min(values), 1e-8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from test_every_world import SMALL
 from agents.search import SearchConfig, SearchTable, TableEvaluator, search, search_table
 from agents.search.batched import rules_of, tree_loops
 from agents.search.evaluators import Legal
+from agents.search.halving import considered_visits
 from agents.search.reading import edges_of, tree_text
-from agents.search.rules import considered_visits
 from agents.search.tree import Tree
 from envs import GridVectorEnv, make_world
 from envs.enumeration import TabularMDP, enumerate_world
@@ -70,22 +71,25 @@ def listed(mdp):
 
 
 @pytest.mark.parametrize("rule", ["gumbel", "puct"])
+@pytest.mark.parametrize("q_range", [None, 0.5, 20.0])
 @pytest.mark.parametrize("seed", range(6))
-def test_every_visit_is_the_one_that_plain_python_makes(rule, seed):
+def test_every_visit_is_the_one_that_plain_python_makes(rule, q_range, seed):
     rng = np.random.default_rng(seed)
     mdp = random_world(rng, num_outcomes=1 + seed % 3)
     logits, values = rng.normal(size=(12, 3)), rng.normal(size=12)
     logits[rng.random((12, 3)) < 0.1] = -np.inf
     logits[np.isneginf(logits).all(axis=1)] = 0.0
     noise = rng.gumbel(size=(12, 3))
-    config = SearchConfig(num_simulations=40, rule=rule, max_considered=2 + seed % 2)
+    config = SearchConfig(num_simulations=40, rule=rule, max_considered=2 + seed % 2, q_range=q_range)
     found = search_table(
         SearchTable(mdp, logits=logits, values=values),
         np.arange(12),
         config=config,
         noise=noise if rule == "gumbel" else None,
     )
-    model = Search(listed(mdp), logits.tolist(), values.tolist(), rule=rule, discount=0.9, considered=2 + seed % 2)
+    model = Search(
+        listed(mdp), logits.tolist(), values.tolist(), rule=rule, discount=0.9, considered=2 + seed % 2, q_range=q_range
+    )
     for s in range(12):
         root, action = model.run(s, 40, noise[s].tolist())
         assert found.tree.visits[s, 0].tolist() == root.count
@@ -96,6 +100,21 @@ def test_every_visit_is_the_one_that_plain_python_makes(rule, seed):
         for a, edge in deeper.items():
             child = root.children[a][edge.outcome]
             assert found.tree.visits[s, edge.child].tolist() == child.count
+
+
+@pytest.mark.parametrize("rule", ["gumbel", "puct"])
+def test_a_unit_of_reward_changes_nothing_where_the_range_is_told_in_it(rule):
+    """All numbers eightfold, exactly; with a range of returns that stays as it was, Q-values would weigh more."""
+    mdp = random_world(np.random.default_rng(6))
+    larger = dataclasses.replace(mdp, components=8.0 * mdp.components)
+
+    def visits(world, q_range):
+        config = SearchConfig(num_simulations=60, rule=rule, q_range=q_range)
+        return search_table(SearchTable(world), np.arange(12), config=config).tree.visits[:, 0]
+
+    for one, eight in ((3.0, 24.0), (None, None)):
+        assert (visits(mdp, one) == visits(larger, eight)).all()
+    assert (visits(mdp, 3.0) != visits(larger, 3.0)).any()
 
 
 @pytest.mark.parametrize("num_actions", [1, 2, 3, 4, 7, 16])

@@ -27,6 +27,7 @@ from envs.errors import UserError
 CONFIGS = st.builds(
     SearchConfig, num_simulations=st.integers(1, 10**5), rule=st.sampled_from(["gumbel", "puct"]),
     max_considered=st.integers(1, 20), c_scale=st.floats(0.0, 5.0), c_init=st.floats(0.0, 1e9),
+    q_range=st.none() | st.floats(1e-9, 1e12),
     rollout_share=st.floats(0.0, 1.0), rollout_limit=st.integers(1, 99), noise_alpha=st.floats(1e-3, 1e3),
 )  # fmt: skip
 
@@ -42,6 +43,7 @@ def test_names_are_short_where_settings_are_the_usual_ones():
     mixed = SearchConfig(num_simulations=4, rule="puct", rollout_share=0.5)
     assert mixed.actor_name == "search-4,rule=puct,rollout_share=0.5"
     assert SearchConfig(num_simulations=4, use_rewards=False).actor_name == "search-4,use_rewards=false"
+    assert SearchConfig(num_simulations=4, q_range=12.0).actor_name == "search-4,q_range=12.0"
     assert SearchConfig.named("D") is None and SearchConfig.named("search-0") is None
 
 
@@ -49,7 +51,8 @@ def test_names_are_short_where_settings_are_the_usual_ones():
     ("name", "part"),
     [
         ("search-4,rul=puct", "no field 'rul'.*Did you mean 'rule'"), ("search-4,rule=pukt", "Did you mean 'puct'"),
-        ("search-4,rollout_share=2", "from 0 to 1"), ("search-4,num_simulations=9", "search-n"),
+        ("search-4,rollout_share=2", "from 0 to 1"), ("search-4,q_range=0", "from 1e-09"),
+        ("search-4,num_simulations=9", "search-n"),
         ("search-4,", "search-n"), ("search-4,rule", "search-n"), ("search-4,use_rewards=1", "True or False"),
         ("search-4,use_rewards=false,rollout_share=0.5", "0 where use_rewards is False"),
     ],

@@ -94,6 +94,8 @@ CONFIGS = {
     "gumbel, V alone": SearchConfig(num_simulations=60, use_rewards=False),
     "puct": SearchConfig(num_simulations=60, rule="puct"),
     "puct, other constants": SearchConfig(num_simulations=60, rule="puct", c_init=3.0, c_base=20.0, noise_share=0.5),
+    "gumbel, Q by a range": SearchConfig(num_simulations=60, q_range=4.0),
+    "puct, Q by a range": SearchConfig(num_simulations=60, rule="puct", q_range=4.0),
     "puct, V alone": SearchConfig(num_simulations=60, rule="puct", use_rewards=False),
 }
 
@@ -125,7 +127,7 @@ def test_the_kernel_grows_the_trees_that_plain_python_grows(name, illegal):
     model = Search(
         outcomes, logits, values, rule=config.rule, discount=world.discount, c_visit=config.c_visit,
         c_scale=config.c_scale, considered=config.max_considered, c_init=config.c_init, c_base=config.c_base,
-        ended=plain.ended, use_rewards=config.use_rewards,
+        q_range=config.q_range, ended=plain.ended, use_rewards=config.use_rewards,
     )  # fmt: skip
     for index in range(6):
         state = tuple(int(cell) for cell in rows[index])

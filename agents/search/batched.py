@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from agents.search import expansion, rules, table_kernels, walks
 from agents.search.evaluators import Evaluator
+from agents.search.halving import considered_visits
 from agents.search.new_nodes import NewNodes
 from agents.search.payments import Payments, Rewards
-from agents.search.rules import GUMBEL, PUCT, Rules, considered_visits
+from agents.search.rules import GUMBEL, PUCT, Rules
 from agents.search.tree import Tree
 from agents.search.walks import Leaves
 from agents.search_config import SearchConfig
@@ -166,7 +167,7 @@ def rules_of(config: SearchConfig, discount: float) -> Rules:
     return Rules(
         kind=PUCT if config.rule == "puct" else GUMBEL, discount=float(discount), c_visit=float(config.c_visit),
         c_scale=float(config.c_scale), reward_weight=float(config.use_rewards),
-        prior_weight=np.sqrt(1.0 + visits) * rate, inverse=inverse,
+        q_range=float(config.q_range or 0.0), prior_weight=np.sqrt(1.0 + visits) * rate, inverse=inverse,
     )  # fmt: skip
 
 

@@ -6,17 +6,19 @@ and never chosen; among equal scores the lowest action wins.
     PUCT      argmax_a q̂(a) + (c_init + log((1 + N + c_base + 1)/c_base))·√(1 + N)·π(a)/(1 + N_a)
     interior  argmax_a π'(a) − N_a/(1 + N),   π' = softmax(logits + σ(q̄))
     root      argmax_a g(a) + logits(a) + σ(q̄(a)) among the actions that sequential halving considers
-    σ(q̄) = (c_visit + max_a N_a)·c_scale·(q̄ − min q̄)/(max q̄ − min q̄)
+    σ(q̄) = (c_visit + max_a N_a)·c_scale·(q̄ − min q̄)/R
+    q̂    = (Q − min)/R, over the node's value and its visited Q; an action without a visit counts as the least
 
-N = Σ_a N_a. q̂ scales Q to [0, 1] by the least and the greatest of the node's value and its visited Q; an action without
-a visit counts as the least. q̄ completes Q: an action without a visit has the mixed value
+N = Σ_a N_a. R is the range of returns where one is given, else the greatest minus the least value at the node, which
+scales them to [0, 1]. q̄ completes Q: an action without a visit has the mixed value
 
     v_mix = (v̂ + N·Σ_{a visited} π(a) Q(a)/Σ_{a visited} π(a))/(1 + N).
 
 Sources: Silver et al. (2018), Science 362:1140, for PUCT, with the scaling of Schrittwieser et al. (2020),
 arXiv 1911.08265, by node in place of by tree; Danihelka et al. (2022), "Policy improvement by planning with Gumbel",
 sections 2 to 4 and appendix D for v_mix. Constants and scaling are those that mctx uses, so that the two can be
-compared visit by visit.
+compared visit by visit. There a given R is `rescale_values=False` with `value_scale` c_scale/R, and for PUCT
+`qtransform_by_min_max`, but that an action without a visit counts there as the least return.
 
 Shape key: B trees, A actions, n simulations.
 """
@@ -24,7 +26,6 @@ Shape key: B trees, A actions, n simulations.
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 from __future__ import annotations
 
-import functools
 import math
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ class Rules(NamedTuple):
         discount: γ.
         c_visit, c_scale: of σ.
         reward_weight: 1, or 0 where the tree holds no true reward.
+        q_range: R; 0 for the spread at each node.
         prior_weight: float64[n + 1], of PUCT's prior by N.
         inverse: float64[n + 2], 1/i; a product costs a fifth of a quotient, and a table nothing beside a logarithm.
     """
@@ -53,6 +55,7 @@ class Rules(NamedTuple):
     c_visit: float
     c_scale: float
     reward_weight: float
+    q_range: float
     prior_weight: NDArray[np.float64]
     inverse: NDArray[np.float64]
 
@@ -107,7 +110,7 @@ def _puct(tree, rules, b, node):
                 low = edge.q
             if edge.q > high:
                 high = edge.q
-    scale = 1.0 / max(high - low, LEAST_SPREAD)
+    scale = 1.0 / _range(rules, low, high)
     weight = rules.prior_weight[tree.nodes[b, node].visits]
     best, best_score = -1, 0.0
     for a in range(tree.edges.shape[2]):
@@ -120,6 +123,11 @@ def _puct(tree, rules, b, node):
         if best < 0 or score > best_score:
             best, best_score = a, score
     return best
+
+
+def _range(rules, low, high):
+    """R, given the least and the greatest value at a node."""
+    return rules.q_range if rules.q_range > 0.0 else max(high - low, LEAST_SPREAD)
 
 
 def completed_values(tree, rules, b, node, scores):
@@ -142,7 +150,7 @@ def completed_values(tree, rules, b, node, scores):
         mixed = (mixed + total * (weighted / seen_probs)) * rules.inverse[total + 1]
     if unseen:
         low, high = min(low, mixed), max(high, mixed)
-    scale = (rules.c_visit + most) * rules.c_scale / max(high - low, LEAST_SPREAD)
+    scale = (rules.c_visit + most) * rules.c_scale / _range(rules, low, high)
     for a in range(scores.size):
         edge = tree.edges[b, node, a]
         scores[a] = ((edge.q if edge.visits > 0 else mixed) - low) * scale
@@ -207,44 +215,6 @@ def weigh(tree, b, node, scores):
 
 PARTS = (
     next_action, decide, best_considered, completed_values, improved_policy, weigh,
-    _most_missed, _most_probable, _num_legal, _puct,
+    _most_missed, _most_probable, _num_legal, _puct, _range,
 )  # fmt: skip
 LOOPS = ()
-
-
-@functools.lru_cache(maxsize=8)
-def considered_visits(max_considered: int, num_simulations: int) -> NDArray[np.int32]:
-    """Sequential halving as a table: how often an action has been visited that simulation i may take at the root.
-
-    With m actions considered, ⌈log₂ m⌉ phases get equal shares of the simulations; each phase visits all that are left
-    equally often and leaves the better half, at least two, to the next one.
-
-    Args:
-        max_considered: M ≥ 1, most actions considered at first.
-        num_simulations: n ≥ 1.
-
-    Returns:
-        int32[n, M + 1], not writeable; column m is the schedule for m actions, column 0 is not used.
-
-    Source: Karnin et al. (2013), "Almost optimal exploration in multi-armed bandits", as in Danihelka et al. (2022),
-    section 2.
-    """
-    table = np.zeros((num_simulations, max_considered + 1), np.int32)
-    for m in range(1, max_considered + 1):
-        table[:, m] = _halving(m, num_simulations)
-    table.flags.writeable = False
-    return table
-
-
-def _halving(num_actions: int, num_simulations: int) -> list[int]:
-    if num_actions == 1:
-        return list(range(num_simulations))
-    num_phases = math.ceil(math.log2(num_actions))
-    schedule: list[int] = []
-    left, visited = num_actions, 0
-    while len(schedule) < num_simulations:
-        for _ in range(max(1, num_simulations // (num_phases * left))):
-            schedule += [visited] * left
-            visited += 1
-        left = max(2, left // 2)
-    return schedule[:num_simulations]
