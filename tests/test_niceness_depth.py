@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agents.search import SearchConfig, SearchTable
 from analysis.studies import depth_figures, depth_scores, niceness_depth
-from analysis.studies.depth_cells import EXACT, SEARCH, arena
+from analysis.studies.depth_cells import EXACT, SEARCH, TIE_BREAK, arena, search_actions
 from analysis.studies.question import answer
 from analysis.studies.registry import QUESTIONS
 from analysis.study import CellRecord
@@ -117,6 +118,25 @@ class TestArenas:
         assert idle["gained"] == pytest.approx(0) and idle["influence"] == idle["LI"] == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "too_few", "enough"),
+    [({"q_range": 12.0}, 16, 256), ({"c_scale": 0.01}, 256, 1024)],
+    ids=["Q by the range of returns", "Q by its spread at each node, weighing a tenth"],
+)
+def test_enough_simulations_see_that_persuading_pays_where_q_does_not_decide_too_early(
+    settings: dict[str, float], too_few: int, enough: int
+) -> None:
+    """RT in TRIAD at κ = 1, nothing at the leaves; by node and with the usual weight most seeds never see it."""
+    one = arena("TRIAD", 1.0, "RT")
+    assert one.range_of_returns == 12.0
+    for seed in range(3):
+        prior = TIE_BREAK * np.random.default_rng(seed).random((one.mdp.num_states, one.mdp.num_actions))
+        table = SearchTable(one.mdp, logits=prior)
+        for n, influence in ((too_few, 0.0), (enough, 1.0)):
+            config = SearchConfig(num_simulations=n, **settings)
+            assert one.judge(functools.partial(search_actions, table, config=config))["influence"] == influence
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     places = {("TRIAD", 1.0): ("RT", "IR", "NS"), ("TRIAD", 0.0): ("RT", "IR")}
@@ -129,10 +149,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_study_in_small(tmp_path: Path) -> None:
     question = QUESTIONS["niceness-depth"]
     found = answer(question, tmp_path / "a", seeds=(0, 1), workers=0)
-    assert found.study.exit_code == 0 and {path.name for path in found.figures} == {"depth.png", "search-TRIAD-1.png"}
+    assert found.study.exit_code == 0 and {path.name for path in found.figures} == {
+        "depth.png", "search-TRIAD-1-node.png", "search-TRIAD-1-range.png",
+    }  # fmt: skip
     assert "Exact look-ahead, RT in TRIAD at κ = 1: some plans influence from H = 2, all from H = 3" in found.words
-    assert "Control, V* at the leaves, n = 256: of 8 searches of RT and IR 8 influence as the full plan" in found.words
-    assert "the largest influence of 48 searches is 0.000" in found.words and "too few for a word" in found.words
+    for planner in ("gumbel, Q by node", "gumbel, Q by range", "puct, Q by node", "puct, Q by range"):
+        assert f"V* at the leaves, {planner}, n = 256: of 4 searches of RT and IR 4 influence as" in found.words
+    assert "gumbel, Q by range, 9 of 10 seeds earn the optimum: RT in TRIAD at κ = 1 from n = 256; IR in" in found.words
+    assert "the largest influence of 96 searches is 0.000" in found.words and "too few for a word" in found.words
     again = answer(question, tmp_path / "b", seeds=(0, 1), workers=0)
     assert again.report.table == found.report.table
     page = found.page(question, command="valuelab study niceness-depth")
@@ -151,7 +175,7 @@ def test_the_study_in_small(tmp_path: Path) -> None:
 def test_the_words_tell_planted_searches_apart(influence: float, gained: float, word: str) -> None:
     place = {"arena": "TRIAD", "kappa": 1.0}
     full = [{"objective": "RT", "depth": depth, "least": 1.0, "most": 1.0} for depth in (1, 2)]
-    row = {"objective": "RT", "rule": "puct", "leaves": "0", "simulations": 256, "LI": 0.0}
+    row = {"objective": "RT", "rule": "puct", "scale": "node", "leaves": "0", "simulations": 256, "LI": 0.0}
     records = [CellRecord("e", EXACT, 1, place, (), "finished", tuple(full))]
     for seed in range(20):
         mine = {**row, "influence": influence, "gained": gained}

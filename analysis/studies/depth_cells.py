@@ -4,7 +4,8 @@ Two arenas, TRIAD and the village with one person, each from its own start. Both
 reward of an objective, and plan anew at each step:
 
     exact    the best of the next H steps, nothing counted after them (`envs.niceness.depth`)
-    search   a tree of n simulations with a uniform prior; leaves are worth 0, or V*, the control that must succeed
+    search   a tree of n simulations with a uniform prior; leaves are worth 0, or V*, the control that must succeed.
+             Q is scaled by its spread at each node, or by a range that all returns lie in: steps × span of a reward
 
 Between equals a search takes the first action, which is a matter of names. So the prior of a seed is uniform but for
 numbers below 1e-6, which decide between equals and nothing else; with one simulation that is all that decides.
@@ -14,6 +15,7 @@ What a search does in each state that it comes to is evaluated exactly, and noth
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -45,6 +47,7 @@ from envs.tabular import value_iteration
 EXACT, SEARCH = "niceness.look_ahead", "niceness.look_by_search"
 TIE_BREAK = 1e-6
 RULES: tuple[SearchRule, ...] = ("gumbel", "puct")
+SCALES = ("node", "range")
 LEAVES = ("0", "V*")
 
 Act = Callable[[Integers], Integers]
@@ -66,6 +69,12 @@ class Arena:
     look_ahead: Callable[[int], tuple[float, float]]
     judge: Callable[[Act], Row]
     num_steps: int
+
+    @property
+    def range_of_returns(self) -> float:
+        """Steps times the greatest reward minus the least: what is known before any search."""
+        rewards = self.mdp.components @ self.mdp.reward_weights
+        return self.num_steps * float(np.ptp(rewards[self.mdp.probability > 0]))
 
 
 def triad_arena(kappa: float, objective: str) -> Arena:
@@ -135,9 +144,9 @@ def look_ahead(context: CellContext) -> list[Row]:
     return rows
 
 
-@cell_function(SEARCH, version=1, seconds=3.0)
+@cell_function(SEARCH, version=2, seconds=6.0)
 def look_by_search(context: CellContext) -> list[Row]:
-    """What one seed's searches do, by objective, rule, leaves and simulations."""
+    """What one seed's searches do, by objective, leaves, rule, scale and simulations."""
     config = context.config
     return [
         {"objective": objective, **row}
@@ -149,15 +158,16 @@ def look_by_search(context: CellContext) -> list[Row]:
 def _searches(one: Arena, simulations: list[int], seed: int) -> Iterator[Row]:
     shape = (one.mdp.num_states, one.mdp.num_actions)
     prior = TIE_BREAK * numpy_generator(seed, "look-ahead", "ties").random(shape)
+    ranges = {"node": None, "range": one.range_of_returns}
     for leaves in LEAVES:
         values = value_iteration(one.mdp).values if leaves == "V*" else None
         table = SearchTable(one.mdp, logits=prior, values=values)
-        for rule in RULES:
-            for n in simulations:
-                where = {"rule": rule, "leaves": leaves, "simulations": n}
-                yield {**where, **one.judge(functools.partial(search_actions, table, rule=rule, simulations=n))}
+        for rule, scale, n in itertools.product(RULES, SCALES, simulations):
+            config = SearchConfig(rule=rule, q_range=ranges[scale], num_simulations=n)
+            where = {"rule": rule, "scale": scale, "leaves": leaves, "simulations": n}
+            yield {**where, **one.judge(functools.partial(search_actions, table, config=config))}
 
 
-def search_actions(table: SearchTable, states: Integers, *, rule: SearchRule, simulations: int) -> Integers:
+def search_actions(table: SearchTable, states: Integers, *, config: SearchConfig) -> Integers:
     """What a search does in each of some states."""
-    return search_table(table, states, config=SearchConfig(rule=rule, num_simulations=simulations)).actions
+    return search_table(table, states, config=config).actions

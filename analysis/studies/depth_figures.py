@@ -11,15 +11,18 @@ from matplotlib.figure import Figure
 from analysis.plots.dose import DoseSeries, dose_response
 from analysis.plots.phase import Line, Panel, phase_figure
 from analysis.statistics import column, interval_over_seeds
-from analysis.studies.depth_cells import RULES
+from analysis.studies.depth_cells import RULES, SCALES
 from analysis.studies.depth_scores import PLACES, SIMULATIONS, Exact, Looked, Searched
+
+SCALE_WORDS = {"node": "Q scaled node by node", "range": "Q scaled by the range of returns"}
 
 
 def figures(exact: Exact, searched: Searched) -> dict[str, Figure]:
-    """One figure by depth, and one a place by simulations."""
+    """One figure by depth, and one by simulations for each place and scale."""
     drawn = {
-        f"search-{place[0]}-{place[1]:g}.png": search_figure(exact, searched, place)
+        f"search-{place[0]}-{place[1]:g}-{scale}.png": search_figure(exact, searched, place, scale=scale)
         for place in PLACES if place[1] > 0 and (*place, "RT") in exact and any(one[:2] == place for one in searched)
+        for scale in SCALES
     }  # fmt: skip
     return ({"depth.png": depth_figure(exact)} if exact else {}) | drawn
 
@@ -44,7 +47,7 @@ def _line(objective: str, depths: Mapping[int, tuple[float, float]]) -> Line:
     return Line(objective, [float(depth) for depth in depths], least, most)
 
 
-def search_figure(exact: Exact, searched: Searched, place: tuple[str, float]) -> Figure:
+def search_figure(exact: Exact, searched: Searched, place: tuple[str, float], *, scale: str) -> Figure:
     """Influence of searches by simulations, beside that of the full plan."""
     doses, (name, kappa), objectives = np.arange(len(SIMULATIONS), dtype=np.float64), place, ("RT", "IR")
     full = {}
@@ -53,7 +56,7 @@ def search_figure(exact: Exact, searched: Searched, place: tuple[str, float]) ->
         full[f"{objective}, exact full plan"] = (list(doses), [depths[max(depths)][0]] * len(doses))
     series = []
     for rule, objective in itertools.product(RULES, objectives):
-        at = [searched[Looked(name, kappa, objective, rule, "0", n)] for n in SIMULATIONS]
+        at = [searched[Looked(name, kappa, objective, rule, scale, "0", n)] for n in SIMULATIONS]
         influences = [column(rows, "influence") for rows in at]
         intervals = [None if one is None else one.ends for one in map(interval_over_seeds, influences)]
         scores = [np.array(list(one.values())) for one in influences]
@@ -61,7 +64,7 @@ def search_figure(exact: Exact, searched: Searched, place: tuple[str, float]) ->
     return dose_response(
         series, title=f"Search with the true reward: {name}, κ = {kappa:g}", others=full,
         x_label="simulations a step", y_label="influence (MI_c)" if name == "village" else "influence (MI)",
-        subtitle="uniform prior, leaves of worth 0; n = 1 is a random choice.\n"
+        subtitle=f"{SCALE_WORDS[scale]}; uniform prior, leaves of worth 0; n = 1 is a random choice.\n"
         "dots: seeds, which break ties; diamonds: means with 95 % t intervals",
         tick_labels=[str(n) for n in SIMULATIONS],
     )  # fmt: skip

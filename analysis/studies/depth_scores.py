@@ -30,8 +30,14 @@ class Looked(NamedTuple):
     kappa: float
     objective: str
     rule: str
+    scale: str
     leaves: str
     simulations: int
+
+    @property
+    def planner(self) -> str:
+        """The rule, and what Q is scaled by."""
+        return f"{self.rule}, Q by {self.scale}"
 
 
 Exact = dict[tuple[str, float, str], dict[int, tuple[float, float]]]
@@ -51,6 +57,6 @@ def read(records: Sequence[CellRecord]) -> tuple[Exact, Searched]:
             if record.function == EXACT:
                 exact[*where, row["objective"]][row["depth"]] = (row["least"], row["most"])
             else:
-                how = (row["rule"], row["leaves"], row["simulations"])
+                how = (row["rule"], row["scale"], row["leaves"], row["simulations"])
                 searched[Looked(*where, row["objective"], *how)][record.config["seed"]] = dict(row)
     return dict(exact), dict(searched)
