@@ -68,6 +68,16 @@ def agent_cells(world: World, rows: Rows) -> Ints:
     return np.asarray(agent.reshape(len(rows), -1).argmax(axis=1), dtype=np.int64)
 
 
+def object_cells(world: World, row: Rows) -> dict[str, tuple[int, int]]:
+    """(row, column) of the objects that are present in a state int16[S], by what follows "object_" in their name."""
+    found = {}
+    for plane, name in zip(world.observe(row[None])["planes"][0], world.plane_names, strict=True):
+        if name.startswith("object_") and plane.any():
+            y, x = np.unravel_index(int(plane.argmax()), plane.shape)
+            found[name.removeprefix("object_")] = (int(y), int(x))
+    return found
+
+
 def walks_from(world: World, row: Rows) -> Walks:
     """Follow all actions from a state.
 

@@ -12,10 +12,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.plots.confusion import draw_shares
+from analysis.plots.fields import Cells
 from analysis.plots.style import BLUE, INK, MUTED, RED, new_figure, require_lines, set_title
 
 Floats = NDArray[np.float64]
-Cells = Mapping[str, tuple[int, int]]
 SIGNED = LinearSegmentedColormap.from_list("signed", (BLUE, "#f7f7f7", RED))
 
 
@@ -38,11 +39,7 @@ def share_matrices(panels: Mapping[str, Floats], *, columns: str, label: str, ti
     figure = new_figure(1.2 + 2.3 * across, 1.0 + 2.5 * down)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (name, shares) in zip(grid, panels.items(), strict=False):
-        image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-        for (part, column), share in np.ndenumerate(shares):
-            color = "white" if share > 0.6 else INK
-            text = "" if np.isnan(share) else f"{share:.2f}"
-            axes.text(column, part, text, ha="center", va="center", fontsize=8, color=color)
+        image = draw_shares(axes, shares)
         axes.set_title(name, fontsize=10, color=INK, loc="left")
         axes.set_xticks(range(shares.shape[1]))
         axes.set_yticks(range(shares.shape[0]), [f"part {part}" for part in range(shares.shape[0])])

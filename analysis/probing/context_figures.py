@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agents.agent import AlphaAgent
 from agents.exact import policy_table, value_table
-from analysis.instruments.walks import DIRECTIONS, agent_cells
+from analysis.instruments.walks import DIRECTIONS, agent_cells, object_cells
 from analysis.plots import policy_field, spectrum_lines, value_scatter
 from envs.enumeration import enumerate_world
 from envs.rows import World
@@ -103,17 +103,7 @@ def _policy_figure(agent: AlphaAgent, world: World, rows: NDArray[np.int16], *, 
         [DIRECTIONS[action] for action in world.action_names],
         title=f"D (arrows) and V (colour), context {name}",
         walls=planes[0, world.plane_names.index("wall")],
-        objects=_objects(planes[0], world.plane_names),
+        objects=object_cells(world, rows[0]),
         values=values.reshape(world.grid),
         subtitle="one held-out level; arrow: mean move, longest where D is certain",
     )
-
-
-def _objects(planes: NDArray[np.bool_], names: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Cells of the objects that are present, by number."""
-    found = {}
-    for plane, name in zip(planes, names, strict=True):
-        if name.startswith("object_") and plane.any():
-            row, column = np.unravel_index(int(plane.argmax()), plane.shape)
-            found[name.removeprefix("object_")] = (int(row), int(column))
-    return found

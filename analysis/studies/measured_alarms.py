@@ -12,7 +12,7 @@ Shapes: M studies, H hypotheses of a family, N seeds.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -124,4 +124,6 @@ def words(alarms: list[Alarms]) -> str:
 
 
 if __name__ == "__main__":
-    print(words(measured_alarms(polars.read_csv(sys.argv[1]))))
+    parser = argparse.ArgumentParser(description="How often the rules raise false alarms on scores as spread as these.")
+    parser.add_argument("scores", help="scores.csv of a comparison")
+    print(words(measured_alarms(polars.read_csv(parser.parse_args().scores))))

@@ -4,7 +4,7 @@ The cell leaves the numbers of both as rows, its parts numbered by the context t
 
     {"kind": "damage", "part": p, "shares": D[p, :]}
     {"kind": "map", "part": p, "context": c, "contributions": by cell, None where the agent never stands,
-     "grid": [H, W], "objects": cell of each object}
+     "grid": [H, W], "objects": [row, column] of each object by its name}
 
 Shapes: N states, P parts, C contexts, H rows and W columns of the grid.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.cells import Row
-from analysis.instruments.walks import agent_cells
+from analysis.instruments.walks import agent_cells, object_cells
 from analysis.predictions.ablation import damage_shares, matched_parts
 from analysis.predictions.parts import Floats, Ints, find_parts, part_contributions
 from analysis.studies.held_out_units import held_out_table
@@ -36,7 +36,7 @@ def picture_rows(
         contributions: Of its units, float[N, U].
         contexts: int[N].
         seed: Of the clusters, as in the score.
-        world: With its objects' cells next to the agent's in a row, as MultiNeed.
+        world: With an agent on a grid, and objects in planes of their own.
         units_of: Rows int16[n, S] -> contributions float[n, U].
     """
     num_contexts = int(contexts.max()) + 1
@@ -53,8 +53,7 @@ def _map_rows(by_part: Floats, level: Rows, world: World) -> list[Row]:
     """A row for each part and context; `by_part` float[n, P] in the states `level` int16[n, S]."""
     cells, contexts = agent_cells(world, level), world.context_of(level)
     height, width = world.grid
-    planes = world.observe(level[:1])["planes"][0]
-    objects = [int(planes[i].argmax()) for i, name in enumerate(world.plane_names) if name.startswith("object_")]
+    objects = {name: list(cell) for name, cell in object_cells(world, level[0]).items()}
     rows: list[Row] = []
     for part in range(by_part.shape[1]):
         for context in np.unique(contexts):
@@ -106,7 +105,7 @@ def maps_figure(line: str, rows: Sequence[Row]) -> Figure:
     parts = sorted({part for part, _ in by_place})
     values = np.array([[by_place[part, c].reshape(height, width) for c in contexts] for part in parts])
     names = [f"need {context}" for context in contexts]
-    objects = {str(i): divmod(cell, width) for i, cell in enumerate(maps[0]["objects"])}
+    objects = {name: (row, column) for name, (row, column) in maps[0]["objects"].items()}
     return part_maps(
         values, names, objects=objects, title=f"{line}, seed {first}: what each part of V adds, by the agent's cell",
         subtitle="one held-out level, objects by number; parts found without labels, numbered by the need whose loss\n"
