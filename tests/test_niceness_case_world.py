@@ -262,7 +262,7 @@ def test_the_natural_taste_is_shown_on_demand_alone():
         ({"objective": "RR"}, r"objective is 'RR', which names 'RR'; allowed are RT, IR, .* and Myopic\."),
         ({"objective": "welfare"}, "which names 'welfare'; allowed are"),
         ({"objective": "RT+RT"}, "names 'RT'; allowed are IR, .* each stands once"),
-        ({"objective": "-1*RT"}, "weights of at least 0"),
+        ({"objective": "-1*RT"}, "weights may not be negative"),
         ({"objective": "x*RT"}, "weights of at least 0"),
         ({"objective": "0*RT"}, "weights are all 0"),
         ({"objective": ""}, "allowed is a name"),
