@@ -1,7 +1,8 @@
 """Tabular Q and Stable-Baselines3's DQN and PPO, paid by an objective on TRIAD, and what each does to people, exactly.
 
 The PPO trains our E, D and V, so that the commands read what it saves: `valuelab niceness scorecard`, `watch`, `probe`.
-Where there are too many states for a table, as in ValueLab/Village-v0, leave out tabular Q and score by that command.
+The village goes the same way (ENV_ID ValueLab/Village-v0, kappa_p in the place of kappa), but is no finite case: there that
+command scores.
 """
 
 from __future__ import annotations
