@@ -1,8 +1,8 @@
 """Tabular Q and Stable-Baselines3's DQN and PPO, paid by an objective on TRIAD, and what each does to people, exactly.
 
 The PPO trains our E, D and V, so that the commands read what it saves: `valuelab niceness scorecard`, `watch`, `probe`.
-The village goes the same way (ENV_ID ValueLab/Village-v0, kappa_p in the place of kappa), but is no finite case: there that
-command scores.
+The village goes the same way (ENV_ID ValueLab/Village-v0, kappa_p in the place of kappa), but is no finite case: there
+that command scores.
 """
 
 from __future__ import annotations

@@ -286,7 +286,7 @@ def test_refusals(options, match):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"case": "ZEALOTS"}, "case 'ZEALOTS' is unknown.* Did you mean 'zealot'"),
+        ({"case": "ZEALOTS"}, "case 'ZEALOTS' is unknown.* Did you mean 'ZEALOT'"),
         ({"parameters": {"kapa": 1}}, "has no option 'kapa'.* Did you mean 'kappa'"),
         ({"parameters": {"kappa": 2}}, "kappa is 2, allowed is a probability"),
         ({"case": "no.toml"}, "case file 'no.toml' cannot be read"),
