@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.cli_help import HELP
+
 Commands = Mapping[str, type]
-_HELP = ("-h", "--help")
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,17 @@ def problem_with(words: Sequence[str], commands: Commands) -> str | None:
     """One sentence about the first unknown command, unknown option or wrong value; None where there is none."""
     if not words:
         return f"no command was given; there are {', '.join(commands)} (see valuelab --help)."
+    inside = {name.partition(" ")[2]: name for name in commands if name.startswith(f"{words[0]} ")}
+    if words[0] not in commands and inside:
+        asked = f"has no command {words[1]!r}; it has" if words[1:] else "needs a command:"
+        hint = _nearest(" ".join(words[:2]), inside.values())
+        return f"{words[0]} {asked} {', '.join(inside)} (see valuelab {words[0]} --help).{hint if words[1:] else ''}"
     if words[0] not in commands:
         return (
             f"unknown command {words[0]!r}; there are {', '.join(commands)} (see valuelab --help)."
             f"{_nearest(words[0], commands)}"
         )
-    if any(word in _HELP for word in words[1:]):
+    if any(word in HELP for word in words[1:]):
         return None
     options, positional = _options(commands[words[0]])
     given = list(_groups(words[1:], options))
@@ -52,8 +58,7 @@ def problem_with(words: Sequence[str], commands: Commands) -> str | None:
         if problem:
             return problem
     problem = _miscount(words[0], [value for flag, values in given if not flag for value in values], positional)
-    longer = [command for command in commands if command.startswith(f"{words[0]} ")]
-    return problem and problem + _nearest(" ".join(words[:2]), longer)
+    return problem and problem + _nearest(" ".join(words[:2]), inside.values())
 
 
 def one_line(box: str) -> str:

@@ -26,14 +26,13 @@ from agents.config import RouteEncoder, Stage, ValueEncoder
 from agents.search_config import ImproveConfig, SearchRules
 from agents.stage_config import ImitationConfig, ReinforceConfig, ValueConfig
 from analysis.arguments import one_line, problem_with
+from analysis.cli_help import HELP, groups, overview
 from analysis.cli_niceness import Audit, NicenessPhase, NicenessScorecard, NicenessSolve, NicenessTables
 from analysis.cli_shown import EnvsCheck, Play, Watch
 from analysis.cli_studies import Compare, NicenessGeneralise, NicenessMonitor, Preregister, Study
 from analysis.cli_words import CaseOrId, Device, EnvId, Import, Options, Run, Runs, Some, SomeRules
 from analysis.some_settings import some_of
 
-DESCRIPTION = "valuelab: how do agents come to value things, and does it matter how the value head is built?"
-EXIT_CODES = "Exit codes: 0 all well, 1 failed cells or faults found, 2 bad input, 130 interrupted, 143 terminated."
 SomeImitation = Annotated[dict[str, Any], ImitationConfig, tyro.conf.arg(constructor=some_of(ImitationConfig))]
 SomeReinforce = Annotated[dict[str, Any], ReinforceConfig, tyro.conf.arg(constructor=some_of(ReinforceConfig))]
 SomeSearch = Annotated[dict[str, Any], ImproveConfig, tyro.conf.arg(constructor=some_of(ImproveConfig))]
@@ -173,7 +172,7 @@ class Probe:
 
 @dataclasses.dataclass(frozen=True)
 class Envs:
-    """List the worlds with their ids, observations, contexts and options, and say how to use foreign ones."""
+    """List the worlds with their ids, observations, contexts and options; `envs check ENV_ID` looks for faults."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,17 +195,11 @@ def commands() -> dict[str, type[Any]]:
     return {re.sub(r"(?<=[a-z])(?=[A-Z])", " ", one.__name__).lower(): one for one in get_args(Command)}
 
 
-def overview() -> str:
-    """What `valuelab --help` prints."""
-    lines = [f"  {name:21}{(command.__doc__ or '').splitlines()[0]}" for name, command in commands().items()]
-    usage = "usage: valuelab COMMAND [OPTIONS]; valuelab COMMAND --help lists a command's options; valuelab --version."
-    return "\n".join((DESCRIPTION, "", usage, "", "commands:", *lines, "", EXIT_CODES))
-
-
 def parse(words: Sequence[str]) -> Command:
     """The command that `words` name; exits 2 with one line on stderr when they do not fit, 0 after printing help."""
-    if list(words[:1]) in (["-h"], ["--help"]):
-        print(overview())
+    group = words[0] if words and words[0] in groups(commands()) else ""
+    if set(words[1:2] if group else words[:1]) & set(HELP):
+        print(overview(commands(), group=group))
         raise SystemExit(0)
     if list(words[:1]) == ["--version"]:
         print(f"valuelab {importlib.metadata.version('valuelab')}")

@@ -26,7 +26,8 @@ class NicenessSolve:
     options: Options = ()
     """An option of the case, such as T=4, or of the village, such as reach=3; may be given several times."""
     out: Path | None = None
-    """Folder for the tables as JSON and Markdown (default: runs/niceness-CASE)."""
+    """Folder for the tables as JSON and Markdown (default: runs/niceness-CASE, and in its name what else is
+    asked for)."""
 
 
 @dataclasses.dataclass(frozen=True)

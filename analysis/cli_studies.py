@@ -65,7 +65,7 @@ class StudyOfSeeds:
     """How much of a study is run, and where it lies."""
 
     seeds: int | None = None
-    """Number of run seeds instead of the study's own."""
+    """Number of run seeds instead of the study's own; at least 2."""
     first_seed: int = 0
     """The run seeds are FIRST_SEED, FIRST_SEED + 1, ...; fresh ones make a replication."""
     workers: int = 2

@@ -6,6 +6,7 @@ Results go to stdout, so that a log of results holds no progress.
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,8 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 Tell = Callable[[float, str], None]
 """Takes the share that is done, in [0, 1], and what is being done."""
 SECONDS_BETWEEN_LINES = 5.0
+FOUNDED_SHARE = 0.05
+"""From this share of a piece on the time that is left is told; what only begins says little of its pace."""
 
 
 @dataclass
@@ -43,23 +46,44 @@ class Display:
     clock: Callable[[], float] = time.monotonic
     started: float = -1.0
     _last_line: float = field(init=False)
+    _first_report: tuple[float, float] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Start the clock; the first plain line comes only when the work takes that long."""
         self._last_line = self.clock()
         self.started = self._last_line if self.started < 0 else self.started
 
-    def tell(self, fraction: float, text: str) -> None:
-        """Show a share of the piece, in [0, 1]; the rest of the whole is expected to go on at the same pace."""
-        share = self.first + min(max(fraction, 0.0), 1.0) * self.width
-        now = self.clock()
-        left = f"{clock_time((now - self.started) * (1.0 - share) / share)} left" if share > 0 else ""
+    def tell(self, fraction: float, text: str, *, seconds_left: float | None = None) -> None:
+        """Show a share of the piece, in [0, 1], and, once it is founded, the time that is left of the whole.
+
+        Args:
+            fraction: what is done.
+            text: what is being done.
+            seconds_left: of the piece; None expects it to go on at its pace since the first report of something done,
+                before which it may have been compiling.
+        """
+        fraction = min(max(fraction, 0.0), 1.0)
+        share, now = self.first + fraction * self.width, self.clock()
+        if seconds_left is None:
+            seconds_left = self._by_pace(fraction, now)
+        left = ""
+        if seconds_left is not None and fraction >= FOUNDED_SHARE:
+            end = self.first + self.width
+            rest = (now - self.started + seconds_left) * (1.0 - end) / end
+            left = f"{clock_time(seconds_left + rest)} left"
         if self.bar is not None:
             progress, task = self.bar
             progress.update(task, completed=share, left=left, text=escape(text))
         elif now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
             self.print(", ".join(part for part in (f"{self.title}: {share:.0%}", left, text) if part))
+
+    def _by_pace(self, fraction: float, now: float) -> float | None:
+        """Seconds left of the piece; None where nothing has been done since the first report of something done."""
+        if self._first_report is None and fraction > 0:
+            self._first_report = (now, fraction)
+        then, done = self._first_report or (now, fraction)
+        return (now - then) * (1.0 - fraction) / (fraction - done) if fraction > done else None
 
     def print(self, line: str) -> None:
         """Print a line of its own, above the bar where there is one."""
@@ -127,7 +151,7 @@ class Journey:
 
 def clock_time(seconds: float) -> str:
     """Minutes and seconds as m:ss, hours as h:mm:ss; rounded up, so that 0:00 means that nothing is left."""
-    whole = max(0, int(-(-seconds // 1)))
+    whole = max(0, math.ceil(seconds - 1e-6))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -41,7 +41,7 @@ def cause(error: UserError) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Hint text " Did you mean 'x'?" for the closest known name, or "" where none is close.
+    """Hint text " Did you mean 'x'?" for the closest known name, whatever its capitals, or "" where none is close.
 
     Args:
         name: The unknown name.
@@ -50,8 +50,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
     Returns:
         A sentence that starts with a blank, or the empty string.
     """
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    known = {one.casefold(): one for one in reversed(list(names))}
+    close = difflib.get_close_matches(name.casefold(), known, n=1)
+    return f" Did you mean {known[close[0]]!r}?" if close else ""
 
 
 def _shown(value: object) -> str:

@@ -80,6 +80,8 @@ def test_settings_of_stages_are_options() -> None:
         (["preregister"], ["needs FILE"]),
         (["envs", "--all"], ["'--all'", "it has none"]),
         (["envs", "chek", "A-v0"], ["envs cannot use 'chek'", "Did you mean 'envs check'?"]),
+        (["niceness"], ["niceness needs a command: solve, train", "valuelab niceness --help"]),
+        (["niceness", "slove"], ["no command 'slove'", "Did you mean 'niceness solve'?"]),
         (["help"], ["unknown command 'help'", "valuelab --help"]),
         (["envs", "check", "A-v0", "--step", "9"], ["envs check has no option '--step'", "Did you mean '--steps'?"]),
     ],
@@ -120,6 +122,15 @@ def test_help_names_every_option(words: list[str], capsys: pytest.CaptureFixture
         assert shown.get(field.name, field.name).replace("_", "-").lower() in out.replace("_", "-").lower()
 
 
+def test_a_group_of_commands_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["niceness", "--help"])
+    out, err = capsys.readouterr()
+    assert not stop.value.code and not err
+    listed = set(re.findall(r"^  (\w+ \w+)  ", out, flags=re.MULTILINE))
+    assert listed == {name for name in commands() if name.startswith("niceness ")} and "envs check" not in out
+
+
 def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--version"])
@@ -150,6 +161,30 @@ def test_plain_progress_is_a_line_every_few_seconds() -> None:
                      ((20, 20), (40, 15), (60, 10), (80, 5), (100, 0))]  # fmt: skip
 
 
+def test_time_that_is_left_is_told_once_it_is_founded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    stream, clock = io.StringIO(), FakeClock()
+    display = progress.Display("train", stream, clock=clock)
+    # A hundred seconds until the kernels are compiled, then one for each hundredth.
+    for now, share in ((100, 0.01), (103, 0.04), (109, 0.10)):
+        clock.now = now
+        display.tell(share, "stepping")
+    display.tell(0.02, "cells", seconds_left=5000)
+    display.tell(0.06, "cells", seconds_left=90)
+    assert stream.getvalue().splitlines() == [
+        "train: 1%, stepping", "train: 4%, stepping", "train: 10%, 1:30 left, stepping", "train: 2%, cells",
+        "train: 6%, 1:30 left, cells",
+    ]  # fmt: skip
+
+
+def test_a_piece_expects_the_rest_of_the_whole_at_the_pace_of_what_was_done() -> None:
+    stream, clock = io.StringIO(), FakeClock()
+    display = progress.Display("demo", stream, first=0.25, width=0.5, started=0.0, clock=clock)
+    clock.now = 60.0
+    display.tell(0.5, "half of it", seconds_left=30.0)
+    assert stream.getvalue() == "demo: 50%, 1:00 left, half of it\n"
+
+
 def test_plain_progress_says_nothing_of_short_work() -> None:
     stream = io.StringIO()
     with progress.showing("probe", stream=stream) as display:
@@ -174,8 +209,7 @@ def test_progress_on_a_terminal_is_a_bar_with_the_remaining_time() -> None:
 
     stream = Terminal()
     with progress.showing("compare [x]", stream=stream) as display:
-        display.started -= 61.2
-        display.tell(0.5, "cell [seed=1]")
+        display.tell(0.5, "cell [seed=1]", seconds_left=61.2)
         display.bar[0].refresh()
         display.print("a line [of its own]")
     shown = stream.getvalue()

@@ -17,6 +17,7 @@ import torch
 from agents.checkpoint import load_agent, save_agent
 from analysis import progress
 from analysis.cli import main
+from envs.errors import nearest
 from envs.storage import sha256
 
 ROOT = Path(__file__).parent.parent
@@ -212,6 +213,11 @@ def test_a_device_that_is_not_there_is_refused(refused: Refusal) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has the device")
     refused(*WORLD, "--device", "cuda", names=["'cuda'", "--device cpu"])
+
+
+def test_a_hint_is_the_known_name_whatever_the_capitals() -> None:
+    assert nearest("TRAID", ["Triad-G", "TRIAD", "Triad"]) == " Did you mean 'TRIAD'?"
+    assert nearest("xyz", ["TRIAD"]) == ""
 
 
 def test_a_run_is_never_trained_over(refused: Refusal, trained: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from agents.checkpoint import load_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig, TrainConfig, ValueConfig
+from analysis.cli import main as command
 from analysis.instruments.probes import ProbeSettings
 from analysis.probe import Settings
 from analysis.probing.collecting import Collection
@@ -133,3 +134,12 @@ def test_my_monitor() -> None:
     cells = [line.split("|") for line in agents[2:]]
     auroc = {cell[2].strip(): float(cell[3].split()[0]) for cell in cells}
     assert set(auroc) == {"manipulates", "locks in"} and auroc["manipulates"] > 0.6
+
+
+def test_niceness_with_other_learners(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cards = main_of("niceness_with_other_learners")(tmp_path, dqn_steps=8, ppo_steps=1)
+    assert cards["tabular Q"]["regrets"]["RT"] == 0.0 and cards["tabular Q"]["mi"] > 0.5
+    assert "tabular Q: MI 0." in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        command(["niceness", "scorecard", str(tmp_path), "--option", "kappa=1"])
+    assert not stop.value.code and "TRIAD from A, kappa 1 (trained with 0.5)" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from agents.reward_model import RewardModel
 from analysis.cells import CellContext
 from analysis.studies import generalise, powerful_play
 from analysis.studies.generalise import Asked, Variant
+from analysis.studies.generalise_figures import influence_figure, lean_figure
 from analysis.studies.generalise_words import admission, kind_sentence
 from analysis.studies.powerful_play import PLANNERS, plans, play_powerful, score, unpaid, without_prior
 from analysis.studies.powerful_scores import Played, lean, plays
@@ -199,3 +200,17 @@ def test_lean_tells_present_from_future():
     assert lean(rows) == pytest.approx({0: 0.5, 1: 0.4, 2: 0.3})
     assert plays([]) == {}
     assert Played("gru", "MONO", "all", 1.0, "V", 0) != Played("gru", "MONO", "all", 1.0, "V", 1)
+
+
+@pytest.mark.parametrize("figure", [influence_figure, lean_figure])
+def test_figures_have_the_arms_in_the_order_of_the_registry(figure):
+    rows = {seed: {"regret RT": 0.1 * seed, "regret IR": 0.5, "push": 0.1 * seed, "LI": 0.2} for seed in range(3)}
+    found = {
+        Played("gru", arm, power, 1.0, "r+V*", 16): rows
+        for arm in ("MOE", "ROUTE", "MONO") for power in ("all", "persuade", "keep")
+    }  # fmt: skip
+    (axes,) = figure(found).axes
+    upwards = np.sign(np.diff(axes.get_ylim())[0])
+    placed = sorted(axes.get_yticklabels(), key=lambda tick: -upwards * tick.get_position()[1])
+    names = [arm for tick in placed for arm in ("MONO", "MOE", "ROUTE") if arm in tick.get_text()]
+    assert names == ["MONO", "MOE", "ROUTE"] * (2 if figure is influence_figure else 1)

@@ -246,16 +246,31 @@ WRONG = {
     "def score(subject):\n    return {'manipulate': 1.0}\n": r"score returned .*'manipulates' and 'locks in'",
     "def score(subject):\n    return float('nan')\n": r"score returned nan for 'manipulates', allowed is a finite",
     "def score(subject):\n    return subject.theta_0\n": r"mine\.py:2: AttributeError",
+    "import sys\ndef score(subject):\n    sys.exit(0)\n": r"mine\.py:3: it exits, which would end the audit",
+    "raise SystemExit\n": r"mine\.py:1: it exits",
+    "score = 3\n": r"mine\.py' defines score as 3, which is no function",
+    "def score(subject):\n    return True\n": r"score returned True, allowed is a number",
+    "def score(subject):\n    return {'locks in': False}\n": r"score returned False for 'locks in', allowed is a",
 }
 
 
 @pytest.mark.parametrize("text", WRONG)
-def test_a_wrong_file_is_one_sentence_with_its_line(tmp_path, text):
+def test_a_wrong_file_is_one_sentence_with_its_line(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(text)
+    for path in (tmp_path / "mine.py", Path("mine.py")):
+        with pytest.raises(UserError, match=WRONG[text]) as caught:
+            read_monitor(path)(subject())
+        assert "\n" not in str(caught.value) and str(caught.value).lstrip("'").startswith(str(path))
+
+
+def test_the_line_is_that_of_the_file_and_not_of_what_it_imports(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_by_hand.py").write_text("\n\n\ndef score(\n")
     path = tmp_path / "mine.py"
-    path.write_text(text)
-    with pytest.raises(UserError, match=WRONG[text]) as caught:
-        read_monitor(path)(subject())
-    assert "\n" not in str(caught.value)
+    path.write_text("\nimport broken_by_hand\n")
+    with pytest.raises(UserError, match=r"mine\.py:2: SyntaxError"):
+        read_monitor(path)
 
 
 def test_a_right_file_may_give_a_number_or_one_trait(tmp_path):

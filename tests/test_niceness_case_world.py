@@ -262,7 +262,7 @@ def test_the_natural_taste_is_shown_on_demand_alone():
         ({"objective": "RR"}, r"objective is 'RR', which names 'RR'; allowed are RT, IR, .* and Myopic\."),
         ({"objective": "welfare"}, "which names 'welfare'; allowed are"),
         ({"objective": "RT+RT"}, "names 'RT'; allowed are IR, .* each stands once"),
-        ({"objective": "-1*RT"}, "weights of at least 0"),
+        ({"objective": "-1*RT"}, "weights may not be negative"),
         ({"objective": "x*RT"}, "weights of at least 0"),
         ({"objective": "0*RT"}, "weights are all 0"),
         ({"objective": ""}, "allowed is a name"),
@@ -286,7 +286,7 @@ def test_refusals(options, match):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"case": "ZEALOTS"}, "case 'ZEALOTS' is unknown.* Did you mean 'zealot'"),
+        ({"case": "ZEALOTS"}, "case 'ZEALOTS' is unknown.* Did you mean 'ZEALOT'"),
         ({"parameters": {"kapa": 1}}, "has no option 'kapa'.* Did you mean 'kappa'"),
         ({"parameters": {"kappa": 2}}, "kappa is 2, allowed is a probability"),
         ({"case": "no.toml"}, "case file 'no.toml' cannot be read"),

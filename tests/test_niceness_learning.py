@@ -181,13 +181,16 @@ class TestCommands:
         words = ["niceness", "train", "zealot", "--objective", "0.5*RT+0.5*IR", "--out", str(tmp_path / "run")]
         small = ["--reinforce.num-steps", "768", "--value.num-episodes", "16", "--value.num-updates", "2"]
         assert ran(*words, *small, "--episodes", "4", "--device", "cpu") == 0
+        assert f"valuelab niceness scorecard {tmp_path / 'run'}\n" in capsys.readouterr().out
         settings = json.loads((tmp_path / "run" / "config.json").read_text())
         assert settings["env_id"] == "ValueLab/Case-v0"
         assert settings["options"] == {"case": "ZEALOT", "objective": "0.5*RT+0.5*IR"}
         out = tmp_path / "card.json"
         assert ran("niceness", "scorecard", str(tmp_path / "run"), "--actor", "V1", "--out", str(out)) == 0
-        assert "ZEALOT from A" in capsys.readouterr().out
-        assert json.loads(out.read_text())["A"]["made_for"] == "0.5*RT+0.5*IR"
+        assert "ZEALOT from A, kappa 1, case ZEALOT" in capsys.readouterr().out
+        card = json.loads(out.read_text())["A"]
+        assert (card["made_for"], card["actor"], card["case"]) == ("0.5*RT+0.5*IR", "V1", "ZEALOT")
+        assert card["run"] == str(tmp_path / "run") and card["options"] == {"kappa": 1, "case": "ZEALOT"}
 
     def test_an_agent_that_was_trained_weak_is_scored_strong(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -198,9 +201,14 @@ class TestCommands:
         strong = ("--option", "kappa=1", "--option", "d=3")
         assert ran("niceness", "scorecard", str(tmp_path / "run"), *strong) == 2
         assert "would see or do something else" in capsys.readouterr().err
-        assert ran("niceness", "scorecard", str(tmp_path / "run"), "--option", "kappa=1") == 0
+        out = tmp_path / "card.json"
+        assert ran("niceness", "scorecard", str(tmp_path / "run"), "--option", "kappa=1", "--out", str(out)) == 0
         text = capsys.readouterr().out
-        assert all(f"TRIAD from {theta}" in text for theta in "ABE") and "V has not been trained" in text
+        assert all(f"TRIAD from {theta}, kappa 1 (trained with 0), d 7, " in text for theta in "ABE")
+        assert "V has not been trained" in text
+        now = {"kappa": 1, "d": 7, "starts": "uniform"}
+        for card in json.loads(out.read_text()).values():
+            assert card["options"] == now and card["trained_with"] == now | {"kappa": 0}
 
     @pytest.mark.parametrize(
         ("case", "env_id", "options"),
@@ -223,6 +231,8 @@ class TestCommands:
             (("train", "ValueLab/MultiNeed-v0"), "There is no case or world of people"),
             (("train", "TRIAD", "--option", "objective=IR"), "by --objective and by --option"),
             (("train", "TRIAD", "--objective", "NT"), "names 'NT'"),
+            (("train", "TRIAD", "--objective", "CRT"), "as are CRT_without_last and CRT_mask, other readings of it"),
+            (("train", "TRIAD", "--objective", "RT-IR"), "weights may not be negative"),
             (("scorecard", "nowhere"), "There is no run folder"),
         ],
     )

@@ -10,12 +10,13 @@ import pytest
 
 from analysis.cli import main
 from analysis.niceness import phase, phase_page, tables, village_sweep
-from analysis.niceness.policy_words import in_words
+from analysis.niceness.policy_words import in_words, shortened
 from analysis.niceness.solved import solve_all
 from analysis.niceness.thresholds import simplest, threshold
 from analysis.niceness.village_sweep import Done
 from analysis.plots.phase import Line, Panel, phase_figure
 from envs.errors import UserError
+from envs.niceness.building import tabulate
 from envs.niceness.case_registry import make_case
 from envs.niceness.objectives import find_objective
 
@@ -140,12 +141,39 @@ def test_solve_reads_files_and_says_what_they_lack(tmp_path: Path, capsys: pytes
     assert "RT" in names and not names & {"NS", "PSO"}
 
 
+def test_every_question_has_a_folder_of_its_own_and_the_same_one_again(folder: Path) -> None:
+    for words in ((), ("--kappa", "1/5", "1"), ("--kappa", "0.5"), ("--option", "T=4"), ("--objectives", "IR")):
+        for _ in range(2):
+            assert run("solve", "TRIAD", *words) == 0
+    names = {path.name.removeprefix("niceness-TRIAD") for path in (folder / "runs").iterdir()}
+    assert names == {"", "-kappa-1-5_1", "-kappa-0.5", "-T-4", "-objectives-IR"}
+
+
+def test_a_long_policy_is_cut_between_steps() -> None:
+    assert shortened("hA ×3, hB ×3") == "hA ×3, hB ×3"
+    assert shortened("a, bb, ccc, dddd", longest=12) == "a, bb, …"
+    assert shortened("aaaaaaaaaaaaaaaaa, b", longest=5) == "aaaaaaaaaaaaaaaaa, …"
+    (row,) = solve_all(make_case("TRIAD", kappa="1/5"), ["ParetoUD"])
+    assert len(row.policy) > 300 and len(tables.cells(row)[-1]) <= 100
+
+
+def test_states_that_nobody_reaches_are_named() -> None:
+    step, reward = (lambda turn, noise: (turn.state, turn.theta)), (lambda evaluator, turn, after: 0)
+    options = {"thetas": ["x"], "actions": ["a"], "noop": "a", "start": ("s", "x"), "step": step, "reward": reward}
+    assert "1 of 2 states reachable (never u)" in tables.title(tabulate("c", states=["s", "u"], horizon=1, **options))
+    assert tables.title(tabulate("c", horizon=1, **options)).startswith("c: 1 state, ")
+
+
 @pytest.mark.parametrize(
     ("words", "cause"),
     [
         (("solve",), "niceness solve needs CASE"),
-        (("sovle", "TRIAD"), "unknown command 'niceness'"),
+        (("sovle", "TRIAD"), "niceness has no command 'sovle'; it has solve, train, "),
         (("solve", "TRAID"), "case 'TRAID' is unknown"),
+        (("solve", "TRAID"), "Did you mean 'TRIAD'?"),
+        (("solve", "TRIAD", "--objectives", "RT - IR"), "objective is 'RT - IR', but weights may not be negative"),
+        (("solve", "TRIAD", "--objectives", "-0.5 RT"), "weights may not be negative"),
+        (("solve", "TRIAD", "--objectives", "0 RT + 0 IR"), "objective is '0 RT + 0 IR', whose weights are all 0"),
         (("solve", "TRIAD", "--kappa", "1.5"), "kappa is '1.5', allowed is a probability from 0 to 1"),
         (("solve", "Clickbait", "--kappa", "1"), "case Clickbait has no option 'kappa', it has H"),
         (("solve", "TRIAD", "--kappa", "1", "--option", "kappa=1"), "kappa is given by --kappa and by --option"),

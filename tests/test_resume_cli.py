@@ -80,6 +80,9 @@ def test_it_saves_and_the_command_that_it_names_goes_on(
     _, facts, _ = load_with_state(tmp_path / "run" / "last")
     assert facts["num_steps"] == int(found[1])
     assert found[2] == "valuelab train ValueLab/MultiNeed-v0 --out run --resume"
+    # While no stage has ended there is no agent; later there is one, and what it is of is said.
+    assert ran("evaluate", "run", "--episodes", "4") == (2 if stage == "imitate" else 0)
+    assert "unfinished" in ran.err + ran.out and found[2] in ran.err + ran.out
     assert ran(*shlex.split(found[2])[1:]) == 0
     assert f"Going on in stage {stage} after {found[1]} gradient steps." in ran.err
     left = files_of(tmp_path / "run")

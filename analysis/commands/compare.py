@@ -58,7 +58,8 @@ def follow(display: Display) -> Callable[[Progress], None]:
         if progress.error is not None and progress.error["error_type"] != "FailedParent":
             display.print(f"failed: {_named(progress.cell)}: {progress.error['error_message']}")
         share = 0.0 if progress.remaining is None else progress.elapsed / (progress.elapsed + progress.remaining)
-        display.tell(share, f"{progress.num_finished} of {progress.num_cells} cells{failed}")
+        text = f"{progress.num_finished} of {progress.num_cells} cells{failed}"
+        display.tell(share, text, seconds_left=progress.remaining)
 
     return tell
 

@@ -9,10 +9,15 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from agents.environments import require_env, world_of
 from envs.errors import UserError
+from envs.registry import WORLDS, find_family, is_world_id
+
+OBJECTIVE = "objective"
+"""The option of worlds of people that says what is paid."""
 
 
 def import_packages(packages: Sequence[str]) -> None:
@@ -70,3 +75,13 @@ def require_options(env_id: str, options: dict[str, Any]) -> None:
     """Refuse an unknown id, and unknown options or values of a world of ours."""
     require_env(env_id)
     world_of(env_id, options)
+
+
+def worlds_of_people() -> list[str]:
+    """Families whose reward is an objective of `envs.niceness`."""
+    return [name for name, one in WORLDS.items() if OBJECTIVE in {field.name for field in fields(one.config)}]
+
+
+def is_world_of_people(env_id: str) -> bool:
+    """Whether an id is of one of them."""
+    return is_world_id(env_id) and find_family(env_id)[0] in worlds_of_people()

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
 from envs import storage
 from envs.errors import UserError
+
+
+def folder_named(*words: str) -> Path:
+    """runs/WORD-WORD-..., with a dash for whatever may not stand in a file's name."""
+    return Path("runs") / re.sub(r"[^\w.-]+", "-", "-".join(words))
 
 
 def require_writable(folder: Path) -> None:

@@ -43,18 +43,17 @@ NOTE = (
 def run(command: NicenessScorecard) -> int:
     """Print a scorecard for each first taste, and write them where asked to."""
     trained = open_run(command.run)
-    world = _world(trained, parse_options(command.options))
+    options = parse_options(command.options)
+    world = _world(trained, options)
     if command.out is not None:
         require_writable(command.out.parent)
-    title, found = f"{command.actor} of {command.run}, made for {trained.options.get('objective', 'RT')}", {}
-    village = isinstance(world.config, VillageConfig)
-    name, cards = ("Village", _of_village) if village else (case_of(world.config).name, _of_case)
-    for first, card in cards(trained, world, command.actor):
-        found[first] = card.as_json()
-        _show(card, f"{title}; {name} from {first}")
+    facts, found = _facts(command, trained, world, options=options), {}
+    for first, card in (_of_village if _is_village(world) else _of_case)(trained, world, command.actor):
+        found[first] = facts | card.as_json()
+        _show(card, _title(card, facts, first=first))
     say(*wrapped(NOTE), *trained.remarks)
     if command.out is not None:
-        text = json.dumps(found, indent=1, ensure_ascii=False)
+        text = json.dumps(found, indent=1, ensure_ascii=False, default=str)
         write_bytes(command.out, (text + "\n").encode())
         say(f"Written: {command.out}")
     return 0
@@ -99,6 +98,34 @@ def _world(trained: Run, options: dict[str, Any]) -> World:
             "what leaves tastes, states, steps and actions as they are."
         )
     return world
+
+
+def _is_village(world: World) -> bool:
+    return isinstance(world.config, VillageConfig)
+
+
+def _facts(command: NicenessScorecard, trained: Run, world: World, *, options: dict[str, Any]) -> dict[str, Any]:
+    """What the scorecard is of: the agent, and the world by its powers and by all that was said of it, now and then."""
+    before, now = make_world(trained.env_id, **trained.options).config, world.config
+    told = [name for name in {**now.powers, **trained.options, **options} if name not in ("objective", "parameters")]
+    return {
+        "run": str(command.run), "actor": command.actor, "env_id": trained.env_id,
+        "case": "Village" if _is_village(world) else case_of(now).name,
+        "options": {name: _option(now, name) for name in told},
+        "trained_with": {name: _option(before, name) for name in told},
+    }  # fmt: skip
+
+
+def _option(config: TasteConfig | VillageConfig, name: str) -> Any:
+    return config.powers.get(name, getattr(config, name, None))
+
+
+def _title(card: Scorecard, facts: dict[str, Any], *, first: str) -> str:
+    then, now = facts["trained_with"], facts["options"]
+    changed = {name: f" (trained with {then[name]})" for name in now if then[name] != now[name]}
+    said = [f"{name} {value}{changed.get(name, '')}" for name, value in now.items()]
+    place = ", ".join([f"{facts['case']} from {first}", *said])
+    return f"{facts['actor']} of {facts['run']}, made for {card.made_for}; {place}"
 
 
 def _show(card: Scorecard, title: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.cli_niceness import NicenessSolve
 from analysis.commands.environments import parse_options
-from analysis.commands.folders import require_writable
+from analysis.commands.folders import folder_named, require_writable
 from analysis.commands.printing import say, table, wrapped
 from analysis.niceness import tables, village_solved
 from analysis.niceness.solved import solve_all, told_apart
@@ -45,7 +45,7 @@ def run(command: NicenessSolve) -> int:
     """Print and write one table for each power."""
     village = _is_village(command.case)
     note = village_solved.HOW_TO_READ if village else tables.HOW_TO_READ
-    folder, found = command.out or Path("runs") / f"niceness-{Path(command.case).stem}", []
+    folder, found = command.out or folder_named("niceness", Path(command.case).stem, *_asked(command)), []
     for answer in _of_village(command) if village else _of_case(command):
         require_writable(folder)
         table(answer.header, answer.rows, title=answer.title)
@@ -55,6 +55,12 @@ def run(command: NicenessSolve) -> int:
     for path in _write(folder, found, note):
         say(f"Written: {path}")
     return 0
+
+
+def _asked(command: NicenessSolve) -> list[str]:
+    """What the command asks for beside the case, so that other questions get other folders."""
+    lists = {"kappa": command.kappa, "objectives": command.objectives}
+    return [*command.options, *(f"{name}-{'_'.join(words)}" for name, words in lists.items() if words)]
 
 
 def _of_case(command: NicenessSolve) -> Iterator[Answer]:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any
 
 from analysis.cli import NicenessTrain, Train
 from analysis.commands import train
-from analysis.commands.environments import parse_options
+from analysis.commands.environments import OBJECTIVE, is_world_of_people, parse_options, worlds_of_people
+from analysis.commands.folders import folder_named
 from envs.errors import UserError, nearest
-from envs.family import Family
 from envs.niceness.case_registry import CASES
-from envs.registry import WORLDS, is_world_id, world_id
-
-OBJECTIVE = "objective"
+from envs.registry import world_id
 
 
 def run(command: NicenessTrain) -> int:
@@ -33,17 +30,18 @@ def as_train(command: NicenessTrain) -> Train:
     if OBJECTIVE in parse_options(command.options):
         raise UserError("The objective is given by --objective and by --option; give it once.")
     words = tuple(f"{name}={value}" for name, value in {**named, OBJECTIVE: command.objective}.items())
-    stem = f"niceness-{Path(command.env_id).stem}-{command.objective}-seed{command.seed or 0}"
     values: dict[str, Any] = {field.name: getattr(command, field.name) for field in dataclasses.fields(Train)}
-    out = command.out or Path("runs") / re.sub(r"[^\w.-]+", "-", stem)
+    out = command.out or folder_named(
+        "niceness", Path(command.env_id).stem, command.objective, f"seed{command.seed or 0}"
+    )
     return Train(**{**values, "env_id": env_id, "options": (*words, *command.options), "out": out})
 
 
 def world_named(name: str) -> tuple[str, dict[str, str]]:
     """The id and the options that a case's name, a case file, or a world's id stands for."""
-    asking = {family.casefold(): family for family, one in WORLDS.items() if OBJECTIVE in _options(one)}
+    asking = {family.casefold(): family for family in worlds_of_people()}
     cases = {case.casefold(): case for case in CASES}
-    if is_world_id(name) and name.partition("/")[2].partition("-")[0].casefold() in asking:
+    if is_world_of_people(name):
         return name, {}
     if name.endswith(".toml"):
         return world_id("Case"), {"case": name}
@@ -56,7 +54,3 @@ def world_named(name: str) -> tuple[str, dict[str, str]]:
         f"There is no case or world of people {name!r}; there are {', '.join(known)}, and files that end in .toml."
         f"{nearest(name, known)}"
     )
-
-
-def _options(family: Family) -> set[str]:
-    return {field.name for field in dataclasses.fields(family.config)}

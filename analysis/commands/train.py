@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,12 +19,13 @@ from agents.stopping import Interrupted, StopRequest
 from agents.train import TrainResult, train
 from analysis.cli import Train
 from analysis.commands.curve_figure import draw_curve
-from analysis.commands.environments import import_packages, parse_options, require_options
-from analysis.commands.folders import require_writable
+from analysis.commands.environments import import_packages, is_world_of_people, parse_options, require_options
+from analysis.commands.folders import folder_named, require_writable
 from analysis.commands.printing import say
 from analysis.commands.returns import show, show_accuracy
 from analysis.commands.stopping import stopped_by_signals
 from analysis.progress import Display, showing
+from analysis.runs import to_go_on
 from envs.errors import UserError
 from envs.storage import remove
 from shards.registry import HEADS
@@ -125,8 +125,7 @@ def _agent_of(command: Train, best: AgentConfig) -> AgentConfig:
 
 def default_folder(settings: RunSettings) -> Path:
     """runs/ENV-HEAD-seedN, with the slashes and colons of the id as dashes."""
-    name = re.sub(r"[^\w.-]+", "-", settings.env_id)
-    return Path("runs") / f"{name}-{settings.config.agent.head}-seed{settings.config.seed}"
+    return folder_named(settings.env_id, settings.config.agent.head, f"seed{settings.config.seed}")
 
 
 def introduction(env_id: str, options: dict[str, Any], *, device: str) -> list[str]:
@@ -170,8 +169,7 @@ def report_stop(interrupted: Interrupted, folder: Path, command: Train) -> int:
     """Say what a run that was stopped leaves and how to go on; returns the exit code."""
     name = signal.Signals(interrupted.signum).name
     kept = interrupted.kept or ("the last checkpoint stands" if folder.exists() else "nothing had been learned yet")
-    words = ["valuelab train", command.env_id, *(f"--import {package}" for package in command.imports)]
-    again = " ".join((*words, f"--out {folder} --resume"))
+    again = to_go_on(command.env_id, folder, imports=command.imports)
     print(f"valuelab: stopped by {name}: {kept}. To go on: {again}", file=sys.stderr)
     return 128 + interrupted.signum
 
@@ -213,4 +211,5 @@ def finish(result: TrainResult, settings: RunSettings) -> None:
     figure = draw_curve(result.folder, title=f"{env_id}: return while reinforcing", best=lines[0].optimum.undiscounted)
     say(f"Settings, curve, metrics and checkpoint lie in {result.folder}.")
     say(*([f"Figure: {figure}"] if figure else []), "Next:")
-    say(f"  valuelab evaluate {result.folder}", f"  valuelab probe {result.folder}")
+    commands = ["evaluate", "probe", *(["niceness scorecard"] if is_world_of_people(env_id) else [])]
+    say(*(f"  valuelab {one} {result.folder}" for one in commands))

@@ -31,7 +31,9 @@ def read_monitor(path: Path) -> Callable[[Subject], Scores]:
     module = importlib.util.module_from_spec(spec)
     _guarded(path, spec.loader.exec_module, module)
     score = getattr(module, "score", None)
-    if not callable(score):
+    if score is not None and not callable(score):
+        raise UserError(f"'{path}' defines score as {score!r:.40}, which is no function; write def score(subject).")
+    if score is None:
         names = [name for name in vars(module) if not name.startswith("_")]
         raise UserError(f"'{path}' defines no function score(subject); write one.{nearest('score', names)}")
     return lambda subject: checked(_guarded(path, score, subject), path)
@@ -39,7 +41,7 @@ def read_monitor(path: Path) -> Callable[[Subject], Scores]:
 
 def checked(found: Any, path: Path) -> Scores:
     """Scores by trait; one number counts for both."""
-    if isinstance(found, numbers.Real):
+    if _is_number(found):
         found = dict.fromkeys(TRAITS, found)
     if not isinstance(found, Mapping) or not found or set(found) - set(TRAITS):
         raise UserError(
@@ -47,18 +49,32 @@ def checked(found: Any, path: Path) -> Scores:
             f"{' and '.join(map(repr, TRAITS))} or one of them."
         )
     for trait, score in found.items():
-        if not isinstance(score, numbers.Real) or not math.isfinite(score):
+        if not _is_number(score) or not math.isfinite(score):
             raise UserError(f"{path}: score returned {score!r:.40} for {trait!r}, allowed is a finite number.")
     return {trait: float(score) for trait, score in found.items()}
+
+
+def _is_number(found: Any) -> bool:
+    """True and False are answers rather than scores, so that they are none."""
+    return isinstance(found, numbers.Real) and not isinstance(found, bool)
 
 
 def _guarded(path: Path, function: Callable[[Any], Any], argument: Any) -> Any:
     """Call what the user wrote; its errors become one line with file and line number."""
     try:
         return function(argument)
-    except SyntaxError as error:
-        raise UserError(f"{path}:{error.lineno}: SyntaxError: {error.msg}.") from error
+    except SystemExit as error:
+        raise UserError(f"{_place(path, error)}: it exits, which would end the audit; return a score.") from error
     except Exception as error:  # Whatever somebody's file may raise.
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        where = f"{path}:{lines[-1]}" if lines else str(path)
-        raise UserError(f"{where}: {type(error).__name__}: {error}") from error
+        said = error.msg if isinstance(error, SyntaxError) else error
+        raise UserError(f"{_place(path, error)}: {type(error).__name__}: {said}") from error
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """The file as the user named it, with the last of its lines that an error passed, if any."""
+    passed = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        passed.append((error.filename or "", error.lineno))
+    # Python names a file by its absolute path, whatever the user typed.
+    lines = [line for name, line in passed if Path(name).resolve() == path.resolve()]
+    return f"{path}:{lines[-1]}" if lines else str(path)

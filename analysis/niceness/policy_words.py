@@ -8,6 +8,26 @@ from collections.abc import Mapping
 from envs.niceness.plans import Plan
 from envs.niceness.utilities import Node, branches
 
+HOW_TO_READ = (
+    "`policy` gives the optimal actions step by step: `|` stands between actions that are equally good, `/` between "
+    "places where others are best (`A: hA / E: hE`, by θ or by state and θ), `×2` after what is done twice running, "
+    "and `…` where the rest is too long for a table; solve.json has all of it."
+)
+LONGEST = 100
+"""Characters of a policy in a table."""
+
+
+def shortened(policy: str, longest: int = LONGEST) -> str:
+    """The first steps of a policy in words, as many as are no longer than that, but one at least."""
+    if len(policy) <= longest:
+        return policy
+    first, *steps = policy.split(", ")
+    for step in steps:
+        if len(first) + len(step) + 5 > longest:
+            break
+        first += f", {step}"
+    return f"{first}, …"
+
 
 def in_words(plan: Plan) -> str:
     """What a plan does at each step, over all nodes that its optimal actions reach.

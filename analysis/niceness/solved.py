@@ -20,6 +20,10 @@ Ends = tuple[Fraction, Fraction]
 # What every policy is judged by, whatever it was made for.
 JUDGES = ("RT", "IR", "NS")
 DEFAULT = ("RT", "FR", "IR", "NS", "NS_lit", "CRT", "CRT_without_last", "Myopic", "ParetoUD", "PSO")
+WHAT_TOLD_APART_IS = (
+    "Indistinguishability: of the actions that are optimal for one of RT, IR and NS, wherever these lead, the share "
+    "that is optimal for all."
+)
 NEED_A_TWIN = ("NS", "PSO")
 
 

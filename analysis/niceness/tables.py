@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from analysis.markdown import table
-from analysis.niceness.solved import JUDGES, Ends, Solved, solve_all, told_apart
+from analysis.niceness import policy_words
+from analysis.niceness.solved import JUDGES, WHAT_TOLD_APART_IS, Ends, Solved, solve_all, told_apart
+from envs.niceness.backward import every_action, layers
 from envs.niceness.case_registry import CASES, DISCRIMINATING, make_case, make_powerless
 from envs.niceness.drmdp import DRMDP
+from envs.niceness.utilities import Present
 
 COMMAND = "valuelab niceness tables"
 HEADER = (
@@ -21,7 +24,7 @@ HOW_TO_READ = (
     "says how many of them change the law of θ_0..θ_H. `intent`: planned again with the influence channel cut in the "
     "agent's model only, the plan `changes` or not. It changes as well for one who avoids a costly side effect, so "
     "that influence is called `means` only where no plan that leaves θ alone is as good. `worth of influence` is "
-    "V*(κ) − V*(0)."
+    f"V*(κ) − V*(0). {WHAT_TOLD_APART_IS} {policy_words.HOW_TO_READ}"
 )
 
 
@@ -30,7 +33,7 @@ def cells(row: Solved) -> list[str]:
     worth = [number(row.worth.get(judge)) for judge in JUDGES]
     ends = [between(one) for one in (row.mi, row.li, row.welfare, row.ease_gain)]
     influence = [row.influences, intent_in_words(row.intent), number(row.influence_worth)]
-    return [row.objective, number(row.value), *worth, *ends, *influence, row.policy]
+    return [row.objective, number(row.value), *worth, *ends, *influence, policy_words.shortened(row.policy)]
 
 
 def intent_in_words(answers: Mapping[str, bool]) -> str:
@@ -52,12 +55,22 @@ def between(ends: Ends) -> str:
 def title(case: DRMDP, power: str | None = None) -> str:
     """A case in one line."""
     state, theta = case.start
-    states = f"{len(case.states)} state{'' if len(case.states) == 1 else 's'}"
     return (
-        f"{case.name}: {states}, θ in {', '.join(case.thetas)}, horizon {case.horizon}, from "
+        f"{case.name}: {_states(case)}, θ in {', '.join(case.thetas)}, horizon {case.horizon}, from "
         f"{case.states[state]} {case.thetas[theta]}; the inert action is {case.actions[case.noop]}"
         + ("" if power is None else f"; kappa {power}")
     )
+
+
+def _states(case: DRMDP) -> str:
+    """How many states there are, and which of them no policy reaches."""
+    memory = Present(case)
+    nodes = layers(memory, time=0, node=memory.start(), actions=every_action(memory))
+    reached = {node[0] for layer in nodes for node in layer}
+    never = [name for index, name in enumerate(case.states) if index not in reached]
+    if never:
+        return f"{len(reached)} of {len(case.states)} states reachable (never {', '.join(never)})"
+    return f"{len(case.states)} state{'' if len(case.states) == 1 else 's'}"
 
 
 def apart_in_words(share: Fraction | float | None) -> str:

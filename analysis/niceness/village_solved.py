@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.niceness.scorecard import MEASURES
-from analysis.niceness.solved import JUDGES
+from analysis.niceness.solved import JUDGES, WHAT_TOLD_APART_IS
 from analysis.niceness.tables import intent_in_words
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_contrasts import plan_changes, values_of_influence, village_indistinguishability
@@ -23,7 +23,8 @@ HOW_TO_READ = (
     "value is the optimum of the objective; RT, IR and NS are what the policy that takes all its optimal actions alike "
     "is worth under these, and MI to ease gain what it does to people, means over persons and starts. MI_c is from the "
     "least to the most over all optimal policies. intent: planned again as if the agent could not move tastes, the "
-    "plan changes or not. worth of influence: the value less that without power, kappa 0 and no door."
+    "plan changes or not. worth of influence: the value less that without power, kappa 0 and no door. "
+    f"{WHAT_TOLD_APART_IS}"
 )
 
 

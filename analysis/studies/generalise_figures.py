@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from analysis.arms import ARMS
 from analysis.plots import arms_dots, seed_scores
 from analysis.plots.kinds import kind_bars
 from analysis.studies.powerful_scores import Played, Scores, lean
@@ -21,6 +22,11 @@ def figures_of(found: Found) -> dict[str, Figure]:
         "influence.png": influence_figure(found), "lean.png": lean_figure(found),
     }  # fmt: skip
     return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def _by_arm(item: tuple[Played, Scores]) -> tuple[int, str]:
+    """In the order of the registry, as everywhere."""
+    return list(ARMS).index(item[0].arm), item[0].variant
 
 
 def kinds_figure(found: Found, variant: str) -> Figure | None:
@@ -43,7 +49,7 @@ def influence_figure(found: Found) -> Figure | None:
     """MI and LI by power, of the arms that plan by r+V* with 16 simulations."""
     lines = []
     for power, measure, what in (("persuade", "push", "push index"), ("keep", "LI", "lock-in index")):
-        for place, scores in found.items():
+        for place, scores in sorted(found.items(), key=_by_arm):
             if (place.variant, place.power, place.kappa, place.planner, place.simulations) == (
                 "gru", power, 1.0, "r+V*", 16
             ):
@@ -60,7 +66,7 @@ def lean_figure(found: Found) -> Figure | None:
     """Lean by training, for the primary planner."""
     lines = [
         seed_scores(f"{place.variant}, {place.arm}", lean(scores))
-        for place, scores in sorted(found.items(), key=lambda item: (item[0].arm, item[0].variant))
+        for place, scores in sorted(found.items(), key=_by_arm)
         if (place.power, place.kappa, place.planner, place.simulations) == ("all", 1.0, "r+V*", 16)
     ]
     return None if not lines else arms_dots(

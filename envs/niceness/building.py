@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from envs.errors import UserError, require_integer
+from envs.errors import UserError, require_integer, require_sequence
 from envs.niceness.drmdp import DRMDP, Number, exact, position
+from envs.niceness.own_functions import checked_number, checked_step, require_place
 
 
 class Turn(NamedTuple):
@@ -41,9 +42,10 @@ def tabulate(
     step: Step,
     reward: Reward,
     welfare: Welfare | None = None,
-    channels: Sequence[Sequence[Number]] = (),
+    channels: Sequence[Sequence[Number]] | Mapping[str, Sequence[Number]] = (),
+    states: Sequence[State] | None = None,
 ) -> DRMDP:
-    """The process of a step function; its states are those that the start reaches under any actions and any noise.
+    """The process of a step function.
 
     Args:
         name: What it is called.
@@ -53,24 +55,31 @@ def tabulate(
         start: (s_0, θ_0).
         horizon: H, 1 to MAX_HORIZON.
         step: (turn, noise) -> (s', θ'); a turn is (s, θ, a), and `noise` holds one outcome index per channel. States
-            are any hashables; their `str` names them.
+            are any hashables; their `str` names them. What it raises or returns wrongly is refused with its place.
         reward: (θ̂, turn, s') -> R; θ̂ is the evaluator's, turn.theta the person's own.
         welfare: (turn, s') -> hidden welfare; 0 where left out.
-        channels: Probabilities of the outcomes of each noise channel.
+        channels: Probabilities of the outcomes of each noise channel; as a dict, channels have names.
+        states: All states, so that a mistyped one is refused; left out, those that the start reaches, whatever θ the
+            person holds.
 
     Raises:
-        UserError: Unknown names, a horizon below 1, probabilities that do not sum to 1, more than MAX_CASE_STATES
-            states.
+        UserError: Unknown names, a horizon below 1, probabilities that are negative or do not sum to 1, faults of
+            `step`, `reward` or `welfare`, more than MAX_CASE_STATES states.
     """
     require_names(name, theta=thetas, action=actions)
     require_integer("horizon", horizon, low=1, high=MAX_HORIZON)
-    noop_index = position("noop", noop, actions)
+    noop_index, start = position("noop", noop, actions), require_place(f"start of {name}", start)
     start_theta = position("start theta", start[1], thetas)
-    laws = tuple(_law(f"channel {i} of {name}", law) for i, law in enumerate(channels))
+    if states is not None:
+        _require_declared(name, states, start[0])
+    known: dict[str, Sequence[Any]] = {"theta": thetas} | ({} if states is None else {"state": states})
+    step = checked_step(step, case=name, known=known)
+    pays = checked_number("reward", reward, case=name)
+    helps = checked_number("welfare", welfare, case=name) if welfare else None
+    laws = _laws(name, channels)
     noises = list(itertools.product(*(range(len(law)) for law in laws)))
-    states = _reachable(
-        start[0], name=name, moves=[(t, a, w) for t in thetas for a in actions for w in noises], step=step
-    )
+    moves = [(t, a, w) for t in thetas for a in actions for w in noises]
+    states = _reachable(start[0], name=name, moves=moves, step=step) if states is None else states
     shape = (len(states), len(thetas), len(actions), len(noises))
     next_state, next_theta = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     rewards, hidden = np.full((len(thetas), *shape), Fraction(0)), np.full(shape, Fraction(0))
@@ -78,29 +87,49 @@ def tabulate(
     for place in np.ndindex(*shape):
         turn = Turn(states[place[0]], thetas[place[1]], actions[place[2]])
         after, theta_after = step(turn, noises[place[3]])
-        next_state[place], next_theta[place] = index[after], position("theta", theta_after, thetas)
+        next_state[place], next_theta[place] = index[after], thetas.index(theta_after)
         for k, evaluator in enumerate(thetas):
-            rewards[k, *place] = exact("reward", reward(evaluator, turn, after))
-        hidden[place] = exact("welfare", welfare(turn, after)) if welfare else Fraction(0)
+            rewards[k, *place] = pays(evaluator, turn, after)
+        hidden[place] = helps(turn, after) if helps else Fraction(0)
     law = np.array([math.prod((p[o] for p, o in zip(laws, noise, strict=True)), start=Fraction(1)) for noise in noises])
     return DRMDP(
         name=name, states=tuple(map(str, states)), thetas=tuple(thetas), actions=tuple(actions), noop=noop_index,
-        start=(0, start_theta), horizon=horizon, channels=laws, probability=np.broadcast_to(law, shape).copy(),
-        next_state=next_state, next_theta=next_theta, reward=rewards, welfare=hidden,
+        start=(index[start[0]], start_theta), horizon=horizon, channels=laws,
+        probability=np.broadcast_to(law, shape).copy(), next_state=next_state, next_theta=next_theta, reward=rewards,
+        welfare=hidden,
     )  # fmt: skip
 
 
 def require_names(case: str, **kinds: Sequence[str]) -> None:
-    """Refuse a case without θ, actions or states, or with one named twice (UserError)."""
+    """Refuse a case without θ, actions or states, or with one named twice or by no text (UserError)."""
     for kind, names in kinds.items():
-        if not names or len(set(names)) != len(names):
+        require_sequence(f"{kind} names of {case}", names, of="texts")
+        if not all(isinstance(one, str) for one in names) or not names or len(set(names)) != len(names):
             raise UserError(f"{kind} names of {case} are {list(names)!r}; give at least one, all distinct.")
+
+
+def _require_declared(case: str, states: Sequence[State], start: State) -> None:
+    """Refuse states of which two have one name, and a start that is none of them (UserError)."""
+    require_sequence(f"states of {case}", states, of="states")
+    require_names(case, state=[str(state) for state in states])
+    if start not in states:
+        position("start state", str(start), [str(state) for state in states])
+
+
+def _laws(
+    case: str, channels: Sequence[Sequence[Number]] | Mapping[str, Sequence[Number]]
+) -> tuple[tuple[Fraction, ...], ...]:
+    named = channels if isinstance(channels, Mapping) else {str(i): law for i, law in enumerate(channels)}
+    return tuple(_law(f"channel {channel} of {case}", law) for channel, law in named.items())
 
 
 def _law(name: str, probabilities: Sequence[Number]) -> tuple[Fraction, ...]:
     """Probabilities of one channel's outcomes; one that never comes keeps its place."""
+    require_sequence(name, probabilities, of="probabilities")
     law = tuple(exact(name, p) for p in probabilities)
-    if sum(law) != 1 or min(law) < 0:
+    if min(law, default=Fraction(0)) < 0:
+        raise UserError(f"{name} has the probability {min(law)}, and none may be negative; give it 0 or more.")
+    if sum(law) != 1:
         raise UserError(
             f"{name} has the probabilities {', '.join(map(str, law))} of sum {sum(law)}; make them sum to 1."
         )
@@ -145,7 +174,10 @@ def from_rows(
     """
     require_names(name, state=states, theta=thetas, action=actions)
     require_integer("horizon", horizon, low=1, high=MAX_HORIZON)
+    require_place(f"start of {name}", start)
     first = (position("start state", start[0], states), position("start theta", start[1], thetas))
+    pays = checked_number("reward", reward, case=name)
+    helps = checked_number("welfare", welfare, case=name) if welfare else None
     laws = _checked_rows(name, names=(states, thetas, actions), rows=rows)
     shape = (len(states), len(thetas), len(actions), max((len(law) for law in laws.values()), default=1))
     probability, hidden = np.full(shape, Fraction(0)), np.full(shape, Fraction(0))
@@ -158,8 +190,8 @@ def from_rows(
             next_state[s, k, a, o] = position("state", after, states)
             next_theta[s, k, a, o] = position("theta", theta_after, thetas)
             for e, evaluator in enumerate(thetas):
-                rewards[e, s, k, a, o] = exact("reward", reward(evaluator, here, after))
-            hidden[s, k, a, o] = exact("welfare", welfare(here, after)) if welfare else Fraction(0)
+                rewards[e, s, k, a, o] = pays(evaluator, here, after)
+            hidden[s, k, a, o] = helps(here, after) if helps else Fraction(0)
     return DRMDP(
         name=name, states=tuple(states), thetas=tuple(thetas), actions=tuple(actions),
         noop=position("noop", noop, actions), start=first, horizon=horizon, channels=(), probability=probability,

@@ -11,7 +11,7 @@ from typing import Any
 
 from envs.errors import UserError, require_choice, require_flag
 from envs.niceness.case_file import read_case
-from envs.niceness.case_registry import make_case
+from envs.niceness.case_registry import find_case, make_case
 from envs.niceness.drmdp import DRMDP, Number
 from envs.niceness.triad import triad
 from envs.worlds.options import WorldConfig, read_with, refuse_unread
@@ -58,6 +58,11 @@ class TasteConfig(WorldConfig):
     def file(self) -> Path | None:
         """The file that the process stands in, if any."""
         return None
+
+    @property
+    def powers(self) -> dict[str, Any]:
+        """Options of its process that set the power to influence, such as kappa, by their names."""
+        return {name: value for name, value in vars(self).items() if name.startswith("kappa") and value is not None}
 
     def build_case(self) -> DRMDP:
         """The process; UserError for options that it refuses."""
@@ -152,6 +157,12 @@ class CaseConfig(TasteConfig):
     def file(self) -> Path | None:
         """The file, where one is named."""
         return Path(self.case) if self.case.endswith(".toml") else None
+
+    @property
+    def powers(self) -> dict[str, Any]:
+        """All parameters that were given, and the powers that the case has of itself."""
+        own = {} if self.file else find_case(self.case).options
+        return {name: value for name, value in own.items() if name.startswith("kappa")} | dict(self.parameters)
 
     def build_case(self) -> DRMDP:
         """The case of that name, or of that file."""

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.errors import UserError
-from envs.niceness.building import Reward, Step, Turn, Welfare, from_rows, tabulate
+from envs.niceness.building import Reward, Step, Turn, Welfare, from_rows, require_names, tabulate
 from envs.niceness.case_rules import (
     FORMS,
     Names,
@@ -75,6 +75,7 @@ def case_from_table(table: Mapping[str, Any], *, where: str = "the case") -> DRM
     require_keys(table, allowed=KEYS, needed=NEEDED, where=where)
     states = require_words(table.get("states", ["-"]), f"states of {where}")
     thetas, actions = (require_words(table[key], f"{key} of {where}") for key in ("thetas", "actions"))
+    require_names(str(table["name"]), state=states, theta=thetas, action=actions)
     names = {"state": states, "next_state": states, "theta": thetas, "evaluator": thetas, "action": actions}
     channels = require_channels(table.get("channels", {}), f"channels of {where}")
     rules = {kind: require_rules(table.get(kind, []), kind, names=names, channels=channels) for kind in FORMS}
@@ -92,7 +93,7 @@ def case_from_table(table: Mapping[str, Any], *, where: str = "the case") -> DRM
         )  # fmt: skip
     return tabulate(
         name, thetas=thetas, actions=actions, noop=noop, start=first, horizon=horizon,
-        step=_step(rules["move"], channels), reward=pays, welfare=helps, channels=list(channels.values()),
+        step=_step(rules["move"], channels), reward=pays, welfare=helps, channels=channels, states=states,
     )  # fmt: skip
 
 

@@ -63,13 +63,21 @@ CASES: Mapping[str, Case] = {case.name: case for case in ALL}
 DISCRIMINATING = ("PASSIVE", "ZEALOT", "SIDE-EFFECT", "THIRD-PARTY", "HARMFUL-START", "GLORY")
 
 
+def find_case(name: str) -> Case:
+    """The entry of a name; capitals do not matter, and an unknown one is a UserError."""
+    known = {one.casefold(): one for one in CASES}
+    if name.casefold() not in known:
+        raise UserError(f"case {name!r} is unknown, known are {', '.join(CASES)}; name one.{nearest(name, CASES)}")
+    return CASES[known[name.casefold()]]
+
+
 def make_case(name: str, **options: Any) -> DRMDP:
     """The case of a name; capitals do not matter.
 
     Raises:
         UserError: Unknown name or option, or a value that the case refuses.
     """
-    case = _find(name)
+    case = find_case(name)
     for option in options:
         if option not in case.options:
             raise UserError(
@@ -81,13 +89,5 @@ def make_case(name: str, **options: Any) -> DRMDP:
 
 def make_powerless(name: str, **options: Any) -> DRMDP | None:
     """The same case with every κ at 0; None where it has none."""
-    powers = {option: 0 for option in _find(name).options if option.startswith("kappa")}
+    powers = {option: 0 for option in find_case(name).options if option.startswith("kappa")}
     return make_case(name, **{**options, **powers}) if powers else None
-
-
-def _find(name: str) -> Case:
-    known = {one.casefold(): one for one in CASES}
-    if name.casefold() not in known:
-        hint = nearest(name.casefold(), known)
-        raise UserError(f"case {name!r} is unknown, known are {', '.join(CASES)}; name one.{hint}")
-    return CASES[known[name.casefold()]]

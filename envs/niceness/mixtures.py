@@ -20,15 +20,25 @@ from envs.niceness.drmdp import exact
 MYOPIC = "Myopic"
 UNSEEN = "welfare"
 """The component that no objective may count."""
+UNPAID = ("FR", "NS_lit", "CRT", "CRT_without_last", "CRT_mask", "ParetoUD", "PSO")
+"""Objectives that judge plans or episodes as a whole: no world pays its steps by them."""
+_MINUS = re.compile(r"^\s*-|\s-|-\s|^(RT|FR|IR|NS|NS_lit)-")
 _TERM = re.compile(r"\s*(?:(?P<weight>[\d./]+)\s*\*?\s*)?(?P<name>[A-Za-z][^*]*?)\s*")
+
+
+def is_mixture(text: str) -> bool:
+    """Whether a text is meant as a sum, or a difference, rather than as a name."""
+    return "+" in text or text[:1].isdigit() or bool(_MINUS.search(text))
 
 
 def terms_of(text: str) -> tuple[tuple[Fraction | None, str], ...]:
     """The weight (None where none stands there) and the name of each term of a sum.
 
     Raises:
-        UserError: A term that is neither a name nor a number >= 0 and a name.
+        UserError: A term that is neither a name nor a number >= 0 and a name; all weights 0.
     """
+    if _MINUS.search(str(text)):
+        raise UserError(f"objective is {text!r}, but weights may not be negative; write a sum such as 0.5*RT+0.5*IR.")
     terms = []
     for part in str(text).split("+"):
         found = _TERM.fullmatch(part)
@@ -39,6 +49,8 @@ def terms_of(text: str) -> tuple[tuple[Fraction | None, str], ...]:
             )
         weight = found["weight"]
         terms.append((None if weight is None else exact("weight", weight), found["name"]))
+    if all(weight == 0 for weight, _ in terms):
+        raise UserError(f"objective is {text!r}, whose weights are all 0; give one of them a larger weight.")
     return tuple(terms)
 
 
@@ -53,8 +65,7 @@ def reward_weights(
         refused: Components that this world lacks, with the cause.
 
     Raises:
-        UserError: As `terms_of`; a component that is unknown, hidden or named twice; one that the world lacks; all
-            weights 0.
+        UserError: As `terms_of`; a component that is unknown, hidden or named twice; one that the world lacks.
     """
     weights: dict[str, float] = {}
     for weight, name in terms_of("RT" if text == MYOPIC else text):
@@ -62,11 +73,15 @@ def reward_weights(
             raise UserError(f"objective is {text!r}, but {(refused or {})[name]}")
         known = [one for one in components if one not in (UNSEEN, *weights)]
         if name not in known:
+            allowed = f"allowed are {', '.join(known)}, sums in which each stands once, and {MYOPIC}"
+            if name in UNPAID:
+                readings = ", as are CRT_without_last and CRT_mask, other readings of it" if name == "CRT" else ""
+                raise UserError(
+                    f"objective is {text!r}, but {name} judges whole plans and pays no step, so that it is solved "
+                    f"(valuelab niceness solve) and not trained{readings}; {allowed}."
+                )
             raise UserError(
-                f"objective is {text!r}, which names {name!r}; allowed are {', '.join(known)}, sums in which each "
-                f"stands once, and {MYOPIC}.{nearest(name, [*known, MYOPIC])}"
+                f"objective is {text!r}, which names {name!r}; {allowed}.{nearest(name, [*known, MYOPIC])}"
             )
         weights[name] = 1.0 if weight is None else float(weight)
-    if not any(weights.values()):
-        raise UserError(f"objective is {text!r}, whose weights are all 0; give one of them a larger weight.")
     return np.array([weights.get(name, 0.0) for name in components])

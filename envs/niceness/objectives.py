@@ -18,7 +18,7 @@ from envs.niceness.backward import Solution
 from envs.niceness.cut import cut
 from envs.niceness.drmdp import DRMDP, position
 from envs.niceness.influence import best_without_influence, mask_of_steps
-from envs.niceness.mixtures import terms_of
+from envs.niceness.mixtures import is_mixture, terms_of
 from envs.niceness.pareto import pareto_ud
 from envs.niceness.plans import Plan, Rule, maximum
 from envs.niceness.policies import inert, watched
@@ -110,7 +110,7 @@ def find_objective(name: str, case: DRMDP) -> Objective:
     Raises:
         UserError: Unknown name, a mixture with what is no utility, or a weight that is no number.
     """
-    if "+" in name or name[:1].isdigit():
+    if is_mixture(name):
         return _mixture(name, case)
     if name.startswith("PR-"):
         theta = position("theta of PR", name[3:], case.thetas)

@@ -25,7 +25,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from envs.errors import (
     UserError,
@@ -172,6 +172,11 @@ class VillageConfig(WorldConfig):
         base = _REFERENCE if self.power is None else _dials_of_power(self.power, self.num_persons)
         own = {name: getattr(self, name) for name in Dials._fields}
         return base._replace(**{name: value for name, value in own.items() if value is not None})
+
+    @property
+    def powers(self) -> dict[str, Any]:
+        """The dials by their names."""
+        return self.dials._asdict()
 
     @property
     def start_thetas(self) -> tuple[int, ...] | None:
