@@ -182,7 +182,8 @@ def test_every_option_is_kept_by_a_checkpoint_and_learns(
     episodes: Episodes, tmp_path: Path, head: str, settings: dict[str, Any]
 ) -> None:
     agent = make_agent(head, **settings)
-    trained, record = fit_values(agent, episodes, ValueConfig(num_updates=200, learning_rate=5e-3), seed=0)
+    short = ValueConfig(num_updates=100, learning_rate=5e-3)
+    trained, record = fit_values(agent, episodes, short, seed=0)
     assert record[-1]["loss"] < 0.8 * record[0]["loss"]
     save_agent(tmp_path / "agent", trained)
     back, _ = load_agent(tmp_path / "agent")
@@ -190,7 +191,7 @@ def test_every_option_is_kept_by_a_checkpoint_and_learns(
     shown = {name: array[:20] for name, array in episodes.observations.items()}
     contexts = torch.from_numpy(episodes.contexts[:20])
     assert torch.equal(back.value(shown, context=contexts).value, trained.value(shown, context=contexts).value)
-    again, _ = fit_values(agent, episodes, ValueConfig(num_updates=200, learning_rate=5e-3), seed=0)
+    again, _ = fit_values(agent, episodes, short, seed=0)
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), trained.parameters(), strict=True))
 
 
