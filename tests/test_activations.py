@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import gymnasium as gym
@@ -31,12 +32,10 @@ from analysis.instruments.activations import (
 from analysis.instruments.sites import find_site, sites_of
 from envs.errors import UserError
 from envs.registry import make_world
+from envs.states import Rows
 from envs.step_buffers import observation_space
 
 WORLD = make_world("MultiNeed", size=4, num_objects=2)
-ROWS = WORLD.begin(np.arange(24), np.arange(24) % 2)
-SEEN = WORLD.observe(ROWS)
-CONTEXTS = torch.from_numpy(WORLD.context_of(ROWS))
 BUILDS: dict[str, dict[str, Any]] = {
     "MONO": {"head": "MONO", "head_layers": 2},
     "MOE": {"head": "MOE", "encoder": "conv", "conv_channels": (4, 6), "head_layers": 3},
@@ -46,19 +45,34 @@ BUILDS: dict[str, dict[str, Any]] = {
 }
 
 
+@functools.cache
+def rows() -> Rows:
+    return WORLD.begin(np.arange(24), np.arange(24) % 2)
+
+
+@functools.cache
+def observed() -> dict[str, np.ndarray]:
+    return WORLD.observe(rows())
+
+
+def contexts_of_rows() -> Tensor:
+    return torch.from_numpy(WORLD.context_of(rows()))
+
+
 def make(name: str) -> AlphaAgent:
     config = AgentConfig(**{"encoder_sizes": (16, 12), "hidden_size": 20, "num_contexts": 2, "num_events": 2,
                             "num_parts": 2 if name == "MOE" else None, **BUILDS[name]})  # fmt: skip
-    agent = build_agent(observation_space(WORLD), WORLD.num_actions, config, seed=3, sample=SEEN)
+    agent = build_agent(observation_space(WORLD), WORLD.num_actions, config, seed=3, sample=observed())
     for parameter in agent.parameters():  # biases and gates start at 0, where nothing can be seen
         with torch.no_grad():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
     return agent
 
 
-def run(agent: AlphaAgent, seen: Any = SEEN, contexts: Tensor = CONTEXTS) -> dict[str, Tensor]:
+def run(agent: AlphaAgent, seen: Any = None, contexts: Tensor | None = None) -> dict[str, Tensor]:
+    seen = observed() if seen is None else seen
     with torch.no_grad():
-        estimate = agent.value(seen, context=contexts)
+        estimate = agent.value(seen, context=contexts_of_rows() if contexts is None else contexts)
         return {"value": estimate.value, "parts": estimate.part_values, "logits": agent.policy_logits(seen),
                 "hidden": estimate.hidden, "weights": estimate.weights}  # fmt: skip
 
@@ -91,7 +105,7 @@ class TestSites:
         found = read(agent, list(sites_of(agent)), lambda: run(agent))
         # A shared encoder runs for V and for D.
         twice = {name for name in found if agent.shared and "encoder" in name}
-        assert all(len(found[name]) == len(ROWS) * (2 if name in twice else 1) for name in found)
+        assert all(len(found[name]) == len(rows()) * (2 if name in twice else 1) for name in found)
 
     def test_what_is_read_is_what_the_network_says(self, agent: AlphaAgent) -> None:
         plain = run(agent)
@@ -107,7 +121,7 @@ class TestSites:
         encoder = agent.value_encoder
         found = read(agent, ["value_encoder.conv_0", "value_encoder.conv_1"], lambda: run(agent))
         with torch.no_grad():
-            planes = agent.encode(SEEN).matrix[:, : 4 * 36].reshape(-1, 4, 6, 6)
+            planes = agent.encode(observed()).matrix[:, : 4 * 36].reshape(-1, 4, 6, 6)
             first = encoder.convolutions[0](planes).relu()
             second = encoder.convolutions[1](first).relu()
         assert torch.equal(found["value_encoder.conv_0"], first) and first.shape == (24, 4, 6, 6)
@@ -128,7 +142,7 @@ class TestEdits:
     def test_a_patch_by_the_own_activation_changes_no_bit(self, agent: AlphaAgent) -> None:
         plain = run(agent)
         for name in sites_of(agent):
-            own = read(agent, [name], lambda: run(agent))[name][: len(ROWS)]
+            own = read(agent, [name], lambda: run(agent))[name][: len(rows())]
             with edited(agent, {name: patch(own)}):
                 assert equal(run(agent), plain), name
             with edited(agent, {name: lambda before: before.clone()}):
@@ -148,10 +162,10 @@ class TestEdits:
 
     def test_a_patch_at_the_features_gives_the_other_states_values(self, agent: AlphaAgent) -> None:
         """V of a state is a function of what V reads: patched from another state, it is that state's V."""
-        order = torch.arange(len(ROWS)).roll(1)
+        order = torch.arange(len(rows())).roll(1)
         features = read(agent, ["value_head.features"], lambda: run(agent))["value_head.features"]
         with edited(agent, {"value_head.features": patch(features[order])}):
-            found = run(agent, contexts=CONTEXTS[order])
+            found = run(agent, contexts=contexts_of_rows()[order])
         torch.testing.assert_close(found["value"], run(agent)["value"][order])
 
     def test_a_parts_edit_leaves_the_other_parts(self) -> None:
@@ -212,8 +226,8 @@ class TestEdits:
             mean_ablate(reference, contexts=name)
 
     def test_resampling_among_equal_states_is_the_identity(self, agent: AlphaAgent) -> None:
-        one = {name: array[:1].repeat(6, axis=0) for name, array in SEEN.items()}
-        contexts = CONTEXTS[:1].repeat(6)
+        one = {name: array[:1].repeat(6, axis=0) for name, array in observed().items()}
+        contexts = contexts_of_rows()[:1].repeat(6)
         plain = run(agent, one, contexts)
         for name in sites_of(agent):
             same = read(agent, [name], lambda: run(agent, one, contexts))[name]
@@ -248,10 +262,10 @@ class TestEdits:
 
     def test_action_values_see_edits(self) -> None:
         agent = make("ROUTE")
-        plain = action_values(agent, WORLD, ROWS, discount=0.9)
+        plain = action_values(agent, WORLD, rows(), discount=0.9)
         with edited(agent, {"value_head.parts": patch(torch.zeros(1, 2))}):
-            found = action_values(agent, WORLD, ROWS, discount=0.9)
-        outcomes = WORLD.expand(ROWS)
+            found = action_values(agent, WORLD, rows(), discount=0.9)
+        outcomes = WORLD.expand(rows())
         alive = 0.9 * ~outcomes.terminated[:, :, 0] * float(agent.value_head.bias)
         rewards = (outcomes.components @ WORLD.reward_weights)[:, :, 0]
         np.testing.assert_allclose(found, rewards + alive, atol=1e-6)
@@ -276,11 +290,11 @@ class TestHooks:
     def test_a_site_that_never_ran_is_told(self) -> None:
         agent = make("MONO")
         with pytest.raises(UserError, match="'policy_encoder.0' never ran"):
-            read(agent, ["policy_encoder.0"], lambda: agent.value(SEEN))
+            read(agent, ["policy_encoder.0"], lambda: agent.value(observed()))
         evaluator = NetworkEvaluator(agent, WORLD)
         edits = {"value_encoder.1": steer(torch.tensor(1.0))}
         with pytest.raises(UserError, match="'value_encoder.1' never ran"), edited(agent, edits):
-            search(WORLD, ROWS[:2], evaluator, config=SearchConfig(num_simulations=2))
+            search(WORLD, rows()[:2], evaluator, config=SearchConfig(num_simulations=2))
 
     def test_sites_are_no_part_of_a_checkpoint(self) -> None:
         assert not [name for name in make("MOE").state_dict() if "site" in name]

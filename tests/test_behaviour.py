@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,14 @@ from analysis.predictions.lookahead import action_values
 from analysis.predictions.preference import (
     PAIRS,
     REVERSED,
+    Doors,
     coded_worths,
     crossed_doors,
     forced_choices,
     planted_values,
     share_made,
 )
-from analysis.predictions.split_mazes import CHEESE, DISH, Ends, ends_of, greedy, sampled
+from analysis.predictions.split_mazes import CHEESE, DISH, Ends, SplitMazes, ends_of, greedy, sampled
 from analysis.studies import goal_cells, preference_cells, search_cells, yoked
 from analysis.studies.comparison import run_comparison
 from analysis.studies.plan import SETUPS, make_plan
@@ -46,9 +48,17 @@ from envs.registry import make_world
 from envs.step_buffers import observation_space
 
 CROSSED = make_world("TwoDoors", layout="crossed", num_levels=2000)
-DOORS = crossed_doors(CROSSED)
 ROOM = make_world("DishMaze", **yoked.OPEN_ROOM, layout="apart", num_levels=6000)
-MAZES = goal_cells.test_mazes()
+
+
+@functools.cache
+def doors() -> Doors:
+    return crossed_doors(CROSSED)
+
+
+@functools.cache
+def mazes() -> SplitMazes:
+    return goal_cells.test_mazes()
 
 
 def untrained_player(world: object, *, seed: int = 3) -> AlphaAgent:
@@ -78,18 +88,18 @@ def reinforced_bandit(*, normalise: bool, seed: int) -> np.ndarray:
 
 class TestDoors:
     def test_every_pair_stands_in_every_layout_once(self) -> None:
-        assert DOORS.rows.shape == (4, 12, 5)
-        assert len(np.unique(DOORS.rows.reshape(48, 5), axis=0)) == 48
-        for pair, rows in zip(PAIRS, DOORS.rows, strict=True):
+        assert doors().rows.shape == (4, 12, 5)
+        assert len(np.unique(doors().rows.reshape(48, 5), axis=0)) == 48
+        for pair, rows in zip(PAIRS, doors().rows, strict=True):
             shown = ["ABCD"[i] for i in np.flatnonzero((rows[:, 1:] >= 0).all(axis=0))]
             assert tuple(shown) == pair
-        assert (CROSSED.begin(DOORS.levels.ravel(), 0) == DOORS.rows.reshape(48, 5)).all()
+        assert (CROSSED.begin(doors().levels.ravel(), 0) == doors().rows.reshape(48, 5)).all()
 
     def test_the_steps_lead_towards_the_objects(self) -> None:
-        ahead = CROSSED.expand(DOORS.rows.reshape(48, 5)).next_rows[:, :, 0, 0].reshape(4, 12, 4)
+        ahead = CROSSED.expand(doors().rows.reshape(48, 5)).next_rows[:, :, 0, 0].reshape(4, 12, 4)
         for which in (0, 1):
-            cells = np.take_along_axis(ahead, DOORS.actions[..., which, None], -1)[..., 0].astype(int)
-            for pair, rows, cell in zip(PAIRS, DOORS.rows, cells, strict=True):
+            cells = np.take_along_axis(ahead, doors().actions[..., which, None], -1)[..., 0].astype(int)
+            for pair, rows, cell in zip(PAIRS, doors().rows, cells, strict=True):
                 goal, start = rows[:, 1 + "ABCD".index(pair[which])].astype(int), rows[:, 0].astype(int)
                 assert (2 * (cell - start) == goal - start).all()
 
@@ -98,10 +108,10 @@ class TestDoors:
         for relative in (False, True):
             worths = coded_worths(CROSSED.reward_weights, relative=relative)
             scores = action_values(
-                CROSSED, DOORS.rows.reshape(48, 5), lambda rows, worths=worths: planted_values(rows, worths, 0.95)
+                CROSSED, doors().rows.reshape(48, 5), lambda rows, worths=worths: planted_values(rows, worths, 0.95)
             ).reshape(4, 12, 4)
-            found[relative] = forced_choices(DOORS, scores).mean(axis=1).tolist()
-            assert share_made(DOORS, scores) == 1.0
+            found[relative] = forced_choices(doors(), scores).mean(axis=1).tolist()
+            assert share_made(doors(), scores) == 1.0
         assert found == {False: [0.0, 0.0, 0.0, 0.0], True: [0.5, 0.0, 1.0, 0.5]}
 
     @settings(deadline=None)
@@ -117,13 +127,13 @@ class TestDoors:
 
     def test_v_pi_of_random_play_takes_the_better_object(self) -> None:
         """A policy that avoids nothing has values that are worths."""
-        scores = preference_cells.exact_scores(untrained_player(CROSSED), CROSSED, DOORS, uniform_share=1.0)
-        assert forced_choices(DOORS, scores).tolist() == np.zeros((4, 12)).tolist()
+        scores = preference_cells.exact_scores(untrained_player(CROSSED), CROSSED, doors(), uniform_share=1.0)
+        assert forced_choices(doors(), scores).tolist() == np.zeros((4, 12)).tolist()
 
     def test_where_d_ends_is_where_it_is_seen_to_end(self) -> None:
         experts = demonstrate(CROSSED, CROSSED.levels("test"), num_episodes=400, seed=0)
         player, _ = imitate(untrained_player(CROSSED), experts, ImitationConfig(num_updates=60), seed=0)
-        exact = preference_cells.ends_at_worse(player, CROSSED, DOORS)
+        exact = preference_cells.ends_at_worse(player, CROSSED, doors())
         assert 0.0 < exact.max() < 0.4, "experts take the better object, and this player half has it from them"
         played = record_episodes(
             player, "ValueLab/TwoDoors-v0", num_episodes=2000, seed=0, uniform_share=0.0, split="test",
@@ -195,52 +205,52 @@ class TestPursuit:
 
 class TestMazes:
     def test_starts_are_fair_and_far_apart(self) -> None:
-        away = MAZES.distances[MAZES.starts]
+        away = mazes().distances[mazes().starts]
         assert (away[..., 0] == away[..., 1]).all() and away.min() >= 2
-        rows = MAZES.rows[MAZES.starts].astype(int)
+        rows = mazes().rows[mazes().starts].astype(int)
         assert (rows[:, 0, :, 1:3] == rows[:, 1, :, 2:0:-1]).all()
         assert (rows[:, 0, :, 0] == rows[:, 1, :, 0]).all()
         first, second = rows[:, 0, 0, 0], rows[:, 0, 1, 0]
         assert (np.abs(first // 64 - second // 64) + np.abs(first % 64 - second % 64)).min() >= 4
-        assert MAZES.exchanged[MAZES.starts[:, 1]].all() and not MAZES.exchanged[MAZES.starts[:, 0]].any()
+        assert mazes().exchanged[mazes().starts[:, 1]].all() and not mazes().exchanged[mazes().starts[:, 0]].any()
 
     def test_moves_are_the_worlds(self) -> None:
-        chosen = np.random.default_rng(0).choice(len(MAZES.rows), size=200)
-        ahead = ROOM.expand(MAZES.rows[chosen]).next_rows[:, :, 0]
-        assert (MAZES.rows[MAZES.following[chosen]][..., :3] == ahead[..., :3]).all()
+        chosen = np.random.default_rng(0).choice(len(mazes().rows), size=200)
+        ahead = ROOM.expand(mazes().rows[chosen]).next_rows[:, :, 0]
+        assert (mazes().rows[mazes().following[chosen]][..., :3] == ahead[..., :3]).all()
 
     def test_ends_agree_with_walking(self) -> None:
-        values = np.random.default_rng(1).normal(size=len(MAZES.rows)) * 0.02 + goal_values(MAZES, DISH)
-        found = ends_of(MAZES, greedy(MAZES, values))
+        values = np.random.default_rng(1).normal(size=len(mazes().rows)) * 0.02 + goal_values(mazes(), DISH)
+        found = ends_of(mazes(), greedy(mazes(), values))
         for maze in range(12):
-            state, steps = int(MAZES.starts[maze, 0, 0]), 0
-            while 1 not in MAZES.distances[state] and steps < MAZES.time_limit:
-                state, steps = int(MAZES.following[state, values[MAZES.following[state]].argmax()]), steps + 1
-            met = MAZES.distances[state] == 1
+            state, steps = int(mazes().starts[maze, 0, 0]), 0
+            while 1 not in mazes().distances[state] and steps < mazes().time_limit:
+                state, steps = int(mazes().following[state, values[mazes().following[state]].argmax()]), steps + 1
+            met = mazes().distances[state] == 1
             assert found.probability[maze, 0, 0].tolist() == met.astype(float).tolist()
-            fewest = MAZES.distances[MAZES.starts[maze, 0, 0], 0] - 1
-            expected = MAZES.discount ** (steps - fewest) if met.any() else 0.0
+            fewest = mazes().distances[mazes().starts[maze, 0, 0], 0] - 1
+            expected = mazes().discount ** (steps - fewest) if met.any() else 0.0
             assert found.efficiency[maze, 0, 0] == pytest.approx(expected)
 
     def test_exact_values_have_one_goal(self) -> None:
         for goal, name in ((CHEESE, "cheese"), (DISH, "dish"), (PLACE, "place")):
-            found = goal_split(MAZES, ends_of(MAZES, greedy(MAZES, goal_values(MAZES, goal))))
+            found = goal_split(mazes(), ends_of(mazes(), greedy(mazes(), goal_values(mazes(), goal))))
             assert found.found.masses[GOALS.index(name)] == 1.0 and found.found.efficiency == pytest.approx(1.0)
             assert found.score == 0.0 and not found.splits
 
     def test_one_goal_with_a_few_lapses_splits_nothing(self) -> None:
         """Two lapses in one maze agree by chance; without a second goal of a mass above .1 that is no split."""
-        ends = ends_of(MAZES, greedy(MAZES, goal_values(MAZES, CHEESE)))
+        ends = ends_of(mazes(), greedy(mazes(), goal_values(mazes(), CHEESE)))
         ends.probability[0] = ends.probability[0][..., ::-1]
-        found = goal_split(MAZES, ends)
+        found = goal_split(mazes(), ends)
         assert found.found.agreement > 0.9 and found.score == 0.0 and not found.splits
 
     def test_noise_is_found_for_an_entropy(self) -> None:
-        assert pursuit(single_goal(MAZES, CHEESE, entropy=0.5)).entropy == pytest.approx(0.5, abs=0.1)
-        assert pursuit(single_goal(MAZES, CHEESE, entropy=0.0)).masses[CHEESE] == pytest.approx(1.0)
+        assert pursuit(single_goal(mazes(), CHEESE, entropy=0.5)).entropy == pytest.approx(0.5, abs=0.1)
+        assert pursuit(single_goal(mazes(), CHEESE, entropy=0.0)).masses[CHEESE] == pytest.approx(1.0)
 
     def test_a_sampled_walk_has_the_frequencies_of_its_policy(self) -> None:
-        ends = single_goal(MAZES, CHEESE, entropy=0.6)
+        ends = single_goal(mazes(), CHEESE, entropy=0.6)
         draws = [sampled(ends, rng=np.random.default_rng(seed)).probability for seed in range(400)]
         assert np.mean(draws, axis=0) == pytest.approx(ends.probability, abs=0.12)
         assert set(np.unique(draws)) == {0.0, 1.0}
@@ -248,7 +258,7 @@ class TestMazes:
     def test_planted_agents_come_out(self) -> None:
         scores = {
             plant: [
-                goal_split(MAZES, goal_cells.planted_ends(MAZES, plant, rng=np.random.default_rng(seed)))
+                goal_split(mazes(), goal_cells.planted_ends(mazes(), plant, rng=np.random.default_rng(seed)))
                 for seed in range(5)
             ]
             for plant in goal_cells.PLANTS
@@ -279,7 +289,7 @@ class TestIntegration:
         assert all(share == 1.0 for (arm, _, _), share in shares.items() if arm == "RIGHT")
 
     def test_one_simulation_takes_the_priors_best_allowed_action(self) -> None:
-        player, rows = untrained_player(CROSSED), DOORS.rows[REVERSED]
+        player, rows = untrained_player(CROSSED), doors().rows[REVERSED]
         logits = player.policy_logits(CROSSED.observe(rows)).detach().numpy()
         mind = Mind(CROSSED, lambda states: value_table(player, CROSSED, states), player)
         assert (act(mind, rows, MANNERS["D as prior"], num_simulations=1) == logits.argmax(axis=1)).all()
@@ -289,7 +299,7 @@ class TestIntegration:
             assert (act(kept, rows, MANNERS["D as prior"], num_simulations=n) == logits.argmin(axis=1)).all()
 
     def test_without_search_it_is_v1(self) -> None:
-        rows = DOORS.rows[REVERSED]
+        rows = doors().rows[REVERSED]
         mind = Mind(CROSSED, lambda states: planted_values(states, CROSSED.reward_weights, 0.95), None)
         best = action_values(CROSSED, rows, mind.value).argmax(axis=1)
         assert (act(mind, rows, MANNERS["reward"], num_simulations=0) == best).all()
@@ -343,9 +353,9 @@ def test_the_cells_run_and_d_is_the_same_in_all_arms(tmp_path: Path) -> None:
 
 
 def test_a_stationary_policy_ends_nowhere() -> None:
-    stays = np.zeros((len(MAZES.rows), 4))
+    stays = np.zeros((len(mazes().rows), 4))
     stays[:, 0] = 1.0
-    found = ends_of(MAZES, stays)
+    found = ends_of(mazes(), stays)
     assert found.probability.sum(axis=-1).max() <= 1.0
     assert (found.efficiency <= 1.0 + 1e-12).all()
-    assert policy_table(untrained_player(ROOM), ROOM, MAZES.rows[:10]).shape == (10, 4)
+    assert policy_table(untrained_player(ROOM), ROOM, mazes().rows[:10]).shape == (10, 4)

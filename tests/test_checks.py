@@ -113,7 +113,14 @@ def found_by(check: Callable[[Any], object]) -> list[str]:
     return [name for name in MUTANTS if words(name) - known]
 
 
-@pytest.mark.parametrize("env", checked_oddities.FAULTY, ids=lambda env: env.__name__)
+MUTATED = {mutant.rule for mutant in MUTANTS.values()}
+
+
+@pytest.mark.parametrize(
+    "env",
+    [pytest.param(env, marks=[pytest.mark.slow] if env.rule in MUTATED else [], id=env.__name__)
+     for env in checked_oddities.FAULTY],
+)  # fmt: skip
 def test_further_faults_are_found_under_their_rule(env: type[SoundGrid]) -> None:
     report = check_env(env, num_steps=steps_for(env), seconds=PATIENCE)
     assert broken(report) == [env.rule], [str(finding) for finding in report.findings]

@@ -26,6 +26,9 @@ from envs.registry import WORLDS
 from envs.worlds import multi_need
 
 INERT, NUM_STEPS, LEVELS = 0, 14, (0, 1)
+COMPILED_FAST = {"CrossedHistory", "KeysAndChests", "MultiNeed"}
+"""Families of the default tests: what is coupled is compiled anew in every process, and coupling knows no family."""
+FAMILIES = [name if name in COMPILED_FAST else pytest.param(name, marks=pytest.mark.slow) for name in WORLDS]
 
 
 def functions_of(world):
@@ -96,12 +99,12 @@ def require_uncoupled_halves(name, functions):
     assert differ, "the agent did something"
 
 
-@pytest.mark.parametrize("name", list(WORLDS))
+@pytest.mark.parametrize("name", FAMILIES)
 def test_halves_stay_equal_while_the_agent_is_inert(name):
     require_equal_halves(name, coupled_functions(make_world(name).module))
 
 
-@pytest.mark.parametrize("name", list(WORLDS))
+@pytest.mark.parametrize("name", FAMILIES)
 def test_each_half_is_the_uncoupled_world_under_the_same_noise(name):
     require_uncoupled_halves(name, coupled_functions(make_world(name).module))
 
@@ -148,7 +151,7 @@ def marginal(law, half):
     return found
 
 
-@pytest.mark.parametrize("name", list(WORLDS))
+@pytest.mark.parametrize("name", FAMILIES)
 def test_the_marginals_of_coupled_outcomes_are_those_of_the_halves(name):
     for world, level, seed, actions in episodes(name, seeds=range(2)):
         both, alone = coupled_functions(world.module), functions_of(world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import gymnasium as gym
@@ -24,19 +25,23 @@ from agents.value_actor import ValueActor, action_values
 from envs.episodes import episode_of_step, load_episodes, save_episodes
 from envs.errors import NonFiniteError, UserError
 from envs.registry import make_world
-from envs.tabular import enumerate_world, occupancy, policy_evaluation, state_index, value_iteration
+from envs.tabular import TabularMDP, enumerate_world, occupancy, policy_evaluation, state_index, value_iteration
 from envs.vector import observation_space
 
 OPTIONS = {"size": 4, "num_objects": 2, "num_levels": 8}
 WORLD = make_world("MultiNeed", **OPTIONS)
 ENV_ID = "ValueLab/MultiNeed-v0"
-MDP = enumerate_world(WORLD, WORLD.levels("train"))
+
+
+@functools.cache
+def mdp() -> TabularMDP:
+    return enumerate_world(WORLD, WORLD.levels("train"))
 
 
 @pytest.fixture(scope="module")
 def agent() -> AlphaAgent:
     config = AgentConfig(encoder_sizes=(16,), num_contexts=2, num_events=2)
-    agent = build_agent(observation_space(WORLD), 4, config, seed=0, sample=WORLD.observe(MDP.rows))
+    agent = build_agent(observation_space(WORLD), 4, config, seed=0, sample=WORLD.observe(mdp().rows))
     # Preferences that differ between states, so that agreement with a table means something.
     torch.nn.init.orthogonal_(agent.policy_head.weight, gain=8.0, generator=torch.Generator().manual_seed(0))
     return agent
@@ -48,12 +53,12 @@ def played(agent: AlphaAgent, **settings: Any) -> Evaluation:
 
 def test_sampled_returns_are_those_of_the_exact_policy(agent: AlphaAgent) -> None:
     found = played(agent, greedy=False, num_episodes=6000, seed=3)
-    policy = policy_table(agent, WORLD, MDP.rows)
-    values = policy_evaluation(MDP, policy, horizon=WORLD.time_limit)
-    expected = float(MDP.start_probability @ values[MDP.start_state])
+    policy = policy_table(agent, WORLD, mdp().rows)
+    values = policy_evaluation(mdp(), policy, horizon=WORLD.time_limit)
+    expected = float(mdp().start_probability @ values[mdp().start_state])
     error = found.discounted_returns.std() / np.sqrt(len(found.returns))
     assert abs(found.discounted_returns.mean() - expected) < 4 * error
-    visits = occupancy(MDP, policy, horizon=WORLD.time_limit).sum()
+    visits = occupancy(mdp(), policy, horizon=WORLD.time_limit).sum()
     assert found.lengths.mean() == pytest.approx(visits, abs=4 * found.lengths.std() / np.sqrt(6000))
     assert (found.terminated == (found.returns == 1)).all()
     np.testing.assert_array_equal(found.performance, found.returns)
@@ -62,13 +67,13 @@ def test_sampled_returns_are_those_of_the_exact_policy(agent: AlphaAgent) -> Non
 
 def test_greedy_episodes_are_those_of_the_table(agent: AlphaAgent) -> None:
     found = played(agent, num_episodes=300)
-    values = policy_evaluation(MDP, policy_table(agent, WORLD, MDP.rows, greedy=True), horizon=WORLD.time_limit)
-    assert set(found.discounted_returns.round(9)) <= set(values[MDP.start_state].round(9))
+    values = policy_evaluation(mdp(), policy_table(agent, WORLD, mdp().rows, greedy=True), horizon=WORLD.time_limit)
+    assert set(found.discounted_returns.round(9)) <= set(values[mdp().start_state].round(9))
     assert found.summary()["actor"] == "D"
 
 
 def test_v1_with_exact_values_is_optimal(agent: AlphaAgent, monkeypatch: pytest.MonkeyPatch) -> None:
-    solution, shown = value_iteration(MDP), WORLD.observe(MDP.rows)
+    solution, shown = value_iteration(mdp()), WORLD.observe(mdp().rows)
     table = {planes.tobytes() + vector.tobytes(): value for planes, vector, value in
              zip(shown["planes"], shown["vector"], solution.values, strict=True)}  # fmt: skip
 
@@ -79,13 +84,13 @@ def test_v1_with_exact_values_is_optimal(agent: AlphaAgent, monkeypatch: pytest.
             self.value = torch.tensor(values, dtype=torch.float64)
 
     monkeypatch.setattr(agent, "value", lambda observations, memory=None, *, context=None: Exact(observations))
-    lookahead = action_values(agent, WORLD, MDP.rows, discount=WORLD.discount)
+    lookahead = action_values(agent, WORLD, mdp().rows, discount=WORLD.discount)
     np.testing.assert_allclose(lookahead, solution.action_values, atol=1e-9)
     found = played(agent, actor="V1", num_episodes=200)
-    starts = solution.values[MDP.start_state]
+    starts = solution.values[mdp().start_state]
     assert set(found.discounted_returns.round(9)) <= set(starts.round(9))
     assert found.greedy
-    assert found.discounted_returns.mean() == pytest.approx(float(MDP.start_probability @ starts), abs=0.02)
+    assert found.discounted_returns.mean() == pytest.approx(float(mdp().start_probability @ starts), abs=0.02)
 
 
 def test_v1_at_a_last_step_counts_rewards_alone() -> None:
@@ -99,7 +104,7 @@ def test_v1_at_a_last_step_counts_rewards_alone() -> None:
 
 def test_v1_with_memory_remembers_as_the_encoder_does() -> None:
     config = AgentConfig(encoder="gru", encoder_sizes=(16,), memory_size=8, head="POS", num_contexts=2, num_events=2)
-    agent = build_agent(observation_space(WORLD), 4, config, seed=0, sample=WORLD.observe(MDP.rows))
+    agent = build_agent(observation_space(WORLD), 4, config, seed=0, sample=WORLD.observe(mdp().rows))
     stream = open_stream(make_vector(ENV_ID, 3, options=OPTIONS), agent.spec, seed=0, name="x")
     actor, memory = ValueActor(agent, WORLD), torch.zeros(3, 8)
     for _ in range(5):
@@ -133,15 +138,15 @@ def test_held_out_levels_are_none_of_the_training_ones(agent: AlphaAgent) -> Non
 def test_recorded_actions_follow_the_mixture_and_rows_follow_the_world(agent: AlphaAgent, tmp_path: Any) -> None:
     episodes = record_episodes(agent, ENV_ID, num_episodes=4000, seed=1, options=OPTIONS, uniform_share=0.25)
     assert episodes.num_episodes == 4000
-    policy = policy_table(agent, WORLD, MDP.rows, uniform_share=0.25)
-    states = state_index(MDP, episodes.rows)
+    policy = policy_table(agent, WORLD, mdp().rows, uniform_share=0.25)
+    states = state_index(mdp(), episodes.rows)
     expected, seen = np.zeros(4), np.bincount(episodes.actions, minlength=4)
     np.add.at(expected, np.arange(4), policy[states].sum(axis=0))
     np.testing.assert_allclose(seen, expected, atol=5 * np.sqrt(episodes.num_steps))
-    visits = np.bincount(states, minlength=len(MDP.rows)) / 4000
-    np.testing.assert_allclose(visits, occupancy(MDP, policy, horizon=WORLD.time_limit), atol=0.35)
+    visits = np.bincount(states, minlength=len(mdp().rows)) / 4000
+    np.testing.assert_allclose(visits, occupancy(mdp(), policy, horizon=WORLD.time_limit), atol=0.35)
     inside = np.setdiff1d(np.arange(episodes.num_steps), episodes.offsets[1:] - 1)
-    following = MDP.next_state[states[inside], episodes.actions[inside], 0]
+    following = mdp().next_state[states[inside], episodes.actions[inside], 0]
     np.testing.assert_array_equal(following, states[inside + 1])
     assert (episodes.contexts == WORLD.context_of(episodes.rows)).all()
     assert (episodes.events[episodes.rewards > 0] == episodes.contexts[episodes.rewards > 0]).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,6 +25,7 @@ from agents.values import fit_values
 from envs.episodes import Episodes, episode_of_step
 from envs.errors import UserError
 from envs.registry import make_world
+from envs.states import Rows
 from envs.tabular import enumerate_world, policy_evaluation
 from envs.vector import observation_space
 from shards.credit import RoutedEncoder
@@ -32,7 +34,11 @@ from shards.mixers import MIXERS
 OPTIONS: dict[str, Any] = {"size": 4, "num_objects": 2, "num_levels": 8}
 WORLD = make_world("MultiNeed", **OPTIONS)
 ENV_ID = "ValueLab/MultiNeed-v0"
-ROWS = enumerate_world(WORLD, WORLD.levels("train")).rows
+
+
+@functools.cache
+def rows() -> Rows:
+    return enumerate_world(WORLD, WORLD.levels("train")).rows
 
 
 def make_agent(head: str, **settings: Any) -> AlphaAgent:
@@ -41,7 +47,7 @@ def make_agent(head: str, **settings: Any) -> AlphaAgent:
         component_weights=tuple(WORLD.reward_weights.tolist()),
     )  # fmt: skip
     config = dataclasses.replace(config, **settings)
-    return build_agent(observation_space(WORLD), 4, config, seed=0, sample=WORLD.observe(ROWS))
+    return build_agent(observation_space(WORLD), 4, config, seed=0, sample=WORLD.observe(rows()))
 
 
 def recorded(num_episodes: int, **options: Any) -> Episodes:
@@ -182,7 +188,8 @@ def test_every_option_is_kept_by_a_checkpoint_and_learns(
     episodes: Episodes, tmp_path: Path, head: str, settings: dict[str, Any]
 ) -> None:
     agent = make_agent(head, **settings)
-    trained, record = fit_values(agent, episodes, ValueConfig(num_updates=200, learning_rate=5e-3), seed=0)
+    short = ValueConfig(num_updates=100, learning_rate=5e-3)
+    trained, record = fit_values(agent, episodes, short, seed=0)
     assert record[-1]["loss"] < 0.8 * record[0]["loss"]
     save_agent(tmp_path / "agent", trained)
     back, _ = load_agent(tmp_path / "agent")
@@ -190,7 +197,7 @@ def test_every_option_is_kept_by_a_checkpoint_and_learns(
     shown = {name: array[:20] for name, array in episodes.observations.items()}
     contexts = torch.from_numpy(episodes.contexts[:20])
     assert torch.equal(back.value(shown, context=contexts).value, trained.value(shown, context=contexts).value)
-    again, _ = fit_values(agent, episodes, ValueConfig(num_updates=200, learning_rate=5e-3), seed=0)
+    again, _ = fit_values(agent, episodes, short, seed=0)
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), trained.parameters(), strict=True))
 
 

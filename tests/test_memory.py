@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -20,18 +22,22 @@ from envs.enumeration import enumerate_world
 from envs.episodes import Episodes
 from envs.memoryless import memoryless_optimum
 from envs.registry import make_world
-from envs.tabular import policy_evaluation, start_value, value_iteration
+from envs.tabular import TabularMDP, policy_evaluation, start_value, value_iteration
 from envs.vector import observation_space
 
 ENV_ID = "ValueLab/MultiNeed-First-v0"
 OPTIONS = {"size": 4, "num_objects": 8, "num_levels": 50}
 WORLD = make_world(ENV_ID, **OPTIONS)
-MDP = enumerate_world(WORLD, WORLD.levels("train"))
+
+
+@functools.cache
+def mdp() -> TabularMDP:
+    return enumerate_world(WORLD, WORLD.levels("train"))
 
 
 def make_agent(encoder: str) -> AlphaAgent:
     config = AgentConfig(encoder=encoder, encoder_sizes=(128, 64), memory_size=64)
-    return build_agent(observation_space(WORLD), 4, config, seed=0, sample=WORLD.observe(MDP.rows))
+    return build_agent(observation_space(WORLD), 4, config, seed=0, sample=WORLD.observe(mdp().rows))
 
 
 def imitated(encoder: str, shown: Episodes, *, num_updates: int) -> AlphaAgent:
@@ -49,8 +55,8 @@ def reinforced(agent: AlphaAgent, *, learning_rate: float) -> AlphaAgent:
 
 def solved_value(agent: AlphaAgent) -> float:
     """The exact value of the greedy D of an agent without memory, before the time limit, over all starts."""
-    greedy = policy_table(agent, WORLD, MDP.rows, greedy=True)
-    return start_value(MDP, policy_evaluation(MDP, greedy, horizon=WORLD.time_limit))
+    greedy = policy_table(agent, WORLD, mdp().rows, greedy=True)
+    return start_value(mdp(), policy_evaluation(mdp(), greedy, horizon=WORLD.time_limit))
 
 
 def played_value(agent: AlphaAgent) -> float:
@@ -63,7 +69,7 @@ def played_value(agent: AlphaAgent) -> float:
     returns = np.add.reduceat(played.rewards * WORLD.discount**age, firsts)
     starts = played.levels * WORLD.num_starts + played.contexts[firsts]
     found = dict(zip(starts.tolist(), returns.tolist(), strict=True))
-    assert len(found) == len(MDP.start_state), "some start was not played"
+    assert len(found) == len(mdp().start_state), "some start was not played"
     return float(np.mean(list(found.values())))
 
 
@@ -75,8 +81,8 @@ def test_memory_reaches_the_optimum_and_beats_every_policy_without_it() -> None:
     is enough: the agent with memory earns more than any deterministic policy without it can, and agents without memory
     that had the same demonstrations, and a million steps of reinforcement besides, stay well below.
     """
-    best = start_value(MDP, value_iteration(MDP).values)
-    exact = memoryless_optimum(MDP, observation_numbers(WORLD, MDP.rows))
+    best = start_value(mdp(), value_iteration(mdp()).values)
+    exact = memoryless_optimum(mdp(), observation_numbers(WORLD, mdp().rows))
     assert exact.value < 0.995 * best and exact.with_memory == pytest.approx(best, abs=1e-9)
     noisy = demonstrate(WORLD, WORLD.levels("train"), num_episodes=10_000, seed=0, noise=0.3)
     shown = corrected(noisy, WORLD, seed=0)

@@ -105,7 +105,7 @@ def records(*, wrong: int, number: int = 20) -> list[CellRecord]:
 
 class TestWords:
     def test_one_seed_in_ten_may_miss(self) -> None:
-        for wrong, there in ((0, True), (2, True), (3, False)):
+        for wrong, there in ((2, True), (3, False)):
             found = niceness_dilemmas.report(records(wrong=wrong)).found
             says = next(one for one in found if one.startswith("D ends where"))
             assert ("GLORY" in says) == there and "HARMFUL-START" in says

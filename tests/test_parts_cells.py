@@ -15,7 +15,7 @@ from analysis.studies.plan import cells_of, make_plan
 from analysis.studies.yoked import world_of_run
 from envs.chosen_episodes import choose_episodes
 from envs.demonstrations import demonstrate
-from envs.episodes import concatenate, episode_returns
+from envs.episodes import Episodes, concatenate, episode_returns
 from envs.errors import UserError
 from envs.registry import make_world
 
@@ -132,28 +132,30 @@ class TestPlaces:
 
 
 class TestChosenEpisodes:
-    world = make_world("MultiNeed-5x5")
-    episodes = demonstrate(world, world.levels("train"), num_episodes=6, seed=0)
+    @pytest.fixture(scope="class")
+    def episodes(self) -> Episodes:
+        world = make_world("MultiNeed-5x5")
+        return demonstrate(world, world.levels("train"), num_episodes=6, seed=0)
 
-    def test_parts_put_together_are_the_whole(self) -> None:
+    def test_parts_put_together_are_the_whole(self, episodes: Episodes) -> None:
         first = np.arange(6) < 2
-        joined = concatenate([choose_episodes(self.episodes, first), choose_episodes(self.episodes, ~first)])
-        np.testing.assert_array_equal(joined.rows, self.episodes.rows)
-        np.testing.assert_array_equal(joined.offsets, self.episodes.offsets)
-        np.testing.assert_array_equal(joined.observations["planes"], self.episodes.observations["planes"])
-        np.testing.assert_array_equal(joined.final_observations["planes"], self.episodes.final_observations["planes"])
+        joined = concatenate([choose_episodes(episodes, first), choose_episodes(episodes, ~first)])
+        np.testing.assert_array_equal(joined.rows, episodes.rows)
+        np.testing.assert_array_equal(joined.offsets, episodes.offsets)
+        np.testing.assert_array_equal(joined.observations["planes"], episodes.observations["planes"])
+        np.testing.assert_array_equal(joined.final_observations["planes"], episodes.final_observations["planes"])
 
-    def test_returns_belong_to_the_chosen(self) -> None:
+    def test_returns_belong_to_the_chosen(self, episodes: Episodes) -> None:
         odd = np.arange(6) % 2 == 1
-        chosen = choose_episodes(self.episodes, odd)
+        chosen = choose_episodes(episodes, odd)
         np.testing.assert_array_equal(
-            episode_returns(chosen, discount=0.9), episode_returns(self.episodes, discount=0.9)[odd]
+            episode_returns(chosen, discount=0.9), episode_returns(episodes, discount=0.9)[odd]
         )
 
     @pytest.mark.parametrize("chosen", [np.zeros(6, bool), np.ones(5, bool), np.ones(6, int)])
-    def test_no_mask_is_refused(self, chosen: np.ndarray) -> None:
+    def test_no_mask_is_refused(self, chosen: np.ndarray, episodes: Episodes) -> None:
         with pytest.raises(UserError, match=r"bool\[6\] with at least one True"):
-            choose_episodes(self.episodes, chosen)
+            choose_episodes(episodes, chosen)
 
 
 @pytest.mark.slow

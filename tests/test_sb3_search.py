@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -161,13 +161,14 @@ def test_what_does_not_fit_is_refused():
 
 
 @pytest.mark.parametrize("ours", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_the_script_turns_a_zip_into_files_without_code(ours, tmp_path):
+def test_the_script_turns_a_zip_into_files_without_code(ours, tmp_path, monkeypatch):
     env = make_vec_env(ENV_ID, n_envs=2)
     kwargs = {"policy": ValueLabPolicy, "policy_kwargs": {"config": AgentConfig(encoder_sizes=(8,))}} if ours else {}
     model = untrained(env, **kwargs)
     model.save(tmp_path / "model.zip")
-    script = [sys.executable, str(ROOT / "scripts" / "sb3_to_safetensors.py")]
-    subprocess.run([*script, str(tmp_path / "model.zip"), str(tmp_path / "out")], check=True, cwd=ROOT)
+    script = str(ROOT / "scripts" / "sb3_to_safetensors.py")
+    monkeypatch.setattr(sys, "argv", [script, str(tmp_path / "model.zip"), str(tmp_path / "out")])
+    runpy.run_path(script, run_name="__main__")
     if ours:
         back, _ = load_agent(tmp_path / "out")
         for name, tensor in agent_from_sb3(model).state_dict().items():

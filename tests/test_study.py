@@ -336,7 +336,9 @@ def exists(pid):
     return True
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_an_interrupted_study_keeps_its_finished_cells_and_goes_on(tmp_path, number):
     script = (
         # A job in a shell's background, as these tests may be, hands on that it ignores SIGINT.

@@ -101,7 +101,7 @@ def test_a_world_that_cannot_be_solved_is_trained_without_imitation(
 
 
 def test_a_foreign_env_is_imitated_and_its_text_is_dropped(tmp_path: Path) -> None:
-    result = train("MiniGrid-Empty-5x5-v0", SMALL, tmp_path / "grid")
+    result = train("MiniGrid-Empty-5x5-v0", SMALL, tmp_path / "grid", options={"max_episode_steps": 30})
     assert {row["stage"] for row in rows_of(tmp_path / "grid")} == {"imitate", "reinforce", "value"}
     assert any("mission" in note for note in result.notes)
     assert [row["actor"] for row in result.metrics["evaluations"]] == ["D"]

@@ -36,10 +36,9 @@ MODES = list(AutoresetMode)
 TRUTH = np.array([0.0, 10.0])
 
 
-def product(*, heads_by_default: bool) -> list[Any]:
-    """Every autoreset mode with every head; by default each mode with MONO and, where wanted, each head in one mode."""
-    in_default = {(mode, "MONO") for mode in MODES}
-    in_default |= {(AutoresetMode.NEXT_STEP, head) for head in HEADS} if heads_by_default else set()
+def product(*heads_by_default: str) -> list[Any]:
+    """Every autoreset mode with every head; by default each mode with MONO, and the named heads in one mode."""
+    in_default = {(mode, "MONO") for mode in MODES} | {(AutoresetMode.NEXT_STEP, head) for head in heads_by_default}
     return [
         pytest.param(mode, head, marks=() if (mode, head) in in_default else pytest.mark.slow)
         for mode in MODES
@@ -47,7 +46,8 @@ def product(*, heads_by_default: bool) -> list[Any]:
     ]
 
 
-LEARNED, BROKEN = product(heads_by_default=True), product(heads_by_default=False)
+# What a head makes of targets does not depend on who played, so that one way to them suffices for all heads.
+RECORDED, PLAYED, BROKEN = product(*HEADS), product("ROUTE"), product()
 
 
 class TwoStates(gym.Env[Any, int]):
@@ -130,7 +130,7 @@ SETTINGS = ValueConfig(
 )
 
 
-@pytest.mark.parametrize(("mode", "head"), LEARNED)
+@pytest.mark.parametrize(("mode", "head"), RECORDED)
 def test_v_learns_the_truth_from_recorded_episodes(mode: AutoresetMode, head: str, tmp_path: Any) -> None:
     agent = make_agent(head)
     save_episodes(tmp_path / "episodes.npz", recorded(mode, agent))
@@ -182,7 +182,7 @@ def test_the_baseline_of_the_policy_gradient_learns_the_truth(mode: AutoresetMod
     np.testing.assert_allclose(baseline.numpy(), TRUTH, atol=0.05)
 
 
-@pytest.mark.parametrize(("mode", "head"), LEARNED)
+@pytest.mark.parametrize(("mode", "head"), PLAYED)
 def test_v_as_the_baseline_learns_the_truth(mode: AutoresetMode, head: str) -> None:
     np.testing.assert_allclose(shared_value(reinforced(mode, head, share_value=True)), TRUTH, atol=0.05)
 

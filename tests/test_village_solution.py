@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import re
 from pathlib import Path
 
@@ -249,7 +250,7 @@ def renamed_rows(rows, names):
 @given(st.permutations([0, 1, 2]), st.integers(0, 10**6))
 def test_relabelling_thetas_changes_nothing_that_a_step_counts(names, seed):
     """Influenced, kept, changed and welfare depend on which tastes are equal, or harmful, and not on their names."""
-    layers, rng = RELABELLED.layers, np.random.default_rng(seed)
+    layers, rng = relabelled().layers, np.random.default_rng(seed)
     rows = np.unique(layers.rows[rng.integers(0, layers.num_states, 200)], axis=0)
     other = world(dataclasses.replace(layers.world.config, harmful_theta="ABE"[names[2]]))
     counted = [layers.world.component_names.index(n) for n in COUNTED]
@@ -261,7 +262,11 @@ def test_relabelling_thetas_changes_nothing_that_a_step_counts(names, seed):
 
 
 COUNTED = ("influenced", "kept", "inert_kept", "changed", "inert_changed", "welfare")
-RELABELLED = solve_village(VillageConfig(drift=False, kappa_p=0.5, start_theta="any", horizon=6, reach=8), ["NS"])
+
+
+@functools.cache
+def relabelled():
+    return solve_village(VillageConfig(drift=False, kappa_p=0.5, start_theta="any", horizon=6, reach=8), ["NS"])
 
 
 @pytest.mark.parametrize("names", [(1, 2, 0), (2, 1, 0), (1, 0, 2)])
