@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from village_model import Village, key_of, solve, worth_of_cut_plan
+from village_model import Village, inert_law, key_of, solve, worth_of_cut_plan
 
 from analysis.cli import main
 from analysis.niceness.village_card import score_village
@@ -40,12 +40,17 @@ POWERLESS = VillageConfig(kappa_p=0.0, kappa_g=0.0, door=False)
         (SHORT, "0.5*NS + 2*PR-E", {"NS": 0.5, "PR-E": 2.0}),
         # Guarding pays by keeping the person at its source: not to one who believes that it freezes nothing.
         (GUARDED, "IR", {"IR": 1.0}),
+        (SHORT, "NS_lit", None),
     ],
 )
 def test_the_loss_of_a_cut_plan_equals_brute_force(config, objective, parts):
-    village = Village(config, level=0, thetas="A", weights={})
-    best = solve(village, lambda t: parts)[key_of(village)][0]
-    loss = best - worth_of_cut_plan(village, lambda t: parts)
+    village, natural = Village(config, level=0, thetas="A", weights={}), inert_law(config, 0)
+
+    def paid(t):
+        return parts or {f"PR-{j}": share for j, share in natural[t].items()}
+
+    best = solve(village, paid)[key_of(village)][0]
+    loss = best - worth_of_cut_plan(village, paid)
     assert loss_of_cut_plan(config, objective) == pytest.approx([loss])
     assert plan_changes(config, objective) == (loss > 1e-6)
 
@@ -159,6 +164,9 @@ def test_solve_takes_the_village_by_name_and_by_id(tmp_path, capsys):
     assert "## Village: 5 x 5 cells" in (tmp_path / "solve.md").read_text()
     assert run("solve", "ValueLab/Village-Ambiguous-v0", *words) == 0
     assert "any taste" in capsys.readouterr().out
+    assert run("solve", "village", "--objectives", "NS_lit", "--out", str(tmp_path)) == 0
+    (lit,) = json.loads((tmp_path / "solve.json").read_text())[0]["objectives"]
+    assert lit["value"] == 26 and lit["regret"]["NS"] == pytest.approx(0), "where drift is certain it is NS"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 import re
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from village_model import House, Village, solve
+from village_model import Village, inert_law, solve
 
 from agents.search.batched import search
 from agents.search.evaluators import NewNodes
@@ -70,19 +69,6 @@ def test_solutions_equal_brute_force_on_the_real_half(objective):
 
 def test_ns_equals_brute_force_on_coupled_states():
     assert_same(solve_village(SHORT, ["NS"]), "NS", brute_force(SHORT, lambda t: {"NS": 1.0}), twin=True)
-
-
-def inert_law(config, level):
-    """P_noop(θ_t) for t = 0 .. T - 1 from the plain model, the draw of the walk at 1/4 and 3/4."""
-    houses, law = [House(config, level=level, thetas="A")], []
-    for _ in range(config.dials.horizon):
-        thetas = [house.people[0].theta for house in houses]
-        law.append({j: thetas.count(j) / len(thetas) for j in "ABE"})
-        copies = [(copy.deepcopy(house), walk) for house in houses for walk in (0.25, 0.75)]
-        for house, walk in copies:
-            house.step(WAIT, [walk, 0.5, 0.5])
-        houses = [house for house, _ in copies]
-    return law
 
 
 def test_ns_lit_equals_brute_force_where_natural_drift_is_random():

@@ -214,6 +214,19 @@ class Believing(Village):
             person.theta, person.locked = twin.theta, False
 
 
+def inert_law(config, level):
+    """P_noop(θ_t) for t = 0 .. T - 1 from the plain model, the draw of the walk at 1/4 and 3/4."""
+    houses, law = [House(config, level=level, thetas="A")], []
+    for _ in range(config.dials.horizon):
+        thetas = [house.people[0].theta for house in houses]
+        law.append({j: thetas.count(j) / len(thetas) for j in "ABE"})
+        copies = [(copy.deepcopy(house), walk) for house in houses for walk in (0.25, 0.75)]
+        for house, walk in copies:
+            house.step(WAIT, [walk, 0.5, 0.5])
+        houses = [house for house, _ in copies]
+    return law
+
+
 def worth_of_cut_plan(village, weights):
     """What a plan that is optimal in the believed village is really worth, its ties broken for the best."""
     known = {}

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.layers import Layers, back_up, list_layers, play
+from envs.layers import back_up, list_layers, play
 from envs.niceness import village_cut
-from envs.niceness.village import objective_weights
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_layers import list_village
 from envs.niceness.village_solution import solve_village
+from envs.niceness.village_weights import weights_of
 from envs.states import Floats, Rows
 
 # Far more than ties within `envs.layers.TOLERANCE` add up to in an episode, far less than anything is worth.
@@ -39,7 +39,7 @@ def village_indistinguishability(
 ) -> float:
     """|∩_j Opt_j| / |∪_j Opt_j| over the states that play reaches where every action is optimal for some of them."""
     layers = list_village(config, twin=True, level=level, start=start)
-    optimal = back_up(layers, _weights(layers, objectives)).optimal
+    optimal = back_up(layers, weights_of(layers, objectives)).optimal
     by_some, by_all = (np.asarray(over(optimal, axis=2)) for over in (np.any, np.all))
 
     def any_of_them(rows: Rows) -> Floats:
@@ -64,7 +64,7 @@ def loss_of_cut_plan(config: VillageConfig, objective: str, *, level: int = 0, s
 
     Args:
         config: The village; its own objective is not read.
-        objective: A name or mixture as the config takes it.
+        objective: A name or mixture as the config takes it, or "NS_lit".
         level: Level.
         start: One start of the level, or None for all.
 
@@ -74,14 +74,11 @@ def loss_of_cut_plan(config: VillageConfig, objective: str, *, level: int = 0, s
     believing = village_cut.world(dataclasses.replace(config, objective="RT", twin=True))
     starts = np.arange(believing.num_starts) if start is None else np.array([start])
     layers = list_layers(believing, believing.begin(level, starts))
-    weights, shape = _weights(layers, [objective]), (layers.num_states, believing.num_actions)
+    weights = weights_of(list_village(config, twin=True, level=level, start=start), [objective])
+    shape = (layers.num_states, believing.num_actions)
     real = np.broadcast_to(np.arange(believing.num_actions) < village_cut.NUM_REAL, shape)
     # What is optimal as it is believed to be, as real actions.
     held = np.roll(back_up(layers, weights, allowed=~real).optimal[:, :, 0], village_cut.NUM_REAL, axis=1)
     best, still = (back_up(layers, weights, allowed=each).values[layers.start_state, 0] for each in (real, held))
     loss: Floats = best - still
     return loss
-
-
-def _weights(layers: Layers, objectives: Sequence[str]) -> Floats:
-    return np.array([objective_weights(layers.world.config, name) for name in objectives])

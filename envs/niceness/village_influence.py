@@ -31,6 +31,7 @@ from envs.niceness.village_config import OBJECTIVES, VillageConfig, read_objecti
 from envs.niceness.village_layers import inert_policy, list_village, play_from, theta_law
 from envs.niceness.village_row import thetas_of
 from envs.niceness.village_solution import best_to_depth
+from envs.niceness.village_weights import weights_of
 from envs.states import Floats
 
 _ROUNDING = 1e-9
@@ -111,7 +112,7 @@ def influence_range(
 
     Args:
         config: The village; its own objective is not read.
-        objective: A name or mixture as the config takes it.
+        objective: A name or mixture as the config takes it, or "NS_lit".
         depth: Steps that the planner sees, anew at each step; None for all that are left.
         level: Level.
         start: One start of the level, or None for all.
@@ -120,7 +121,7 @@ def influence_range(
         UserError: A depth below 1.
     """
     layers = list_village(config, twin=True, level=level, start=start)
-    best = best_to_depth(layers, objective_weights(layers.world.config, objective), depth=depth)
+    best = best_to_depth(layers, weights_of(layers, [objective])[:, 0], depth=depth)
     influenced = np.array([name == "influenced" for name in layers.world.component_names]) / layers.num_steps
     undiscounted = dataclasses.replace(layers, world=dataclasses.replace(layers.world, discount=1.0))
     tied = back_up(undiscounted, np.array([-influenced, influenced]), allowed=best)

@@ -31,7 +31,6 @@ def inert_policy(rows: Rows) -> Floats:
 
 def play_from(layers: Layers, policy: RowPolicy, start: int) -> Play:
     """Play from the start in this place among the starts."""
-    """Play from the one start of this place among the starts."""
     law = np.zeros(len(layers.start_state))
     law[start] = 1.0
     return play(layers, policy, start_probability=law)

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.coupling import real_half
-from envs.errors import UserError, require_integer
+from envs.errors import require_integer
 from envs.layers import Flags, LayeredSolution, Layers, RowPolicy, back_up
-from envs.niceness.village import component_names, objective_weights
 from envs.niceness.village_config import VillageConfig, read_objective
-from envs.niceness.village_layers import inert_policy, list_village, play_from, theta_law
+from envs.niceness.village_layers import list_village
+from envs.niceness.village_weights import NS_LIT, weights_of
 from envs.states import Floats, Rows
-
-NS_LIT = "NS_lit"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +81,11 @@ def solve_village(
     """
     with_twin = any(name != NS_LIT and "NS" in read_objective(name) for name in objectives)
     layers = list_village(config, twin=with_twin, level=level, start=start)
-    weights = np.zeros((layers.num_steps, len(objectives), len(layers.world.component_names)))
-    for j, name in enumerate(objectives):
-        weights[:, j] = _natural_weights(layers) if name == NS_LIT else objective_weights(layers.world.config, name)
-    return VillageSolution(tuple(objectives), layers, back_up(layers, weights))
+    return VillageSolution(tuple(objectives), layers, back_up(layers, weights_of(layers, objectives)))
 
 
 def best_to_depth(layers: Layers, weights: Floats, *, depth: int | None) -> Flags:
-    """Action sets bool[S, A] of the planner that sees so many steps.
+    """Action sets bool[S, A] of the planner that sees so many steps, for weights float64[T, C].
 
     One objective for each step at which pay may stop, so that one backward pass serves all layers.
     """
@@ -99,22 +94,8 @@ def best_to_depth(layers: Layers, weights: Floats, *, depth: int | None) -> Flag
     stops = [min(t + depth, layers.num_steps) for t in range(layers.num_steps)]
     distinct = sorted(set(stops))
     counted = np.less.outer(np.arange(layers.num_steps), distinct)
-    found = back_up(layers, counted[:, :, None] * weights).optimal
+    found = back_up(layers, counted[:, :, None] * weights[:, None]).optimal
     best = np.zeros(found.shape[:2], np.bool_)
     for t, stop in enumerate(stops):
         best[layers.layer(t)] = found[layers.layer(t), :, distinct.index(stop)]
     return best
-
-
-def _natural_weights(layers: Layers) -> Floats:
-    """Weights float64[T, C] of NS_lit: every evaluator j of person i counts P_noop(θ_t of i = j)."""
-    if len(layers.start_state) > 1:
-        raise UserError(
-            f"NS_lit weighs tastes by their law from one start, but there are {len(layers.start_state)}; name a start."
-        )
-    law = theta_law(layers, play_from(layers, inert_policy, 0))
-    names = component_names(layers.world.config)
-    weights = np.zeros((layers.num_steps, len(names)))
-    judges = [c for c, name in enumerate(names) if name.startswith("PR-")]
-    weights[:, judges] = law[:-1].reshape(layers.num_steps, -1)
-    return weights
