@@ -1,6 +1,6 @@
 """What V1 does with a value function, whoever it is: a predictor, a fitted V or a planted agent.
 
-A value function maps rows int16[N, S] of CrossedHistory to float[N]. Shapes: N rows, A actions, S row size.
+A value function maps rows int16[N, S] of a world to float[N]. Shapes: N rows, A actions, S row size.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ ValueFunction = Callable[[Rows], Floats]
 
 
 def action_values(world: World, rows: Rows, value: ValueFunction) -> Floats:
-    """R + discount * V(s') per action of a deterministic world, V = 0 after the end: float[N, A]."""
+    """E[R + discount * V(s')] per action, V = 0 after the end: float[N, A]."""
     outcome = world.expand(rows)
-    ahead = outcome.next_rows[:, :, 0]
-    values = value(ahead.reshape(-1, ahead.shape[-1])).reshape(ahead.shape[:2])
-    rewards = outcome.components[:, :, 0] @ world.reward_weights
-    return np.asarray(rewards + world.discount * np.where(outcome.terminated[:, :, 0], 0.0, values))
+    values, possible = np.zeros(outcome.probability.shape), outcome.probability > 0
+    values[possible] = value(outcome.next_rows[possible])
+    paid = outcome.components @ world.reward_weights
+    ahead = paid + world.discount * np.where(outcome.terminated, 0.0, values)
+    return np.asarray((outcome.probability * ahead).sum(axis=2))
 
 
 def preference(world: World, rows: Rows, value: ValueFunction) -> Floats:

@@ -57,13 +57,15 @@ def lesson_of(context: CellContext, arm: Arm, recording: Recording) -> Lesson:
 def arm_episodes(episodes: Episodes, arm: Arm, *, seed: int) -> Episodes:
     """The recording with the event labels that the arm is told: ROUTE-RAND gets those of other episodes.
 
-    One shuffle per seed, over the episodes that hold an event; frequencies are kept, and no other array changes.
+    One shuffle per seed, over the episodes that hold an event; frequencies are kept, and no other array changes. An
+    episode whose events are several has those of one kind, as on Triad, and gets another's kind for all of them.
     """
     if not arm.shuffled_events:
         return episodes
     events = episodes.events.copy()
     steps = np.flatnonzero(events >= 0)
-    events[steps] = events[numpy_generator(seed, "comparison", "shuffled events").permutation(steps)]
+    _, first, holder = np.unique(episode_of_step(episodes)[steps], return_index=True, return_inverse=True)
+    events[steps] = numpy_generator(seed, "comparison", "shuffled events").permutation(events[steps[first]])[holder]
     return dataclasses.replace(episodes, events=events)
 
 

@@ -48,6 +48,10 @@ SETUPS = MappingProxyType(
         "TwoDoors": _DOORS,
         "TwoDoors@normalised": _DOORS,
         "TwoDoors@explored": dataclasses.replace(_DOORS, uniform_share=1.0),
+        "Triad": Setup(
+            num_demonstrations=2000, imitation_updates=400, reinforce_steps=24_576, num_episodes=10_000,
+            uniform_share=0.3, value_updates=1000, learning_rate=3e-3, route_encoder="global", num_checked_levels=1,
+        ),
     }
 )  # fmt: skip
 """Sizes by world and recording. Routed credit reaches E on CrossedHistory; where that does not fit, E's is global."""

@@ -13,6 +13,7 @@ from analysis.studies import (
     law_cells,
     organisation_cells,
     parts_cells,
+    power_cells,
     preference_cells,
     reflection_cells,
     retargeting_test,
@@ -32,6 +33,7 @@ TESTS = MappingProxyType(
             organisation_cells.TEST, search_cells.TEST, search_cells.GOAL_TEST,
             compression_cells.TEST, trend_cells.TEST, trend_cells.CONTEST_TEST,
             parts_cells.COUNT_TEST, parts_cells.KNOWN_COUNT_TEST, table_cells.BINDING_TEST, table_cells.TABLE_TEST,
+            power_cells.MANIPULATION_TEST, power_cells.LOCK_IN_TEST,
         )
     }
 )  # fmt: skip

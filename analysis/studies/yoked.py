@@ -51,6 +51,10 @@ NUM_LEVELS = 100_000
 OPEN_ROOM = MappingProxyType({"size": 7, "generator": "open", "discount": 0.95, "time_limit": 64})
 """DishMaze as the comparison uses it: without inner walls, so that what V1 misses is no way through a maze."""
 
+SCHOOL = MappingProxyType({"num_levels": 1, "d": 7, "kappa": 0, "kappa_lock": 1, "starts": "uniform"})
+"""Triad where nobody's taste moves, so that RT, IR and NS pay the same; locks are met, and change nothing. All levels
+are alike."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
@@ -122,6 +126,8 @@ def options_of(label: str, seed: int) -> dict[str, Any]:
     options: dict[str, Any] = {"num_levels": NUM_LEVELS}
     if world_name(label) == "DishMaze":
         options |= OPEN_ROOM | {"dose": 0.1 if label.endswith("@dose10") else 0.0}
+    if label == "Triad":
+        options |= SCHOOL
     if label == "CrossedHistory":
         options["pairing"] = [int(item) for item in numpy_generator(seed, "comparison", "pairing").permutation(2)]
     return options
