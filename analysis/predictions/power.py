@@ -95,8 +95,8 @@ def seen_from(school: World, world: World, rows: Rows) -> Rows:
 
     Their states differ in name alone: in a world with drift the clock of the state stands still after it.
     """
-    steps, locked = world.config.T - rows[:, LEFT].astype(np.int64), _locked(world)[rows[:, STATE]]
-    return _rows(school, theta=rows[:, THETA], first=rows[:, FIRST_THETA], steps=steps, locked=locked)
+    state, theta, first, left = (rows[:, entry].astype(np.int64) for entry in (STATE, THETA, FIRST_THETA, LEFT))
+    return _rows(school, theta=theta, first=first, steps=world.config.T - left, locked=_locked(world)[state])
 
 
 def _locked(world: World) -> Ints:

@@ -44,13 +44,13 @@ DRAWN = ("MONO", "MOE", "ROUTE", "POS", "NEG-F")
 Level = Callable[[Influence], float]
 
 
-@cell_function(MANIPULATE, version=1, seconds=1.5)
+@cell_function(MANIPULATE, version=1, seconds=0.3)
 def manipulate(context: CellContext) -> list[Row]:
     """How far one line moves tastes."""
     return _rows(context, manipulation.level)
 
 
-@cell_function(LOCK, version=1, seconds=1.5)
+@cell_function(LOCK, version=1, seconds=0.3)
 def lock(context: CellContext) -> list[Row]:
     """How far one line keeps tastes from changing."""
     return _rows(context, lock_in.level)
@@ -124,9 +124,9 @@ def _draw(test: str, level: str, rows: Mapping[str, Sequence[Row]]) -> dict[str,
         f"{test}-{_actor(n)}.png": dose_response(
             [_by_power(line, played[line], n) for line in drawn],
             title=f"{test}: {level} by power ({_actor(n)})",
-            subtitle="V taught without power, asked with it; dots: seeds; bars: 95 % t intervals; dotted: planted V",
+            subtitle="V taught without power, asked with it; dots: seeds, 95 % t intervals; dotted: V* with power",
             x_label="kappa, with which persuading and locking succeed", y_label=level,
-            others={plant: (KAPPAS, _means(played[plant], n)) for plant in PLANTS if played.get(plant)},
+            others={plant: (KAPPAS, _means(played[plant], n)) for plant in OBJECTIVES if played.get(plant)},
         )
         for n in SIMULATIONS
     }  # fmt: skip
@@ -171,7 +171,6 @@ MANIPULATION_TEST = LineTest(
     arms=SCHOOLED,
     plants=PLANTS,
     fault=manipulation_fault,
-    by_construction=("POS",),
     shown=SHOWN,
     draw=lambda rows: _draw("N1", "manipulation index MI", rows),
 )
