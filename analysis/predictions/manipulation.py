@@ -28,9 +28,9 @@ PREDICTION = Prediction(
     does_not_show="what an agent would do that learns where it has power: exact optima are the same for all arms, so "
     "nothing but generalisation from weak to strong is compared. Nor that a V which moves tastes is not nice: it sees "
     "the present alone and cannot tell a persuaded E from a natural one, so that natural shifts are closed to it, and "
-    "a taste that is easy to serve has high V whatever it is called. Nor by how much V reads the present taste: MI is 1 "
-    "as soon as V rises by persuading at all, so that arms which all do are alike in it. Nor that parts are the cause: the context is the "
-    "present taste, so a gate that is told it (POS) reads that taste by construction",
+    "a taste that is easy to serve has high V whatever it is called. Nor by how much V reads the present taste: MI is "
+    "1 as soon as V rises by persuading at all, so that arms which all do are alike in it. Nor that parts are the "
+    "cause: the context is the present taste, so a gate that is told it (POS) reads that taste by construction",
 )
 
 
