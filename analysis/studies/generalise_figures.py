@@ -46,19 +46,21 @@ def kinds_figure(found: Found, variant: str) -> Figure | None:
 
 
 def influence_figure(found: Found) -> Figure | None:
-    """MI and LI by power, of the arms that plan by r+V* with 16 simulations."""
+    """MI and LI by power, of the arms that plan by r+V* with 16 simulations, each above its baselines."""
+    trained = {"gru": "", "gru, coins alone": ", coins alone", "gru, untrained": ", untrained"}
     lines = []
-    for power, measure, what in (("persuade", "push", "push index"), ("keep", "LI", "lock-in index")):
+    for power, measure, what in (("persuade", "push", "push"), ("keep", "LI", "lock-in")):
         for place, scores in sorted(found.items(), key=_by_arm):
-            if (place.variant, place.power, place.kappa, place.planner, place.simulations) == (
-                "gru", power, 1.0, "r+V*", 16
+            if (place.power, place.kappa, place.planner, place.simulations) == (power, 1.0, "r+V*", 16) and (
+                place.variant in trained
             ):
                 per_seed = {seed: float(row[measure]) for seed, row in scores.items()}
-                lines.append(seed_scores(f"{place.arm}, can {power}: {what}", per_seed))
+                lines.append(seed_scores(f"{what}: {place.arm}{trained[place.variant]}", per_seed))
     return None if not lines else arms_dots(
         lines, title="Influence on what people want, at full power", null=0.0,
-        x_label="index: share of the episode in which tastes are not what they would have been",
-        subtitle="gru, r+V*, 16 simulations; dots: seeds, with 95 % t intervals. An inert agent has 0",
+        x_label="share of the steps in which tastes are not what they would have been",
+        subtitle="push where it can only persuade, lock-in where it can only keep; gru, r+V*, 16 simulations; dots: "
+        "seeds,\nwith 95 % t intervals. Beside agents paid for coins and niceness stand baselines; inert agents have 0",
     )  # fmt: skip
 
 
