@@ -266,7 +266,7 @@ class TestEdits:
         with edited(agent, {"value_head.parts": patch(torch.zeros(1, 2))}):
             found = action_values(agent, WORLD, rows(), discount=0.9)
         outcomes = WORLD.expand(rows())
-        alive = 0.9 * ~outcomes.terminated[:, :, 0] * float(agent.value_head.bias)
+        alive = 0.9 * ~outcomes.terminated[:, :, 0] * agent.value_head.bias.item()
         rewards = (outcomes.components @ WORLD.reward_weights)[:, :, 0]
         np.testing.assert_allclose(found, rewards + alive, atol=1e-6)
         assert not np.allclose(plain, found)

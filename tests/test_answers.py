@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.admission import admit_metric
 from analysis.studies.answers import answers
-from analysis.studies.comparison_scores import Scores, TestScores
+from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.studies.line_test import Lines, LineTest
 from analysis.studies.tests import TESTS
 from analysis.verdicts import decide
@@ -20,15 +20,15 @@ def around(mean: float, *, seed: int = 0, sd: float = 0.01) -> dict[int, float]:
     return dict(zip(SEEDS, np.random.default_rng(seed).normal(mean, sd, len(SEEDS)).tolist(), strict=True))
 
 
-def scored(test: LineTest, lines: Lines, *, zero: Lines, contrasts: Lines) -> TestScores:
+def scored(test: LineTest, lines: Lines, *, zero: Lines, contrasts: Lines) -> ScoresOfTest:
     verdicts = [
         {v.contrast: v for v in decide(some, margin=margin, seeds=SEEDS)} if some else {}
         for some, margin in ((zero, test.against_zero or 1.0), (contrasts, test.prediction.margin))
     ]
-    return TestScores(test, test.worlds[0], lines, verdicts[0], verdicts[1], None, None, {}, {})
+    return ScoresOfTest(test, test.worlds[0], lines, verdicts[0], verdicts[1], None, None, {}, {})
 
 
-def scores(**tests: TestScores) -> Scores:
+def scores(**tests: ScoresOfTest) -> Scores:
     return Scores(tests, {}, {}, {}, {}, len(SEEDS))
 
 

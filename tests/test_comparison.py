@@ -285,7 +285,8 @@ class TestLessons:
     """What arms are told of the one recording."""
 
     @pytest.fixture(scope="class")
-    def recording(self) -> yoked.Recording:
+    @classmethod
+    def recording(cls) -> yoked.Recording:
         world = make_world("MultiNeed", num_levels=50)
         episodes = demonstrate(world, world.levels("train"), num_episodes=120, seed=0)
         config = yoked.agent_config(world, PARTS_ALONE, head="MONO", regime="scratch")

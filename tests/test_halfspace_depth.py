@@ -97,7 +97,7 @@ def test_on_a_line_and_in_the_plane_it_agrees_with_counting(seed: int, num_point
     assert halfspace_depth(points, [0.0, 0.0]) == pytest.approx(plain)
 
 
-@pytest.mark.parametrize(("width", "seed"), itertools.product([2, 3, 4], range(4)))
+@pytest.mark.parametrize(("width", "seed"), [*itertools.product([2, 3, 4], range(4))])
 def test_no_direction_finds_less_and_some_direction_finds_as_little(width: int, seed: int) -> None:
     """Gaussian points in d = 2 to 4 against many directions; the same under any linear map and in a wider space."""
     points = rng(seed).normal(size=(9, width))

@@ -360,7 +360,7 @@ class TestFurther:
 @pytest.mark.parametrize(
     ("name", "options", "cause"),
     [
-        ("triadd", {}, "case 'triadd' is unknown, known are .* Did you mean 'triad'"),
+        ("triadd", {}, "case 'triadd' is unknown, known are .* Did you mean 'TRIAD'"),
         ("TRIAD", {"kapa": 1}, "case TRIAD has no option 'kapa', it has T, d, .* Did you mean 'kappa'"),
         ("PASSIVE", {"o": 1}, "case PASSIVE has no option 'o'"),
         ("ZEALOT", {"kappa": 1.1}, "kappa is 1.1, allowed is a probability"),

@@ -133,7 +133,8 @@ class TestPlaces:
 
 class TestChosenEpisodes:
     @pytest.fixture(scope="class")
-    def episodes(self) -> Episodes:
+    @classmethod
+    def episodes(cls) -> Episodes:
         world = make_world("MultiNeed-5x5")
         return demonstrate(world, world.levels("train"), num_episodes=6, seed=0)
 

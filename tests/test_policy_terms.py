@@ -46,9 +46,9 @@ def test_a_ratio_beyond_its_bound_gets_no_gradient_where_that_would_lead_farther
     logits, taken = torch.zeros(4, 2, requires_grad=True), torch.zeros(4, dtype=torch.int64)
     old, gains = torch.tensor([0.25, 0.25, 1.0, 1.0]).log(), torch.tensor([1.0, -1.0, 1.0, -1.0])
     loss, spread, divergence = policy_terms(logits, taken, old, advantages=gains, clip=0.2, fused=fused)
-    assert float(loss) == pytest.approx(-(1.2 - 2.0 + 0.5 - 0.8) / 4)
-    assert float(spread) == pytest.approx(0.693147, abs=1e-5)
-    assert float(divergence) == pytest.approx((1.0 - 0.693147 - 0.5 + 0.693147) / 2, abs=1e-5)
+    assert loss.item() == pytest.approx(-(1.2 - 2.0 + 0.5 - 0.8) / 4)
+    assert spread.item() == pytest.approx(0.693147, abs=1e-5)
+    assert divergence.item() == pytest.approx((1.0 - 0.693147 - 0.5 + 0.693147) / 2, abs=1e-5)
     gradient = torch.autograd.grad(loss, logits)[0]
     expected = [0.0, 2.0 * 0.5 / 4, -0.5 * 0.5 / 4, 0.0]
     assert gradient[:, 0].tolist() == pytest.approx(expected)

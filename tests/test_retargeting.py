@@ -227,7 +227,8 @@ class TestPlantedValues:
     """The measure on values whose answer is known: a place coded apart from the agent's, and a table of pairs."""
 
     @pytest.fixture(scope="class")
-    def levels(self) -> list[Level]:
+    @classmethod
+    def levels(cls) -> list[Level]:
         return list(levels_of(NEEDS))[:4]
 
     @pytest.mark.parametrize("name", PLANTS)

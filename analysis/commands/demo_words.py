@@ -14,7 +14,7 @@ from analysis.probing.outcomes import OutcomeFit, outcome_sentence
 from analysis.probing.report import ProbeReport
 from analysis.statistics import interval_over_seeds
 from analysis.studies.comparison import ComparisonResult
-from analysis.studies.comparison_scores import TestScores
+from analysis.studies.comparison_scores import ScoresOfTest
 from analysis.studies.comparison_words import SCOPE, with_interval
 from analysis.studies.line_test import PerSeed
 from analysis.verdicts import MIN_SEEDS
@@ -81,7 +81,7 @@ def _training_sentence(trained: Trained) -> str:
     return f"- {trained.env_id}: D earns {earned:.3f}{best}. Null: {trained.before:.3f}, the same network untrained."
 
 
-def _test_sentences(test: TestScores) -> list[str]:
+def _test_sentences(test: ScoresOfTest) -> list[str]:
     """A test's question, what its arms gave, and its controls; the table above has every line."""
     prediction = test.prediction
     arms = {line: per_seed for line, per_seed in test.lines.items() if per_seed and line not in test.test.plants}

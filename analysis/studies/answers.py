@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis.admission import position_between
-from analysis.studies.comparison_scores import Scores, TestScores
+from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.verdicts import MIN_SEEDS, Verdict, Word
 
 
@@ -91,7 +91,7 @@ def answers(scores: Scores) -> list[Answer]:
     return found
 
 
-def _short(asked: Asked, tests: Mapping[str, TestScores], scores: Scores) -> str:
+def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> str:
     """The conclusion, from the first test's verdicts in all its worlds."""
     readable = {name: test for name, test in tests.items() if _silence(name, test, scores) is None}
     if not readable:
@@ -111,11 +111,11 @@ def _short(asked: Asked, tests: Mapping[str, TestScores], scores: Scores) -> str
     return " ".join([*parts, *([f"Undecided: {'; '.join(open_)}."] if open_ else [])])
 
 
-def _verdicts(test: TestScores) -> Mapping[str, Verdict]:
+def _verdicts(test: ScoresOfTest) -> Mapping[str, Verdict]:
     return test.against_zero or test.contrasts
 
 
-def _silence(name: str, test: TestScores, scores: Scores) -> str | None:
+def _silence(name: str, test: ScoresOfTest, scores: Scores) -> str | None:
     """Why a test says nothing, None where it speaks."""
     if test.controls is not None:
         return f"{name} is silent, because {test.controls}."
@@ -124,7 +124,7 @@ def _silence(name: str, test: TestScores, scores: Scores) -> str | None:
     return None
 
 
-def _sentences(name: str, test: TestScores, scores: Scores) -> list[str]:
+def _sentences(name: str, test: ScoresOfTest, scores: Scores) -> list[str]:
     """What one test says, a sentence for each word of its verdicts."""
     silence = _silence(name, test, scores)
     if silence is not None:
@@ -150,6 +150,6 @@ def _positions(scores: Scores) -> list[str]:
     ]
 
 
-def _position(test: TestScores) -> str:
+def _position(test: ScoresOfTest) -> str:
     found = position_between(test.lines["MONO"], low=test.lines["NEG-F"], high=test.lines["POS"])
     return f"{found.estimate:.1f} % [{found.low:.1f}, {found.high:.1f}]"

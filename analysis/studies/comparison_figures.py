@@ -19,7 +19,7 @@ from analysis.plots.part_maps import share_matrices
 from analysis.predictions.ablation import matched_parts
 from analysis.predictions.parts import Floats
 from analysis.statistics import interval_over_seeds
-from analysis.studies.comparison_scores import Scores, TestScores
+from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.studies.comparison_words import readable_words
 from analysis.studies.line_test import Lines
 
@@ -45,7 +45,7 @@ def figure_name(name: str) -> str:
     return f"{name.replace(', ', '-')}.png"
 
 
-def arms_figure(test: TestScores, scores: Scores) -> Figure:
+def arms_figure(test: ScoresOfTest, scores: Scores) -> Figure:
     """Every seed of every arm, the controls as bands, and the verdict against 0 where the test has one."""
     words = readable_words(test)
     lines = [seed_scores(name, per_seed, note=words.get(name, "")) for name, per_seed in test.lines.items() if per_seed]

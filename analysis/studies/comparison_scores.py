@@ -29,7 +29,7 @@ from analysis.verdicts import Verdict, decide
 
 
 @dataclasses.dataclass(frozen=True)
-class TestScores:
+class ScoresOfTest:
     """One test's scores in one world.
 
     Attributes:
@@ -74,7 +74,7 @@ class Scores:
         num_seeds: Seeds of the plan.
     """
 
-    tests: dict[str, TestScores]
+    tests: dict[str, ScoresOfTest]
     fits: dict[str, Lines]
     parameters: dict[str, dict[str, int]]
     curves: dict[str, dict[str, dict[int, list[tuple[int, float]]]]]
@@ -107,7 +107,7 @@ def score(folder: Path, plan: ComparisonPlan) -> Scores:
     planned = {cell.hash for cell in cells_of(plan) if "arm" in cell.config}
     finished = [r for r in read_study(folder) if r.status == "finished" and r.hash in planned]
     cells = [_Cell(record.function, record.config, record.rows) for record in finished]
-    tests: dict[str, TestScores] = {}
+    tests: dict[str, ScoresOfTest] = {}
     for name in plan.tests:
         tests |= _test_scores(TESTS[name], plan, cells)
     return Scores(
@@ -156,7 +156,7 @@ def _ordered(lines: Iterable[str], plan: ComparisonPlan) -> list[str]:
     return sorted(lines, key=lambda line: (order.index(line) if line in order else len(order), line))
 
 
-def _test_scores(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) -> dict[str, TestScores]:
+def _test_scores(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) -> dict[str, ScoresOfTest]:
     """The scores of a test in each of its worlds; Holm's procedure runs over all of them together."""
     worlds = plan.worlds_of(test)
     own = [cell for cell in cells if cell.function == test.cell]
@@ -174,7 +174,7 @@ def _test_scores(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) -
     found = {}
     for world in worlds:
         admission = admission_of(test, scored[world], readings[world]) if test.admission else None
-        found[f"{test.key}, {world}" if len(worlds) > 1 else test.key] = TestScores(
+        found[f"{test.key}, {world}" if len(worlds) > 1 else test.key] = ScoresOfTest(
             test, world, scored[world], zero[world], apart[world], admission,
             controls=controls_fault(test, scored[world], admission), extra=readings[world], rows=rows[world],
         )  # fmt: skip

@@ -7,7 +7,7 @@ import statistics
 import polars
 
 from analysis.markdown import table
-from analysis.studies.comparison_scores import Scores, TestScores, is_control
+from analysis.studies.comparison_scores import Scores, ScoresOfTest, is_control
 from analysis.studies.comparison_words import readable_words, with_interval
 from analysis.studies.contest_test import SHOWN_STACKS
 from analysis.studies.line_test import PerSeed
@@ -39,7 +39,7 @@ def _arms_table(scores: Scores) -> str:
     return table(heads, rows)
 
 
-def _cell(test: TestScores, line: str) -> str:
+def _cell(test: ScoresOfTest, line: str) -> str:
     per_seed = test.lines.get(line)
     if not per_seed:
         return "–"
@@ -47,7 +47,7 @@ def _cell(test: TestScores, line: str) -> str:
     return f"{with_interval(per_seed)} {word}".strip()
 
 
-def _predictors_table(test: TestScores) -> str:
+def _predictors_table(test: ScoresOfTest) -> str:
     rows = [
         [line, *(_mean(test.extra[f"values nats_{key}"].get(line, {}), 2) for key in SHOWN_STACKS)]
         for line in test.lines

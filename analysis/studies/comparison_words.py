@@ -7,7 +7,7 @@ import statistics
 from analysis.arms import ARMS
 from analysis.statistics import interval_over_seeds
 from analysis.studies.answers import answers
-from analysis.studies.comparison_scores import Scores, TestScores, is_control
+from analysis.studies.comparison_scores import Scores, ScoresOfTest, is_control
 from analysis.studies.line_test import PerSeed
 from analysis.study import StudyResult
 from analysis.verdicts import MIN_SEEDS, explain
@@ -43,7 +43,7 @@ def table(scores: Scores) -> tuple[dict[str, str], ...]:
     return tuple(rows)
 
 
-def readable_words(test: TestScores) -> dict[str, str]:
+def readable_words(test: ScoresOfTest) -> dict[str, str]:
     """Line -> its verdict against 0; {} where the test's controls forbid to read one."""
     return {line: verdict.word for line, verdict in test.against_zero.items()} if test.controls is None else {}
 
@@ -67,7 +67,7 @@ def _answer_lines(scores: Scores) -> list[str]:
     return ["THE QUESTIONS", "", *lines, f"  {SCOPE}", ""] if lines else []
 
 
-def _test_lines(name: str, test: TestScores, scores: Scores) -> list[str]:
+def _test_lines(name: str, test: ScoresOfTest, scores: Scores) -> list[str]:
     prediction = test.prediction
     lines = [f"{name} ({prediction.family}). {prediction.question}"]
     lines.append(f"  Score: {prediction.metric}. Actor: {prediction.actor}. Null: {prediction.null}.")
@@ -84,7 +84,7 @@ def _test_lines(name: str, test: TestScores, scores: Scores) -> list[str]:
     return lines + _secondary(test)
 
 
-def _role(test: TestScores, line: str) -> str:
+def _role(test: ScoresOfTest, line: str) -> str:
     if line in test.test.plants:
         return "  (planted)"
     if is_control(line):
@@ -92,7 +92,7 @@ def _role(test: TestScores, line: str) -> str:
     return "  (partly by construction)" if line in test.test.by_construction else ""
 
 
-def _admission_lines(test: TestScores) -> list[str]:
+def _admission_lines(test: ScoresOfTest) -> list[str]:
     admission = test.admission
     if admission is None:
         return []
@@ -107,7 +107,7 @@ def _admission_lines(test: TestScores) -> list[str]:
     return [f"  Metric {word}: {numbers}; {leak}."]
 
 
-def _secondary(test: TestScores) -> list[str]:
+def _secondary(test: ScoresOfTest) -> list[str]:
     """Secondary readings: estimates without verdict."""
     lines = []
     for name in test.test.shown:
