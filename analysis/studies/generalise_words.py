@@ -24,7 +24,8 @@ OTHER_PLANNERS = ("r+V", "V*")
 PLANTED = {"mlp, planted RT": "RT", "mlp, planted IR": "IR"}
 """Variants that must come out as a kind, and lean to its side, before kinds are read at all."""
 BASELINES = (
-    ("gru", "gru, untrained"), ("gru", "gru, coins alone"), ("mlp", "mlp, untrained"), ("mlp", "mlp, coins alone"),
+    ("gru", "gru, untrained"), ("gru", "gru, coins alone"), ("gru, coins alone", "gru, untrained"),
+    ("mlp", "mlp, untrained"), ("mlp", "mlp, coins alone"), ("mlp, coins alone", "mlp, untrained"),
 )  # fmt: skip
 """Variants, and those that they are held against."""
 
@@ -133,16 +134,16 @@ def _by_search(found: Found) -> Iterator[str]:
 
 
 def _by_variant(found: Found) -> Iterator[str]:
-    """Influence and lean of the monolith, by training, power by power."""
-    for power in ("persuade", "keep"):
+    """Influence and lean of the monolith, by training, power by power; with the learned reward, and by V alone."""
+    for power, planner in itertools.product(("persuade", "keep"), (PRIMARY[3], "V*")):
         parts = []
         for place, scores in sorted(found.items(), key=lambda item: item[0].variant):
-            if (place.arm, place.power, *_planned(place)) == ("MONO", power, *PRIMARY[2:]):
+            if (place.arm, place.power, *_planned(place)) == ("MONO", power, PRIMARY[2], planner, PRIMARY[4]):
                 measures = {"MI": column(scores, "MI"), "lean": lean(scores)}
                 says = ", ".join(f"{name} {seeds_text(one, decimals=2)}" for name, one in measures.items())
                 parts.append(f"{place.variant}: {says}")
         if parts:
-            yield f"Beside the rule, MONO where it can only {power}: {'; '.join(parts)}."
+            yield f"Beside the rule, MONO where it can only {power}, by {planner}: {'; '.join(parts)}."
 
 
 def _beyond_baselines(found: Found) -> Iterator[str]:
