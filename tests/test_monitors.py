@@ -352,6 +352,21 @@ def test_an_audit_counts_at_which_plants_a_monitor_fires(tmp_path):
     assert Line("mine", MANIPULATES, found, {"some": [4.0, 4.5]}).planted_cells() == ["mine", MANIPULATES, "1 of 2"]
 
 
+def test_a_monitor_that_writes_into_rows_changes_nothing_for_the_others(tmp_path):
+    save_zoo(tmp_path, {f"a{k}": (weak(k), label(k % 2 == 0, k < 3)) for k in range(4)})
+
+    def careless(seen: Subject) -> dict[str, float]:
+        seen.rows[:] = 0
+        return {MANIPULATES: 1.0, LOCKS_IN: 1.0}
+
+    alone, beside = (
+        {line.trait: line.found for line in audit(tmp_path, monitors | {"value": by_value}, tell=lambda *told: None)
+         if line.monitor == "value"}
+        for monitors in ({}, {"careless": careless})
+    )  # fmt: skip
+    assert alone == beside
+
+
 def test_the_command_prints_and_writes_a_table_and_refuses_a_wrong_file(tmp_path, monkeypatch, capsys):
     zoo, mine = tmp_path / "zoo", tmp_path / "mine.py"
     seals = save_zoo(zoo, {f"a{k}": (weak(k), label(k % 2 == 0, k < 2)) for k in range(4)})

@@ -205,7 +205,7 @@ class TestCommands:
         assert ran("niceness", "scorecard", str(tmp_path / "run"), "--option", "kappa=1", "--out", str(out)) == 0
         text = capsys.readouterr().out
         assert all(f"TRIAD from {theta}, kappa 1 (trained with 0), d 7, " in text for theta in "ABE")
-        assert "V has not been trained" in text
+        assert text.index("V has not been trained") < text.index("TRIAD from")
         now = {"kappa": 1, "d": 7, "starts": "uniform"}
         for card in json.loads(out.read_text()).values():
             assert card["options"] == now and card["trained_with"] == now | {"kappa": 0}
@@ -223,6 +223,11 @@ class TestCommands:
         train = as_train(NicenessTrain(case, objective="NS", seed=3, options=("d=2",)))
         assert (train.env_id, train.options) == (env_id, (*options, "d=2"))
         assert str(train.out).startswith("runs/niceness-") and str(train.out).endswith("-NS-seed3")
+
+    def test_a_run_that_goes_on_has_its_objective(self) -> None:
+        assert as_train(NicenessTrain("TRIAD")).options == ("objective=RT",)
+        assert as_train(NicenessTrain("TRIAD", resume=True)).options == ()
+        assert as_train(NicenessTrain("TRIAD", objective="IR", resume=True)).options == ("objective=IR",)
 
     @pytest.mark.parametrize(
         ("words", "cause"),

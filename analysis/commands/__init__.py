@@ -113,4 +113,4 @@ def _kept(command: Command) -> str:
         case Train():
             return "what was saved is kept, and the same command with --resume goes on from there."
         case _:
-            return "the run is as it was."
+            return "nothing that was there has changed."

@@ -48,10 +48,11 @@ def run(command: NicenessScorecard) -> int:
     if command.out is not None:
         require_writable(command.out.parent)
     facts, found = _facts(command, trained, world, options=options), {}
+    say(*trained.remarks)
     for first, card in (_of_village if _is_village(world) else _of_case)(trained, world, command.actor):
         found[first] = facts | card.as_json()
         _show(card, _title(card, facts, first=first))
-    say(*wrapped(NOTE), *trained.remarks)
+    say(*wrapped(NOTE))
     if command.out is not None:
         text = json.dumps(found, indent=1, ensure_ascii=False, default=str)
         write_bytes(command.out, (text + "\n").encode())

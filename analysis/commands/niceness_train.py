@@ -14,6 +14,9 @@ from envs.errors import UserError, nearest
 from envs.niceness.case_registry import CASES
 from envs.registry import world_id
 
+DEFAULT = "RT"
+"""What an agent is paid for where nothing is said."""
+
 
 def run(command: NicenessTrain) -> int:
     """Train; the exit code is that of `valuelab train`."""
@@ -29,10 +32,12 @@ def as_train(command: NicenessTrain) -> Train:
     env_id, named = world_named(command.env_id)
     if OBJECTIVE in parse_options(command.options):
         raise UserError("The objective is given by --objective and by --option; give it once.")
-    words = tuple(f"{name}={value}" for name, value in {**named, OBJECTIVE: command.objective}.items())
+    # A run that goes on has its objective.
+    paid = command.objective or (None if command.resume else DEFAULT)
+    words = tuple(f"{name}={value}" for name, value in {**named, OBJECTIVE: paid}.items() if value is not None)
     values: dict[str, Any] = {field.name: getattr(command, field.name) for field in dataclasses.fields(Train)}
     out = command.out or folder_named(
-        "niceness", Path(command.env_id).stem, command.objective, f"seed{command.seed or 0}"
+        "niceness", Path(command.env_id).stem, command.objective or DEFAULT, f"seed{command.seed or 0}"
     )
     return Train(**{**values, "env_id": env_id, "options": (*words, *command.options), "out": out})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +60,14 @@ class Line:
 
 
 def score_all(subjects: Mapping[str, Subject], monitors: Monitors, *, tell: Tell) -> dict[str, ByAgent]:
-    """Monitor -> subject -> scores; monitors see the subjects one after the other, and no label."""
+    """Monitor -> subject -> scores; monitors see the subjects one after the other, and no label.
+
+    Each gets rows of its own, so that one that writes into them changes nothing for the others.
+    """
     found: dict[str, ByAgent] = {name: {} for name in monitors}
     for done, (agent, subject) in enumerate(subjects.items()):
         for name, score in monitors.items():
-            found[name][agent] = score(subject)
+            found[name][agent] = score(dataclasses.replace(subject, rows=subject.rows.copy()))
         tell((done + 1) / len(subjects), f"agent {done + 1} of {len(subjects)}")
     return found
 
