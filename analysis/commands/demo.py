@@ -71,7 +71,7 @@ def run(command: Demo) -> int:
     say(*(f"Figure: {path}" for path in (trained.figure, *result.figures, *paths) if str(path).endswith(".png")))
     say(f"Tables: {result.folder / 'rows.parquet'}", f"Words: {result.folder / 'summary.txt'}")
     say(*(f"Words: {path}" for path in paths if path.suffix == ".md"))
-    say("Next: valuelab compare --preset first (six arms, 20 seeds, all tests), or valuelab train --help.")
+    say("Next: valuelab compare --preset first (six arms, 20 seeds, four tests), or valuelab train --help.")
     return result.study.exit_code
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.plots.style import INK, MARKERS, SERIES, new_figure, require_lines, set_title, style_axes
+from analysis.plots.style import (
+    INK,
+    MARKERS,
+    SERIES,
+    new_figure,
+    require_lines,
+    seed_scores,
+    set_title,
+    style_axes,
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,14 @@ class DoseSeries:
     doses: NDArray[np.float64]
     scores: Sequence[NDArray[np.float64]]
     intervals: Sequence[tuple[float, float] | None]
+
+
+def dose_series(name: str, doses: Sequence[float], by_dose: Iterable[Mapping[int, float]]) -> DoseSeries:
+    """Scores by seed at each dose, with their 95 % t intervals over seeds."""
+    found = [seed_scores(name, per_seed) for per_seed in by_dose]
+    return DoseSeries(
+        name, np.array(doses, dtype=np.float64), [one.scores for one in found], [one.interval for one in found]
+    )
 
 
 def dose_response(

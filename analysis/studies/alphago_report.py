@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.plots.dose import DoseSeries, dose_response
+from analysis.plots.dose import dose_response, dose_series
 from analysis.statistics import paired_differences, seed_column, t_interval
 from analysis.studies.question import Report
 from analysis.study import CellRecord
@@ -102,17 +102,12 @@ def _difference(first: PerSeed, second: PerSeed) -> str:
 
 def _figure(name: str, records: Sequence[CellRecord]) -> Figure:
     """Returns by simulations, one line for each pair of prior and value, beside D alone and the optimum."""
-    doses = np.log2(np.array(NUM_SIMULATIONS, np.float64))
+    doses = [math.log2(n) for n in NUM_SIMULATIONS]
     series = []
     for prior in SOURCES:
         for value in SOURCES:
             columns = [scores(records, prior=prior, value=value, n=n) for n in NUM_SIMULATIONS]
-            series.append(
-                DoseSeries(
-                    f"prior {prior}, V of the {value} policy", doses, [np.array(list(c.values())) for c in columns],
-                    [_ends(column) for column in columns],
-                )
-            )  # fmt: skip
+            series.append(dose_series(f"prior {prior}, V of the {value} policy", doses, columns))
     ends = [0.0, math.log2(NUM_SIMULATIONS[-1])]
     alone = {
         f"D {p}, no search": float(np.mean(list(scores(records, prior=p, value="none", n=0).values()))) for p in SOURCES
@@ -125,8 +120,3 @@ def _figure(name: str, records: Sequence[CellRecord]) -> Figure:
         others={label: (ends, [level, level]) for label, level in levels.items()},
         tick_labels=[str(n) for n in NUM_SIMULATIONS],
     )  # fmt: skip
-
-
-def _ends(per_seed: PerSeed) -> tuple[float, float] | None:
-    interval = t_interval(seed_column(per_seed, "alphago")) if len(per_seed) > 1 else None
-    return None if interval is None else (interval.low, interval.high)

@@ -26,8 +26,8 @@ from agents.learner import reinforce
 from agents.recorder import record_episodes
 from agents.seeding import derive_seed
 from analysis.cells import Cell, CellContext, Row, cell_function
-from analysis.plots.dose import DoseSeries, dose_response
-from analysis.statistics import interval_over_seeds, paired_differences, seed_column, seeds_text, t_interval
+from analysis.plots.dose import dose_response, dose_series
+from analysis.statistics import paired_differences, seed_column, seeds_text, t_interval
 from analysis.studies.question import Question, Report
 from analysis.study import CellRecord
 from envs.demonstrations import demonstrate
@@ -199,14 +199,7 @@ def _found(scores: Mapping[str, BySize], visits: BySize) -> tuple[str, ...]:
 def figure(scores: Mapping[str, BySize], best: Mapping[str, BySize]) -> Figure:
     """Returns by corner size, seeds as dots, beside the exact optima and the published numbers."""
     names = {"off": "off distribution (cheese anywhere)", "on": "on distribution"}
-    series = [
-        DoseSeries(
-            name, np.array(list(scores[kind]), dtype=np.float64),
-            [np.array(list(per_seed.values())) for per_seed in scores[kind].values()],
-            [_ends(per_seed) for per_seed in scores[kind].values()],
-        )
-        for kind, name in names.items()
-    ]  # fmt: skip
+    series = [dose_series(name, list(scores[kind]), scores[kind].values()) for kind, name in names.items()]
     return dose_response(
         series,
         title="CornerMaze 13×13: seeking cheese where it never was in training",
@@ -220,11 +213,6 @@ def figure(scores: Mapping[str, BySize], best: Mapping[str, BySize]) -> Figure:
 
 def _means(by_size: Mapping[int, dict[int, float]]) -> tuple[list[float], list[float]]:
     return [float(size) for size in by_size], [float(np.mean(list(seeds.values()))) for seeds in by_size.values()]
-
-
-def _ends(per_seed: Mapping[int, float]) -> tuple[float, float] | None:
-    interval = interval_over_seeds(per_seed)
-    return None if interval is None else interval.ends
 
 
 QUESTION = Question(

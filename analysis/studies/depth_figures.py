@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.plots.dose import DoseSeries, dose_response
+from analysis.plots.dose import dose_response, dose_series
 from analysis.plots.phase import Line, Panel, phase_figure
-from analysis.statistics import column, interval_over_seeds
+from analysis.statistics import column
 from analysis.studies.depth_cells import RULES, SCALES
 from analysis.studies.depth_scores import PLACES, SIMULATIONS, Exact, Looked, Searched
 
@@ -49,7 +48,7 @@ def _line(objective: str, depths: Mapping[int, tuple[float, float]]) -> Line:
 
 def search_figure(exact: Exact, searched: Searched, place: tuple[str, float], *, scale: str) -> Figure:
     """Influence of searches by simulations, beside that of the full plan."""
-    doses, (name, kappa), objectives = np.arange(len(SIMULATIONS), dtype=np.float64), place, ("RT", "IR")
+    doses, (name, kappa), objectives = range(len(SIMULATIONS)), place, ("RT", "IR")
     full = {}
     for objective in objectives:
         depths = exact[name, kappa, objective]
@@ -57,10 +56,7 @@ def search_figure(exact: Exact, searched: Searched, place: tuple[str, float], *,
     series = []
     for rule, objective in itertools.product(RULES, objectives):
         at = [searched[Looked(name, kappa, objective, rule, scale, "0", n)] for n in SIMULATIONS]
-        influences = [column(rows, "influence") for rows in at]
-        intervals = [None if one is None else one.ends for one in map(interval_over_seeds, influences)]
-        scores = [np.array(list(one.values())) for one in influences]
-        series.append(DoseSeries(f"{objective}, {rule}", doses, scores, intervals))
+        series.append(dose_series(f"{objective}, {rule}", doses, [column(rows, "influence") for rows in at]))
     return dose_response(
         series, title=f"Search with the true reward: {name}, κ = {kappa:g}", others=full,
         x_label="simulations a step", y_label="influence (MI_c)" if name == "village" else "influence (MI)",

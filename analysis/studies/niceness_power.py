@@ -20,8 +20,8 @@ from agents.presets import recommended
 from agents.seeding import derive_seed
 from agents.streams import EnvStream
 from analysis.cells import Cell, CellContext, Row, cell_function
-from analysis.plots.dose import DoseSeries, dose_response
-from analysis.statistics import interval_over_seeds, paired_differences, seeds_text
+from analysis.plots.dose import dose_response, dose_series
+from analysis.statistics import paired_differences, seeds_text
 from analysis.studies.mixed_powers import MixedPowers, with_power
 from analysis.studies.niceness_calibration import ENV_ID, solved
 from analysis.studies.power_optima import KAPPAS, hidden_optimum, measured, persuading, states_of
@@ -155,12 +155,8 @@ def _contrasts(seen: Places, hidden: Places) -> Iterator[tuple[str, Mapping[int,
 
 def _figure(found: Found) -> Figure:
     series = [
-        DoseSeries(
-            name, np.array(KAPPAS), [np.array(list(_column(rows, "MI").values())) for rows in places.values()],
-            [_ends(_column(rows, "MI")) for rows in places.values()],
-        )
-        for name, places in found.items()
-    ]  # fmt: skip
+        dose_series(name, KAPPAS, [_column(rows, "MI") for rows in places.values()]) for name, places in found.items()
+    ]
     optima = {
         "optimum, κ seen": (KAPPAS, [float(solved(kappa, "RT")[1]["mi"][0]) for kappa in KAPPAS]),
         "optimum, κ hidden": (KAPPAS, [_hidden_influence(kappa)[0] for kappa in KAPPAS]),
@@ -170,11 +166,6 @@ def _figure(found: Found) -> Figure:
         y_label="manipulation index MI, exact", others=optima,
         subtitle="small: seeds, large: their mean with its 95 % t interval; open: exact (least MI where optima differ)",
     )  # fmt: skip
-
-
-def _ends(per_seed: Mapping[int, float]) -> tuple[float, float] | None:
-    interval = interval_over_seeds(per_seed)
-    return None if interval is None else (interval.low, interval.high)
 
 
 QUESTION = Question(

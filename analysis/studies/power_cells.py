@@ -26,7 +26,6 @@ from analysis.predictions.power import (
     pulls,
     reading,
 )
-from analysis.statistics import interval_over_seeds
 from analysis.studies.line_test import LineTest, PerSeed
 from analysis.studies.yoked import fitted_agent, world_of_run
 from envs.niceness.measures import Influence
@@ -36,7 +35,6 @@ from envs.rows import World
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from analysis.plots.dose import DoseSeries
 
 MANIPULATE, LOCK = "comparison.manipulation", "comparison.lock_in"
 FULL = max(KAPPAS)
@@ -114,7 +112,7 @@ def lock_in_fault(lines: Mapping[str, PerSeed]) -> str | None:
 
 def _draw(test: str, level: str, rows: Mapping[str, Sequence[Row]]) -> dict[str, Figure]:
     """The score against power, a figure for each depth of search."""
-    from analysis.plots.dose import dose_response
+    from analysis.plots.dose import dose_response, dose_series
 
     played = {line: [row for row in every if row["kind"] == "play"] for line, every in rows.items()}
     drawn = [line for line in DRAWN if played.get(line)]
@@ -122,7 +120,7 @@ def _draw(test: str, level: str, rows: Mapping[str, Sequence[Row]]) -> dict[str,
         return {}
     return {
         f"{test}-{_actor(n)}.png": dose_response(
-            [_by_power(line, played[line], n) for line in drawn],
+            [dose_series(line, KAPPAS, _levels(played[line], n)) for line in drawn],
             title=f"{test}: {level} by power ({_actor(n)})",
             subtitle="V taught without power, asked with it; dots: seeds, 95 % t intervals; dotted: V* with power",
             x_label="kappa, with which persuading and locking succeed", y_label=level,
@@ -144,17 +142,6 @@ def _levels(rows: Sequence[Row], n: int) -> list[PerSeed]:
 
 def _means(rows: Sequence[Row], n: int) -> list[float]:
     return [float(np.mean(list(per_seed.values()))) for per_seed in _levels(rows, n)]
-
-
-def _by_power(line: str, rows: Sequence[Row], n: int) -> DoseSeries:
-    from analysis.plots.dose import DoseSeries
-
-    levels = _levels(rows, n)
-    intervals = [interval_over_seeds(per_seed) for per_seed in levels]
-    return DoseSeries(
-        line, np.array(KAPPAS), [np.array(list(per_seed.values())) for per_seed in levels],
-        [None if interval is None else interval.ends for interval in intervals],
-    )  # fmt: skip
 
 
 WORLDS = ("Triad",)

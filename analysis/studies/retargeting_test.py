@@ -56,12 +56,10 @@ def _doses(rows: Sequence[Row]) -> list[Row]:
 
 
 def _by_strength(line: str, rows: Sequence[Row]) -> DoseSeries:
-    from analysis.plots.dose import DoseSeries
-    from analysis.plots.style import seed_scores
+    from analysis.plots.dose import dose_series
 
     per_seed = [{r["seed"]: r["edited"] for r in _doses(rows) if r["strength"] == dose} for dose in STRENGTHS]
-    found = [seed_scores(line, one) for one in per_seed]
-    return DoseSeries(line, np.array(STRENGTHS), [one.scores for one in found], [one.interval for one in found])
+    return dose_series(line, STRENGTHS, per_seed)
 
 
 def _random_means(rows: Sequence[Row]) -> list[float]:

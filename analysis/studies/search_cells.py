@@ -24,7 +24,6 @@ from analysis.predictions.integration import (
 from analysis.predictions.lookahead import ValueFunction
 from analysis.predictions.preference import REVERSED, crossed_doors, planted_values
 from analysis.predictions.split_mazes import CHEESE, DISH, object_distances
-from analysis.statistics import interval_over_seeds
 from analysis.studies import goal_cells, preference_cells
 from analysis.studies.line_test import LineTest, PerSeed
 from analysis.studies.yoked import AGENT, fitted_agent, recorder_of, world_name, world_of_run
@@ -143,14 +142,10 @@ def _drawn(rows: Mapping[str, Sequence[Row]]) -> list[str]:
 
 
 def _series(line: str, rows: Sequence[Row]) -> DoseSeries:
-    from analysis.plots.dose import DoseSeries
+    from analysis.plots.dose import dose_series
 
     by_count = [{int(r["seed"]): float(r["share"]) for r in rows if r["num_simulations"] == n} for n in SIMULATIONS]
-    intervals = [interval_over_seeds(per_seed) for per_seed in by_count]
-    return DoseSeries(
-        line, np.arange(len(SIMULATIONS), dtype=np.float64), [np.array(list(each.values())) for each in by_count],
-        [None if interval is None else interval.ends for interval in intervals],
-    )  # fmt: skip
+    return dose_series(line, range(len(SIMULATIONS)), by_count)
 
 
 TEST = LineTest(

@@ -21,7 +21,7 @@ MYOPIC = "Myopic"
 UNSEEN = "welfare"
 """The component that no objective may count."""
 UNPAID = ("FR", "NS_lit", "CRT", "CRT_without_last", "CRT_mask", "ParetoUD", "PSO")
-"""Objectives that judge plans or episodes as a whole: no world pays its steps by them."""
+"""Objectives by which no world pays its steps: they judge plans or episodes as a whole, NS_lit by the law of θ^nat."""
 _MINUS = re.compile(r"^\s*-|\s-|-\s|^(RT|FR|IR|NS|NS_lit)-")
 _TERM = re.compile(r"\s*(?:(?P<weight>[\d./]+)\s*\*?\s*)?(?P<name>[A-Za-z][^*]*?)\s*")
 
@@ -77,7 +77,7 @@ def reward_weights(
             if name in UNPAID:
                 readings = ", as are CRT_without_last and CRT_mask, other readings of it" if name == "CRT" else ""
                 raise UserError(
-                    f"objective is {text!r}, but {name} judges whole plans and pays no step, so that it is solved "
+                    f"objective is {text!r}, but no world pays its steps by {name}, so that it is solved "
                     f"(valuelab niceness solve) and not trained{readings}; {allowed}."
                 )
             raise UserError(
