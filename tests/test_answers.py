@@ -78,3 +78,11 @@ def test_the_position_of_mono_is_that_between_the_controls() -> None:
 
 def test_nothing_run_answers_nothing() -> None:
     assert answers(scores()) == []
+
+
+def test_of_many_arms_the_first_are_named_and_the_others_counted_with_their_range() -> None:
+    zero = {f"ARM{index}": around(0.2 + index / 100, sd=1e-6) for index in range(12)}
+    (answer,) = answers(scores(CrossedHistory=scored(TESTS["CrossedHistory"], {}, zero=zero, contrasts={})))
+    (sentence,) = answer.sentences
+    assert "ARM7 +0.270" in sentence and "ARM8" not in sentence
+    assert sentence.endswith("; and 4 more, means +0.280 to +0.310.")

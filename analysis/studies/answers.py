@@ -11,12 +11,16 @@ verdict, is said to be silent; nothing is read into it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.admission import position_between
 from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.verdicts import MIN_SEEDS, Verdict, Word
+
+
+MOST_NAMED = 8
+"""A sentence that names more arms than this is not read; the table and the summary name them all."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,17 @@ def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> s
     no = [v.contrast for v in verdicts if v.word == "equivalent"]
     open_ = [v.contrast for v in verdicts if v.word == "inconclusive"]
     parts = [
-        f"For {'; '.join(names)}: {words}."
+        f"For {_listed(names)}: {words}."
         for names, words in ((yes, asked.yes), (less, "the opposite, less than nothing"), (no, asked.no))
         if names
     ]
-    return " ".join([*parts, *([f"Undecided: {'; '.join(open_)}."] if open_ else [])])
+    return " ".join([*parts, *([f"Undecided: {_listed(open_)}."] if open_ else [])])
+
+
+def _listed(names: Sequence[str], rest: str = "") -> str:
+    """The names, the first ones and how many more where there are many; `rest` says more of these."""
+    more = len(names) - MOST_NAMED
+    return "; ".join(names) if more <= 1 else "; ".join([*names[:MOST_NAMED], f"and {more} more{rest}"])
 
 
 def _verdicts(test: ScoresOfTest) -> Mapping[str, Verdict]:
@@ -133,12 +143,14 @@ def _sentences(name: str, test: ScoresOfTest, scores: Scores) -> list[str]:
 
 
 def _by_word(name: str, verdicts: Mapping[str, Verdict]) -> Iterable[str]:
-    words: dict[Word, list[str]] = {}
-    for line, verdict in verdicts.items():
-        words.setdefault(verdict.word, []).append(f"{line} {verdict.interval.text(sign='+')}")
-    for word, lines in words.items():
-        margin = next(iter(verdicts.values())).margin
-        yield f"{name}: {word} (margin {margin:g}): {'; '.join(lines)}."
+    words: dict[Word, list[Verdict]] = {}
+    for verdict in verdicts.values():
+        words.setdefault(verdict.word, []).append(verdict)
+    for word, found in words.items():
+        means = [verdict.mean for verdict in found[MOST_NAMED:]]
+        rest = f", means {min(means):+.3f} to {max(means):+.3f}" if means else ""
+        lines = [f"{verdict.contrast} {verdict.interval.text(sign='+')}" for verdict in found]
+        yield f"{name}: {word} (margin {found[0].margin:g}): {_listed(lines, rest)}."
 
 
 def _positions(scores: Scores) -> list[str]:
