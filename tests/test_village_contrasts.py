@@ -176,7 +176,7 @@ def test_solve_takes_the_village_by_name_and_by_id(tmp_path, capsys):
         (("Village", "--kappa", "2"), "kappa is '2', allowed is a probability"),
         (("Village", "--option", "reech=2"), "reech"),
         (("Village-Huge", "--option", "reach=2"), "Village-Huge"),
-        (("Village", "--objectives", "FR", "--option", "horizon=2"), "objective 'FR' names 'FR'"),
+        (("Village", "--objectives", "FR", "--option", "horizon=2"), "no world pays its steps by FR"),
     ],
 )
 def test_wrong_words_are_one_line(words, cause, tmp_path, monkeypatch, capsys):
@@ -187,5 +187,5 @@ def test_wrong_words_are_one_line(words, cause, tmp_path, monkeypatch, capsys):
 
 
 def test_unknown_objectives_are_refused():
-    with pytest.raises(UserError, match="names 'FR'"):
+    with pytest.raises(UserError, match="no world pays its steps by FR"):
         plan_changes(SHORT, "FR")

@@ -299,7 +299,7 @@ class TestRefusals:
         assert solve_village(dataclasses.replace(SHORT, start_theta="any"), ["NS_lit"], start=1).value("NS_lit") > 0
 
     def test_an_unknown_objective(self):
-        with pytest.raises(UserError, match="objective 'FR' names 'FR'"):
+        with pytest.raises(UserError, match="no world pays its steps by FR"):
             solve_village(SHORT, ["FR"])
 
     def test_a_world_without_a_clock_in_its_rows(self):
