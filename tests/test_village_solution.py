@@ -21,6 +21,7 @@ from envs.layers import back_up, list_layers, play
 from envs.niceness.played import played_influence
 from envs.niceness.village import world
 from envs.niceness.village_config import VillageConfig
+from envs.niceness.village_contrasts import loss_of_cut_plan, values_of_influence
 from envs.niceness.village_influence import evaluate_village, influence_range, taste_measures
 from envs.niceness.village_layers import inert_policy, list_village, play_from
 from envs.niceness.village_row import ACTIONS, CLOCK, COIN, OPEN, PEOPLE, STRIDE, THETA, THETA_0, WAIT
@@ -74,7 +75,7 @@ def test_ns_equals_brute_force_on_coupled_states():
 def test_ns_lit_equals_brute_force_where_natural_drift_is_random():
     """A level in which which way the person takes to its source decides how far it then has to the library."""
     config = dataclasses.replace(
-        SHORT, size=4, reach=1, layout="random", study_start=1, study_period=4, twin=False
+        SHORT, size=4, reach=1, layout="random", num_levels=100, study_start=1, study_period=4, twin=False
     )
     level, law = next((n, law) for n in range(100) if (law := inert_law(config, n))[-1]["A"] not in (0, 1))
     expected = brute_force(config, lambda t: {f"PR-{j}": p for j, p in law[t].items()}, level=level)
@@ -297,6 +298,24 @@ class TestRefusals:
         with pytest.raises(UserError, match="NS_lit weighs tastes by their law from one start, but there are 3"):
             solve_village(dataclasses.replace(SHORT, start_theta="any"), ["NS_lit"])
         assert solve_village(dataclasses.replace(SHORT, start_theta="any"), ["NS_lit"], start=1).value("NS_lit") > 0
+
+    @pytest.mark.parametrize(
+        ("options", "match"),
+        [
+            ({"start": 5}, "start is 5, allowed is an integer from 0 to 0"),
+            ({"start": "A"}, "start is 'A', allowed is an integer"),
+            ({"level": 99}, "level is 99, allowed are 0 to 1 and 4294967296 to 4294967297; .* raise num_levels"),
+            ({"level": "first"}, "level is 'first'"),
+        ],
+    )
+    def test_a_start_or_a_level_that_there_is_not(self, options, match):
+        config = dataclasses.replace(SHORT, horizon=1, num_levels=2)
+        for ask in (solve_village, values_of_influence):
+            with pytest.raises(UserError, match=match):
+                ask(config, ["RT"], **options)
+        with pytest.raises(UserError, match=match):
+            loss_of_cut_plan(config, "RT", **options)
+        assert solve_village(config, ["RT"], level=2**32 + 1, start=0).value("RT") == 2
 
     def test_an_unknown_objective(self):
         with pytest.raises(UserError, match="no world pays its steps by FR"):

@@ -16,7 +16,7 @@ import numpy as np
 from envs.layers import back_up, list_layers, play
 from envs.niceness import village_cut
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_layers import list_village
+from envs.niceness.village_layers import first_rows, list_village
 from envs.niceness.village_solution import solve_village
 from envs.niceness.village_weights import weights_of
 from envs.states import Floats, Rows
@@ -72,8 +72,7 @@ def loss_of_cut_plan(config: VillageConfig, objective: str, *, level: int = 0, s
         float64[M], V* less what the plan is really worth, for each start.
     """
     believing = village_cut.world(dataclasses.replace(config, objective="RT", twin=True))
-    starts = np.arange(believing.num_starts) if start is None else np.array([start])
-    layers = list_layers(believing, believing.begin(level, starts))
+    layers = list_layers(believing, first_rows(believing, level=level, start=start))
     weights = weights_of(list_village(config, twin=True, level=level, start=start), [objective])
     shape = (layers.num_states, believing.num_actions)
     real = np.broadcast_to(np.arange(believing.num_actions) < village_cut.NUM_REAL, shape)
