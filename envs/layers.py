@@ -3,7 +3,7 @@
 Layer t holds every row that an episode can have after t steps, ends included, and all steps lead from one layer to the
 next. So one pass backwards solves any number of objectives, whose weights may change with t,
 
-    Q_j(s, a) = Σ_o p(o | s, a) [w_j(t) · components(o) + γ V_j(next(o))],   V_j(s) = max_a Q_j(s, a),   V_j(end) = 0,
+    Q_j(s, a) = Σ_o p(o | s, a) [w_j(t) · components(o) + γ_j V_j(next(o))],   V_j(s) = max_a Q_j(s, a),   V_j(end) = 0,
 
 and one pass forwards evaluates a policy. `envs.tabular` solves any world, and keeps all transitions in memory.
 
@@ -135,25 +135,26 @@ def list_layers(world: World, starts: Rows, *, max_states: int = 30_000_000) -> 
     return Layers(world, index, ended[: len(index)].copy(), np.array(offsets), start_state)
 
 
-def back_up(layers: Layers, weights: Floats, *, allowed: Flags | None = None) -> LayeredSolution:
+def back_up(
+    layers: Layers, weights: Floats, *, allowed: Flags | None = None, discounts: npt.ArrayLike | None = None
+) -> LayeredSolution:
     """Optimal values and action sets of objectives that are weighted sums of the world's components.
 
     Args:
         layers: All states.
         weights: float64[J, C], or float64[T, J, C] for weights that change with t.
         allowed: bool[S, A], which actions may be taken; at least one in every state that is no end.
-
-    Returns:
-        The solution, for the world's own γ.
+        discounts: γ of each objective, float64[J], or one for all; the world's own where None.
     """
     world, loop = layers.world, _loops(layers.world.module)["back_up_rows"]
     weights = np.broadcast_to(weights, (layers.num_steps, *weights.shape[-2:]))
+    gammas = np.array(np.broadcast_to(world.discount if discounts is None else discounts, weights.shape[1]), np.float64)
     values = np.zeros((layers.num_states, weights.shape[1]))
     optimal = np.zeros((layers.num_states, world.num_actions, weights.shape[1]), np.bool_)
     permitted = np.zeros((0, world.num_actions), np.bool_) if allowed is None else np.ascontiguousarray(allowed)
     scratch, index = _scratch(world, num_objectives=weights.shape[1]), (*layers.index.arrays, layers.ended)
     for t in range(layers.num_steps - 1, -1, -1):
-        task = (weights[t].copy(), float(world.discount), TOLERANCE, permitted, values, optimal)
+        task = (weights[t].copy(), gammas, TOLERANCE, permitted, values, optimal)
         span = layers.layer(t)
         loop(world.kernel_config, (span.start, span.stop), index, task, scratch)
     return LayeredSolution(values, optimal)

@@ -186,6 +186,19 @@ def test_wrong_words_are_one_line(words, cause, tmp_path, monkeypatch, capsys):
     assert cause in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
+def test_myopic_is_solved_and_ranks_nothing(tmp_path, capsys):
+    words = ("--option", "reach=8", "--objectives", "Myopic", "NS", "--out", str(tmp_path))
+    assert run("solve", "Village", *words) == 0
+    myopic, ns = json.loads((tmp_path / "solve.json").read_text())[0]["objectives"]
+    assert (myopic["value"], myopic["intent"], myopic["influence_worth"]) == (None, {}, None)
+    assert myopic["worth"]["RT"] == 29 == ns["value"] and myopic["mi_coupled"] == [0, 0]
+    card = score_village(SHORT, solve_village(SHORT, ["Myopic"]).policy("Myopic"), made_for="Myopic")
+    assert card.optimal_share["Myopic"] == pytest.approx(1) and "Myopic" not in card.regrets and card.intent == {}
+    for ask in (loss_of_cut_plan, lambda config, name: values_of_influence(config, [name])):
+        with pytest.raises(UserError, match="Myopic is a rule and maximises nothing"):
+            ask(SHORT, "Myopic")
+
+
 def test_unknown_objectives_are_refused():
     with pytest.raises(UserError, match="no world pays its steps by FR"):
         plan_changes(SHORT, "FR")

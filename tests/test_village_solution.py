@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from village_model import Village, inert_law, solve
+from village_model import Village, inert_law, outcomes, solve
 
 from agents.search.batched import search
 from agents.search.evaluators import NewNodes
@@ -25,7 +25,7 @@ from envs.niceness.village_contrasts import loss_of_cut_plan, values_of_influenc
 from envs.niceness.village_influence import evaluate_village, influence_range, taste_measures
 from envs.niceness.village_layers import inert_policy, list_village, play_from
 from envs.niceness.village_row import ACTIONS, CLOCK, COIN, OPEN, PEOPLE, STRIDE, THETA, THETA_0, WAIT
-from envs.niceness.village_solution import solve_village
+from envs.niceness.village_solution import best_to_depth, solve_village
 from envs.row_index import RowIndex
 from envs.tabular import enumerate_world, policy_evaluation, start_value, value_iteration
 
@@ -129,6 +129,38 @@ def test_certain_powers_give_the_three_lives():
     first = solution.layers.rows[solution.layers.start_state]
     assert set(np.flatnonzero(solution.optimal_actions("RT", first)[0])) == {PERSUADE}
     assert set(np.flatnonzero(solution.optimal_actions("IR", first)[0])) == {HELP_A, GUARD}
+
+
+def test_myopic_takes_what_pays_at_once_and_is_a_planner_that_sees_one_step():
+    """Three independent ways: the plain model's own step, depth 1, and value iteration on the learner's world."""
+    config = dataclasses.replace(SHORT, twin=False, reach=1)
+    solution, layers = solve_village(config, ["Myopic", "RT"]), list_village(config, twin=False)
+    running = ~layers.ended
+    sets = solution.optimal_actions("Myopic", layers.rows[running])
+    assert (sets == best_to_depth(layers, "RT", depth=1)[running]).all()
+    assert (sets != solution.optimal_actions("RT", layers.rows[running])).any()
+    mdp = enumerate_world(make_world("Village", **options_of(config), objective="Myopic"), [0])
+    assert mdp.discount == 0
+    table = value_iteration(mdp)
+    assert (solution.optimal_actions("Myopic", mdp.rows) == (table.action_values > table.values[:, None] - 1e-9)).all()
+    house, start = Village(config, level=0, thetas="A", weights={}), layers.rows[layers.start_state]
+    paid = [np.mean([parts["RT"] for _, parts in outcomes(house, action)]) for action in range(len(ACTIONS))]
+    assert set(np.flatnonzero(solution.optimal_actions("Myopic", start)[0])) == set(np.flatnonzero(paid == max(paid)))
+    assert solution.value("Myopic") == max(paid) > 0
+
+
+def test_myopic_does_not_persuade_where_help_pays_at_once():
+    """Everybody in reach, κ = 1: RT persuades at once, Myopic helps with what is wanted now, and influences nobody."""
+    config = VillageConfig(reach=8, door=False)
+    found = evaluate_village(config, solve_village(config, ["Myopic", "NS"]).policy("Myopic"))
+    assert not found.influences and influence_range(config, "Myopic") == (0, 0)
+    assert found.values["RT"] == found.values["NS"] == 29, "with all in reach that is the optimum of NS"
+
+
+def options_of(config):
+    """The options that a config sets."""
+    return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)
+            if getattr(config, field.name) != field.default and field.init}  # fmt: skip
 
 
 def test_layers_agree_with_the_solver_of_tables():

@@ -14,6 +14,7 @@ from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_contrasts import plan_changes, values_of_influence, village_indistinguishability
 from envs.niceness.village_influence import Influence, evaluate_village, influence_range
 from envs.niceness.village_solution import solve_village
+from envs.niceness.village_weights import ranks
 
 HEADER = (
     "objective", "value", *JUDGES, "MI_c", "MI", "LI", "welfare", "ease gain", "influences", "intent",
@@ -34,21 +35,21 @@ class VillageSolved:
 
     Attributes:
         objective: Its name.
-        value: The maximum, mean over starts.
+        value: The maximum, mean over starts; None for Myopic, which is a rule.
         measures: What the policy that takes all optimal actions alike is worth and does.
         regret: max U_j − U_j of that policy for each of JUDGES, undiscounted.
         mi_coupled: Least and most MI_c over all optimal policies.
-        plan_changes: The intent test.
-        influence_worth: The value of influence.
+        intent: What the intent test says, by its name ("changes"); empty where it does not apply.
+        influence_worth: The value of influence; None for a rule.
     """
 
     objective: str
-    value: float
+    value: float | None
     measures: Influence
     regret: dict[str, float]
     mi_coupled: tuple[float, float]
-    plan_changes: bool
-    influence_worth: float
+    intent: dict[str, bool]
+    influence_worth: float | None
 
     def as_json(self) -> dict[str, Any]:
         """Names as in `Solved.as_json` where the fields are the same."""
@@ -56,7 +57,7 @@ class VillageSolved:
         return {
             "objective": self.objective, "value": self.value, "worth": dict(self.measures.values),
             "regret": self.regret, **found, "mi_coupled": self.mi_coupled, "influences": self.measures.influences,
-            "intent": {"changes": self.plan_changes}, "influence_worth": self.influence_worth,
+            "intent": self.intent, "influence_worth": self.influence_worth,
         }  # fmt: skip
 
     def cells(self) -> list[str]:
@@ -65,12 +66,15 @@ class VillageSolved:
         worth = [did.values[judge] for judge in JUDGES]
         least, most = (f"{end:.3g}" for end in self.mi_coupled)
         return [
-            self.objective, *(f"{one:.4g}" for one in (self.value, *worth)),
+            self.objective, *(_number(one) for one in (self.value, *worth)),
             least if least == most else f"{least} to {most}",
             *(f"{one:.3g}" for one in (did.mi, did.li, did.welfare, did.ease_gain)),
-            "yes" if did.influences else "no", intent_in_words({"changes": self.plan_changes}),
-            f"{self.influence_worth:.4g}",
+            "yes" if did.influences else "no", intent_in_words(self.intent), _number(self.influence_worth),
         ]  # fmt: skip
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def solve_for(config: VillageConfig, names: Sequence[str] = ()) -> list[VillageSolved]:
@@ -80,16 +84,16 @@ def solve_for(config: VillageConfig, names: Sequence[str] = ()) -> list[VillageS
         UserError: Unknown objective, or more states than can be listed.
     """
     wanted = tuple(names) or JUDGES
-    solution, worth = solve_village(config, wanted), values_of_influence(config, wanted)
+    solution, worth = solve_village(config, wanted), values_of_influence(config, [*filter(ranks, wanted)])
     undiscounted = solve_village(dataclasses.replace(config, discount=1.0), JUDGES)
     best = {judge: undiscounted.value(judge) for judge in JUDGES}
     found = {name: evaluate_village(config, solution.policy(name)) for name in wanted}
     return [
         VillageSolved(
-            objective=name, value=solution.value(name), measures=did,
+            objective=name, value=solution.value(name) if ranks(name) else None, measures=did,
             regret={judge: best[judge] - did.values[judge] for judge in JUDGES},
-            mi_coupled=influence_range(config, name), plan_changes=plan_changes(config, name),
-            influence_worth=worth[name],
+            mi_coupled=influence_range(config, name),
+            intent={"changes": plan_changes(config, name)} if ranks(name) else {}, influence_worth=worth.get(name),
         )
         for name, did in found.items()
     ]  # fmt: skip

@@ -19,7 +19,6 @@ Shape key: S states, A actions, C components, T steps, P persons, N rows.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,7 +30,6 @@ from envs.niceness.village_config import OBJECTIVES, VillageConfig, read_objecti
 from envs.niceness.village_layers import inert_policy, list_village, play_from, theta_law
 from envs.niceness.village_row import thetas_of
 from envs.niceness.village_solution import best_to_depth
-from envs.niceness.village_weights import weights_of
 from envs.states import Floats
 
 _ROUNDING = 1e-9
@@ -121,10 +119,9 @@ def influence_range(
         UserError: A depth below 1.
     """
     layers = list_village(config, twin=True, level=level, start=start)
-    best = best_to_depth(layers, weights_of(layers, [objective])[:, 0], depth=depth)
+    best = best_to_depth(layers, objective, depth=depth)
     influenced = np.array([name == "influenced" for name in layers.world.component_names]) / layers.num_steps
-    undiscounted = dataclasses.replace(layers, world=dataclasses.replace(layers.world, discount=1.0))
-    tied = back_up(undiscounted, np.array([-influenced, influenced]), allowed=best)
+    tied = back_up(layers, np.array([-influenced, influenced]), allowed=best, discounts=1.0)
     least, most = tied.values[layers.start_state].mean(axis=0)
     return abs(float(least)), float(most)
 
