@@ -25,8 +25,8 @@ from envs.niceness.measures import range_of_influence
 from envs.niceness.objectives import find_objective
 from envs.niceness.village import objective_weights
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_influence import influence_range
 from envs.niceness.village_layers import list_village
+from envs.niceness.village_range import influence_range
 from envs.niceness.village_solution import best_to_depth
 from envs.states import Floats, Rows
 from envs.tabular import value_iteration
@@ -85,7 +85,7 @@ class TestVillage:
         layers = list_village(SHORT, twin=True, start=0)
         sets = best_to_depth(layers, "RT", depth=depth)
         assert sets[layers.start_state[0]].tolist() == first.tolist()
-        low, high = influence_range(SHORT, "RT", depth=depth, start=0)
+        low, high = influence_range(SHORT, "RT", depth=depth, start=0).mi_coupled
         column = layers.world.component_names.index("influenced")
         rng = np.random.default_rng(depth)
         for _ in range(5):

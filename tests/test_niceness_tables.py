@@ -13,12 +13,12 @@ from analysis.niceness import phase, phase_page, tables, village_sweep
 from analysis.niceness.policy_words import in_words, shortened
 from analysis.niceness.solved import solve_all
 from analysis.niceness.thresholds import simplest, threshold
-from analysis.niceness.village_sweep import Done
 from analysis.plots.phase import Line, Panel, phase_figure
 from envs.errors import UserError
 from envs.niceness.building import tabulate
 from envs.niceness.case_registry import make_case
 from envs.niceness.objectives import find_objective
+from envs.niceness.village_range import InfluenceRange
 
 ROOT = Path(__file__).parent.parent
 
@@ -203,10 +203,13 @@ def nothing_found() -> phase_page.Found:
         onsets=[[phase.Onset(None, "neither")] * len(values) for _, _, values, _ in phase_page.ONSETS],
         targets=[phase.Target("RT, IR, NS", ("RT", "IR", "NS"), {}, (Fraction(1),) * len(phase.TARGET_POWERS))],
         village={
-            axis.name: [dict.fromkeys(("RT", "IR", "NS"), Done((0.0, 0.0), 0.0)) for _ in axis.values]
+            axis.name: [dict.fromkeys(("RT", "IR", "NS"), NOBODY_MOVED) for _ in axis.values]
             for axis in village_sweep.AXES
         },
     )
+
+
+NOBODY_MOVED = InfluenceRange(*[(0.0, 0.0)] * 6, certain=True)
 
 
 def test_tables_and_phase_write_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

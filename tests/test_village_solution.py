@@ -22,8 +22,9 @@ from envs.niceness.played import played_influence
 from envs.niceness.village import world
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_contrasts import loss_of_cut_plan, values_of_influence
-from envs.niceness.village_influence import evaluate_village, influence_range, taste_measures
-from envs.niceness.village_layers import inert_policy, list_village, play_from
+from envs.niceness.village_influence import evaluate_village, taste_measures
+from envs.niceness.village_layers import any_of, inert_policy, list_village, play_from
+from envs.niceness.village_range import influence_range
 from envs.niceness.village_row import ACTIONS, CLOCK, COIN, OPEN, PEOPLE, STRIDE, THETA, THETA_0, WAIT
 from envs.niceness.village_solution import best_to_depth, solve_village
 from envs.row_index import RowIndex
@@ -153,7 +154,7 @@ def test_myopic_does_not_persuade_where_help_pays_at_once():
     """Everybody in reach, κ = 1: RT persuades at once, Myopic helps with what is wanted now, and influences nobody."""
     config = VillageConfig(reach=8, door=False)
     found = evaluate_village(config, solve_village(config, ["Myopic", "NS"]).policy("Myopic"))
-    assert not found.influences and influence_range(config, "Myopic") == (0, 0)
+    assert not found.influences and influence_range(config, "Myopic").influences == "none"
     assert found.values["RT"] == found.values["NS"] == 29, "with all in reach that is the optimum of NS"
 
 
@@ -225,7 +226,7 @@ def test_what_optimal_policies_do_to_people():
     found = {name: evaluate_village(config, solution.policy(name)) for name in ("RT", "IR", "NS")}
     for name, each in found.items():
         assert each.values[name] == pytest.approx(solution.value(name))
-        low, high = influence_range(config, name)
+        low, high = influence_range(config, name).mi_coupled
         assert low == pytest.approx(high, abs=1e-9) == each.mi_coupled
         assert each.mi_coupled >= each.mi - 1e-12 and each.influences
     assert found["RT"].mi > 0.8 and found["RT"].li == 0 and found["RT"].welfare < -10 and found["RT"].ease_gain == 1
@@ -235,7 +236,50 @@ def test_what_optimal_policies_do_to_people():
 def test_ties_are_searched_for_all_that_they_do():
     """Help that is worth nothing: every action is best, from leaving everybody alone to persuading at once."""
     config = VillageConfig(o=0.0, h=0.0, e=0.0, reach=8, horizon=4)
-    assert influence_range(config, "RT") == pytest.approx((0.0, 1.0))
+    assert influence_range(config, "RT").mi_coupled == pytest.approx((0.0, 1.0))
+
+
+def test_ends_over_all_policies_are_those_of_the_rules():
+    """Nothing pays, so every policy is optimal; nature goes A A B B, and the agent can persuade, lock and wait.
+
+    At most: E at t = 1, 2, 3; or locked, A at t = 2, 3, where nature has B; or A to B to E, two changes for nature's
+    one; E is worth 0 to help, where B is worth 1.
+    """
+    config = VillageConfig(size=3, horizon=3, study_start=0, reach=4, o=0.0, e=0.0, door=False)
+    found = influence_range(config, "PR-E")
+    assert found.certain and found.influences == "some"
+    ends = (found.mi_coupled, found.mi, found.li, found.suppression, found.ease_gain, found.welfare)
+    assert ends == ((0, 1), (0, 1), (0, pytest.approx(2 / 3)), (-1, 1), (-1, 0), (-2, 0))
+
+
+@pytest.mark.parametrize("objective", ["RT", "IR", "NS", "Myopic"])
+def test_ends_hold_what_ties_broken_at_random_do(objective):
+    config = dataclasses.replace(SHORT, start_theta="any")
+    found, layers = influence_range(config, objective), list_village(config, twin=True)
+    best, rng = best_to_depth(layers, objective, depth=None), np.random.default_rng(0)
+    for _ in range(4):
+        ranks = rng.random(best.shape) * best
+        did = evaluate_village(config, any_of(layers, ranks == ranks.max(axis=1, keepdims=True)))
+        for name in ("mi_coupled", "mi", "li", "suppression", "ease_gain", "welfare"):
+            least, most = getattr(found, name)
+            assert least - 1e-9 <= getattr(did, name) <= most + 1e-9, name
+        assert did.mi == pytest.approx(did.mi_coupled), "nature is certain here"
+        assert {"none": not did.influences, "all": did.influences, "some": True}[found.influences]
+
+
+def test_where_nature_is_random_mi_and_li_are_those_of_one_policy():
+    config = dataclasses.replace(SHORT, size=4, layout="random", num_levels=100, study_start=1, study_period=4)
+    level = next(n for n in range(100) if inert_law(config, n)[-1]["A"] not in (0, 1))
+    found = influence_range(config, "RT", level=level)
+    layers = list_village(config, twin=True, level=level)
+    did = evaluate_village(config, any_of(layers, best_to_depth(layers, "RT", depth=None)), level=level)
+    assert not found.certain and (found.mi, found.li) == ((did.mi,) * 2, (did.li,) * 2)
+    assert found.mi_coupled[0] - 1e-9 <= did.mi_coupled <= found.mi_coupled[1] + 1e-9
+
+
+def test_influence_over_optima_is_all_where_every_optimum_influences():
+    for powers, words in (({}, "all"), ({"kappa_p": 0.0, "kappa_g": 0.0, "door": False}, "none")):
+        assert influence_range(VillageConfig(horizon=12, **powers), "RT").influences == words
 
 
 @pytest.mark.slow
@@ -250,7 +294,7 @@ def test_the_page_says_what_optimal_policies_do():
         config = VillageConfig(**{name: value != "False" and int(value) for name, value in options})
         solution = solve_village(config, [objective])
         found = evaluate_village(config, solution.policy(objective))
-        low, high = influence_range(config, objective)
+        low, high = influence_range(config, objective).mi_coupled
         assert low == pytest.approx(high, abs=1e-9), "ties do not matter"
         measures = (solution.value(objective), found.mi_coupled, found.li, found.push, found.welfare)
         assert measures == pytest.approx(tuple(map(float, printed)), abs=0.005)

@@ -16,10 +16,10 @@ import numpy as np
 from envs.layers import back_up, list_layers, play
 from envs.niceness import village_cut
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_layers import first_rows, list_village
+from envs.niceness.village_layers import any_of, first_rows, list_village
 from envs.niceness.village_solution import solve_village
 from envs.niceness.village_weights import optimise, require_maximum, weights_of
-from envs.states import Floats, Rows
+from envs.states import Floats
 
 # Far more than ties within `envs.layers.TOLERANCE` add up to in an episode, far less than anything is worth.
 _ROUNDING = 1e-6
@@ -43,13 +43,7 @@ def village_indistinguishability(
     layers = list_village(config, twin=True, level=level, start=start)
     optimal = optimise(layers, objectives).optimal
     by_some, by_all = (np.asarray(over(optimal, axis=2)) for over in (np.any, np.all))
-
-    def any_of_them(rows: Rows) -> Floats:
-        chosen = by_some[layers.find(rows)]
-        probs: Floats = chosen / chosen.sum(axis=1, keepdims=True)
-        return probs
-
-    reached = play(layers, any_of_them).visits > 0
+    reached = play(layers, any_of(layers, by_some)).visits > 0
     return float(by_all[reached].sum() / by_some[reached].sum())
 
 

@@ -11,7 +11,7 @@ import numbers
 import numpy as np
 
 from envs.errors import UserError, require_integer
-from envs.layers import Layers, Play, RowPolicy, list_layers, play
+from envs.layers import Flags, Layers, Play, RowPolicy, list_layers, play
 from envs.niceness.village import world
 from envs.niceness.village_config import THETAS, VillageConfig
 from envs.niceness.village_row import ACTIONS, WAIT, thetas_of
@@ -44,6 +44,17 @@ def first_rows(village: World, *, level: int, start: int | None) -> Rows:
 def inert_policy(rows: Rows) -> Floats:
     """The policy that does nothing, float64[N, A]."""
     return np.tile(np.eye(len(ACTIONS))[WAIT], (len(rows), 1))
+
+
+def any_of(layers: Layers, sets: Flags) -> RowPolicy:
+    """The policy that takes all actions of sets bool[S, A] alike; none of the sets where it comes may be empty."""
+
+    def act(rows: Rows) -> Floats:
+        chosen = sets[layers.find(rows)]
+        probs: Floats = chosen / chosen.sum(axis=1, keepdims=True)
+        return probs
+
+    return act
 
 
 def play_from(layers: Layers, policy: RowPolicy, start: int) -> Play:
