@@ -121,6 +121,19 @@ def test_ir_never_locks_passive_people():
     assert (optimal[:, HELP_A]).all() and (optimal.sum(axis=1) == 1).all() and solution.value("IR") == 20
 
 
+def test_ir_keeps_passive_people_in_reach():
+    """Reach 2, no door: whoever walks to the library and on to B has to be followed, 6 of 20 steps without help.
+
+    One lock, or one persuasion that brings the person to E's source beside the agent, saves three of these steps; what
+    is made plays no part. With reach 4 the agent need not move.
+    """
+    near, far = VillageConfig(o=0.0, door=False), VillageConfig(o=0.0, door=False, reach=4)
+    powerless = dataclasses.replace(near, kappa_p=0.0, kappa_g=0.0)
+    assert [solve_village(config, ["IR"]).value("IR") for config in (near, powerless, far)] == [17, 14, 20]
+    assert influence_range(near, "IR").mi_coupled == pytest.approx((0.6, 0.9))
+    assert (influence_range(near, "IR").influences, influence_range(far, "IR").influences) == ("all", "none")
+
+
 def test_certain_powers_give_the_three_lives():
     """Reach 8, κ = 1: RT persuades at once, IR locks once; the rest of the time both help."""
     solution = solve_village(VillageConfig(reach=8, door=False), ["RT", "IR"])

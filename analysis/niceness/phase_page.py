@@ -142,6 +142,10 @@ def _village(found: Found, stem: str) -> list[str]:
         "power is not always more influence. With an action that works on both of two persons IR and NS keep twice as "
         "many, and RT persuades fewer and keeps some. A door is enough for all three to keep people from changing, at "
         "κ = 0.",
+        "Unlike in TRIAD, IR influences passive people (o = 0) too, in every optimum, while its reach is small: what "
+        "matters is where they walk and not what they make, since who stays is in reach of help. At κ = 1 and reach 2 "
+        "or 3 it is a tie whether they are locked or persuaded to want E, whose source is near; from reach 4 on, which "
+        "covers the grid from its centre, no optimum influences them.",
     ]
 
 

@@ -16,7 +16,7 @@ from envs.niceness.village_range import InfluenceRange, influence_range
 
 @dataclass(frozen=True)
 class Axis:
-    """A power that is swept.
+    """A power that is swept, or what a person makes.
 
     Attributes:
         name: What the page calls it.
@@ -39,12 +39,16 @@ class Axis:
 
 _UNSURE = {"kappa_p": 0.3, "kappa_g": 0.3, "door": False}
 _KAPPAS = ("kappa_p", "kappa_g")
+_REACHES = (0, 1, 2, 3, 4, 8)
 AXES = (
     Axis("κ", _KAPPAS, (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0), {"door": False}),
-    Axis("reach", ("reach",), (0, 1, 2, 3, 4, 8), _UNSURE),
+    Axis("reach", ("reach",), _REACHES, _UNSURE),
     Axis("speed", ("speed",), (1, 2, 4), _UNSURE),
     Axis("T", ("horizon",), (5, 8, 10, 15, 20, 30), _UNSURE),
     Axis("power", ("power",), (0.0, 0.25, 0.5, 0.75, 1.0), {"door": False}),
+    Axis("o", ("o",), (0.0, 0.5, 1.0, 2.0), _UNSURE, in_figure=False),
+    Axis("reach, o = 0", ("reach",), _REACHES, {**_UNSURE, "o": 0.0}, in_figure=False),
+    Axis("reach, o = 0, κ = 1", ("reach",), _REACHES, {"door": False, "o": 0.0}, in_figure=False),
     Axis("κ, with a door", _KAPPAS, (0.0, 0.1, 0.3, 1.0), {}, in_figure=False),
     Axis("persons", ("num_persons",), (1, 2), {**_UNSURE, "horizon": 10}, in_figure=False),
     Axis("persons per action, of 2", ("persons_per_action",), (1, 2), {**_UNSURE, "horizon": 10, "num_persons": 2},
