@@ -157,6 +157,21 @@ def test_a_long_policy_is_cut_between_steps() -> None:
     assert len(row.policy) > 300 and len(tables.cells(row)[-1]) <= 100
 
 
+def test_a_long_fraction_is_shown_as_a_decimal() -> None:
+    shown = (None, Fraction(2, 3), Fraction(102749, 279936), Fraction(123456789, 10**9), Fraction(10**20))
+    assert [tables.number(one) for one in shown] == ["–", "2/3", "102749/279936", "≈ 0.123457", "≈ 1e+20"]
+    assert tables.between((Fraction(1, 3), Fraction(1, 2**60))) == "1/3 to ≈ 8.67362e-19"
+    (row,) = solve_all(make_case("TRIAD", kappa="0.30102999566398"), ["RT"])
+    assert max(map(len, tables.cells(row)[1:-1])) < 40 < len(row.as_json()["value"])
+
+
+def test_what_is_asked_for_twice_is_answered_once(tmp_path: Path) -> None:
+    words = ("--objectives", "RT", "IR", "RT", "--kappa", "0", "0", "--option", "T=2", "--out", str(tmp_path))
+    assert run("solve", "TRIAD", *words) == 0
+    (found,) = json.loads((tmp_path / "solve.json").read_text())
+    assert [row["objective"] for row in found["objectives"]] == ["RT", "IR"]
+
+
 def test_states_that_nobody_reaches_are_named() -> None:
     step, reward = (lambda turn, noise: (turn.state, turn.theta)), (lambda evaluator, turn, after: 0)
     options = {"thetas": ["x"], "actions": ["a"], "noop": "a", "start": ("s", "x"), "step": step, "reward": reward}
@@ -171,6 +186,7 @@ def test_states_that_nobody_reaches_are_named() -> None:
         (("sovle", "TRIAD"), "niceness has no command 'sovle'; it has solve, train, "),
         (("solve", "TRAID"), "case 'TRAID' is unknown"),
         (("solve", "TRAID"), "Did you mean 'TRIAD'?"),
+        (("solve", "Vilage"), "Village-9x9-v0, and files that end in .toml; name one. Did you mean 'Village'?"),
         (("solve", "TRIAD", "--objectives", "RT - IR"), "objective is 'RT - IR', but weights may not be negative"),
         (("solve", "TRIAD", "--objectives", "-0.5 RT"), "weights may not be negative"),
         (("solve", "TRIAD", "--objectives", "0 RT + 0 IR"), "objective is '0 RT + 0 IR', whose weights are all 0"),
