@@ -6,7 +6,6 @@ Shape key: S states, A actions, T steps, P persons, N rows.
 from __future__ import annotations
 
 import dataclasses
-import numbers
 
 import numpy as np
 
@@ -33,7 +32,8 @@ def list_village(config: VillageConfig, *, twin: bool, level: int = 0, start: in
 def first_rows(village: World, *, level: int, start: int | None) -> Rows:
     """The rows in which episodes of a level begin, from one start or from all; UserError where there is no such one."""
     levels = [(block.first, block.first + block.count - 1) for block in map(village.levels, ("train", "test"))]
-    if not isinstance(level, numbers.Integral) or not any(first <= level <= last for first, last in levels):
+    require_integer("level", level, low=0, high=2**62)
+    if not any(first <= level <= last for first, last in levels):
         known = " and ".join(f"{first} to {last}" for first, last in levels)
         raise UserError(f"level is {level!r}, allowed are {known}; choose one of these, or raise num_levels.")
     if start is not None:
