@@ -182,7 +182,7 @@ class NicenessTrain(Train):
     env_id: CaseOrId
     """A case, such as TRIAD or ZEALOT, a TOML file that describes one, or a world's id, such as ValueLab/Triad-v0."""
     objective: str | None = None
-    """What the agent is paid for: RT (the default), IR, NS, PR-A (any taste), in a case Myopic, or a sum such as
+    """What the agent is paid for: RT (the default), IR, NS, PR-A (any taste), Myopic, or a sum such as
     0.5*RT+0.5*IR."""
 
 

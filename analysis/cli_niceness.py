@@ -21,7 +21,7 @@ class NicenessSolve:
     """A case, such as TRIAD, Clickbait or ZEALOT, a TOML file that describes one, or a village: Village, or its id."""
     objectives: tuple[str, ...] = ()
     """Objectives, such as RT IR NS PR-A "1/2 RT + 1/2 IR"; all but CRT_mask where left out. Of a village RT, IR, NS,
-    NS_lit, PR-A, PR-B, PR-E and sums such as "0.5*RT + 0.5*NS"; RT, IR and NS where left out."""
+    NS_lit, Myopic, PR-A, PR-B, PR-E and sums such as "1/2 RT + 1/2 NS"; RT, IR and NS where left out."""
     kappa: tuple[str, ...] = ()
     """Powers to influence, such as 0 1/5 0.5 1, one table each; the case's own where left out."""
     options: Options = ()

@@ -52,10 +52,10 @@ def reach_rows(config, sizes, span, index, scratch):
 def back_up_rows(config, span, index, task, scratch):
     """Write V and the optimal actions of states `span` = (first, last), whose successors are done.
 
-    `task` is (weights[J, C], discount, tolerance, allowed[S, A], values[S, J], optimal[S, A, J]).
+    `task` is (weights[J, C], discounts[J], tolerance, allowed[S, A], values[S, J], optimal[S, A, J]).
     """
     rows, table, ended = index
-    weights, discount, tolerance, allowed, values, optimal = task
+    weights, discounts, tolerance, allowed, values, optimal = task
     draws, cuts, counts, components, after, gains = scratch
     num_objectives, num_actions = weights.shape[0], optimal.shape[1]
     for s in range(span[0], span[1]):
@@ -71,7 +71,7 @@ def back_up_rows(config, span, index, task, scratch):
                 transition(config, after, action, draws, components)
                 following = table[slot_of(after, rows, table)]
                 for j in range(num_objectives):
-                    gain = discount * values[following, j]
+                    gain = discounts[j] * values[following, j]
                     for c in range(components.size):
                         gain += weights[j, c] * components[c]
                     gains[action, j] += probability * gain

@@ -3,7 +3,7 @@
 Layer t holds every row that an episode can have after t steps, ends included, and all steps lead from one layer to the
 next. So one pass backwards solves any number of objectives, whose weights may change with t,
 
-    Q_j(s, a) = Σ_o p(o | s, a) [w_j(t) · components(o) + γ V_j(next(o))],   V_j(s) = max_a Q_j(s, a),   V_j(end) = 0,
+    Q_j(s, a) = Σ_o p(o | s, a) [w_j(t) · components(o) + γ_j V_j(next(o))],   V_j(s) = max_a Q_j(s, a),   V_j(end) = 0,
 
 and one pass forwards evaluates a policy. `envs.tabular` solves any world, and keeps all transitions in memory.
 
@@ -30,6 +30,7 @@ from envs.states import Floats, Integers, Rows
 
 Flags = npt.NDArray[np.bool_]
 RowPolicy = Callable[[Rows], Floats]
+Worth = Callable[[Rows], Floats]
 
 TOLERANCE = 1e-9
 """Actions whose value is this close to the best are optimal: what rounding can do is far less."""
@@ -90,7 +91,7 @@ class LayeredSolution:
     """Optimal values and optimal action sets of several objectives.
 
     Attributes:
-        values: float64[S, J]; 0 at ends.
+        values: float64[S, J]; at ends 0, or what they are worth.
         optimal: bool[S, A, J], all actions within TOLERANCE of the best; none at ends.
     """
 
@@ -135,27 +136,38 @@ def list_layers(world: World, starts: Rows, *, max_states: int = 30_000_000) -> 
     return Layers(world, index, ended[: len(index)].copy(), np.array(offsets), start_state)
 
 
-def back_up(layers: Layers, weights: Floats, *, allowed: Flags | None = None) -> LayeredSolution:
+def back_up(
+    layers: Layers,
+    weights: Floats,
+    *,
+    allowed: Flags | None = None,
+    discounts: npt.ArrayLike | None = None,
+    worth: Worth | None = None,
+) -> LayeredSolution:
     """Optimal values and action sets of objectives that are weighted sums of the world's components.
 
     Args:
         layers: All states.
         weights: float64[J, C], or float64[T, J, C] for weights that change with t.
         allowed: bool[S, A], which actions may be taken; at least one in every state that is no end.
-
-    Returns:
-        The solution, for the world's own γ.
+        discounts: γ of each objective, float64[J], or one for all; the world's own where None.
+        worth: Rows int16[N, R] -> float64[N, J], what being in a state adds to its value, ends included; nothing where
+            None.
     """
     world, loop = layers.world, _loops(layers.world.module)["back_up_rows"]
     weights = np.broadcast_to(weights, (layers.num_steps, *weights.shape[-2:]))
+    gammas = np.array(np.broadcast_to(world.discount if discounts is None else discounts, weights.shape[1]), np.float64)
     values = np.zeros((layers.num_states, weights.shape[1]))
     optimal = np.zeros((layers.num_states, world.num_actions, weights.shape[1]), np.bool_)
     permitted = np.zeros((0, world.num_actions), np.bool_) if allowed is None else np.ascontiguousarray(allowed)
     scratch, index = _scratch(world, num_objectives=weights.shape[1]), (*layers.index.arrays, layers.ended)
-    for t in range(layers.num_steps - 1, -1, -1):
-        task = (weights[t].copy(), float(world.discount), TOLERANCE, permitted, values, optimal)
+    for t in range(layers.num_steps, -1, -1):
         span = layers.layer(t)
-        loop(world.kernel_config, (span.start, span.stop), index, task, scratch)
+        if t < layers.num_steps:
+            task = (weights[t].copy(), gammas, TOLERANCE, permitted, values, optimal)
+            loop(world.kernel_config, (span.start, span.stop), index, task, scratch)
+        if worth is not None:
+            values[span] += worth(layers.rows[span])
     return LayeredSolution(values, optimal)
 
 

@@ -25,10 +25,9 @@ from envs.niceness.measures import range_of_influence
 from envs.niceness.objectives import find_objective
 from envs.niceness.village import objective_weights
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_influence import influence_range
 from envs.niceness.village_layers import list_village
+from envs.niceness.village_range import influence_range
 from envs.niceness.village_solution import best_to_depth
-from envs.niceness.village_weights import weights_of
 from envs.states import Floats, Rows
 from envs.tabular import value_iteration
 
@@ -84,10 +83,9 @@ class TestVillage:
         ended = list_village(short, twin=True, start=0)
         first = back_up(ended, objective_weights(ended.world.config, "RT")[None]).optimal[ended.start_state[0], :, 0]
         layers = list_village(SHORT, twin=True, start=0)
-        weights = weights_of(layers, ["RT"])[:, 0]
-        sets = best_to_depth(layers, weights, depth=depth)
+        sets = best_to_depth(layers, "RT", depth=depth)
         assert sets[layers.start_state[0]].tolist() == first.tolist()
-        low, high = influence_range(SHORT, "RT", depth=depth, start=0)
+        low, high = influence_range(SHORT, "RT", depth=depth, start=0).mi_coupled
         column = layers.world.component_names.index("influenced")
         rng = np.random.default_rng(depth)
         for _ in range(5):

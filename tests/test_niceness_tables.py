@@ -13,12 +13,12 @@ from analysis.niceness import phase, phase_page, tables, village_sweep
 from analysis.niceness.policy_words import in_words, shortened
 from analysis.niceness.solved import solve_all
 from analysis.niceness.thresholds import simplest, threshold
-from analysis.niceness.village_sweep import Done
 from analysis.plots.phase import Line, Panel, phase_figure
 from envs.errors import UserError
 from envs.niceness.building import tabulate
 from envs.niceness.case_registry import make_case
 from envs.niceness.objectives import find_objective
+from envs.niceness.village_range import InfluenceRange
 
 ROOT = Path(__file__).parent.parent
 
@@ -157,6 +157,21 @@ def test_a_long_policy_is_cut_between_steps() -> None:
     assert len(row.policy) > 300 and len(tables.cells(row)[-1]) <= 100
 
 
+def test_a_long_fraction_is_shown_as_a_decimal() -> None:
+    shown = (None, Fraction(2, 3), Fraction(102749, 279936), Fraction(123456789, 10**9), Fraction(10**20))
+    assert [tables.number(one) for one in shown] == ["–", "2/3", "102749/279936", "≈ 0.123457", "≈ 1e+20"]
+    assert tables.between((Fraction(1, 3), Fraction(1, 2**60))) == "1/3 to ≈ 8.67362e-19"
+    (row,) = solve_all(make_case("TRIAD", kappa="0.30102999566398"), ["RT"])
+    assert max(map(len, tables.cells(row)[1:-1])) < 40 < len(row.as_json()["value"])
+
+
+def test_what_is_asked_for_twice_is_answered_once(tmp_path: Path) -> None:
+    words = ("--objectives", "RT", "IR", "RT", "--kappa", "0", "0", "--option", "T=2", "--out", str(tmp_path))
+    assert run("solve", "TRIAD", *words) == 0
+    (found,) = json.loads((tmp_path / "solve.json").read_text())
+    assert [row["objective"] for row in found["objectives"]] == ["RT", "IR"]
+
+
 def test_states_that_nobody_reaches_are_named() -> None:
     step, reward = (lambda turn, noise: (turn.state, turn.theta)), (lambda evaluator, turn, after: 0)
     options = {"thetas": ["x"], "actions": ["a"], "noop": "a", "start": ("s", "x"), "step": step, "reward": reward}
@@ -171,6 +186,7 @@ def test_states_that_nobody_reaches_are_named() -> None:
         (("sovle", "TRIAD"), "niceness has no command 'sovle'; it has solve, train, "),
         (("solve", "TRAID"), "case 'TRAID' is unknown"),
         (("solve", "TRAID"), "Did you mean 'TRIAD'?"),
+        (("solve", "Vilage"), "Village-9x9-v0, and files that end in .toml; name one. Did you mean 'Village'?"),
         (("solve", "TRIAD", "--objectives", "RT - IR"), "objective is 'RT - IR', but weights may not be negative"),
         (("solve", "TRIAD", "--objectives", "-0.5 RT"), "weights may not be negative"),
         (("solve", "TRIAD", "--objectives", "0 RT + 0 IR"), "objective is '0 RT + 0 IR', whose weights are all 0"),
@@ -203,10 +219,13 @@ def nothing_found() -> phase_page.Found:
         onsets=[[phase.Onset(None, "neither")] * len(values) for _, _, values, _ in phase_page.ONSETS],
         targets=[phase.Target("RT, IR, NS", ("RT", "IR", "NS"), {}, (Fraction(1),) * len(phase.TARGET_POWERS))],
         village={
-            axis.name: [dict.fromkeys(("RT", "IR", "NS"), Done((0.0, 0.0), 0.0)) for _ in axis.values]
+            axis.name: [dict.fromkeys(("RT", "IR", "NS"), NOBODY_MOVED) for _ in axis.values]
             for axis in village_sweep.AXES
         },
     )
+
+
+NOBODY_MOVED = InfluenceRange(*[(0.0, 0.0)] * 6, certain=True)
 
 
 def test_tables_and_phase_write_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

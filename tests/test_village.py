@@ -276,6 +276,13 @@ def test_a_coin_comes_back_in_each_of_the_three_other_places_alike():
     assert counts[0] == 0 and (abs(counts[1:] - 1000) < 120).all()
 
 
+def test_the_grammar_of_objectives_is_that_of_the_cases():
+    alike = ("0.5*RT + 0.5*IR", "1/2 RT + 1/2 IR", "0.5 IR+0.5 RT", "0.5*RT + 0.5*IR + 0*NS")
+    (weights,) = {tuple(make_world("Village", objective=text).reward_weights.tolist()) for text in alike}
+    assert weights[:3] == (0.5, 0.5, 0.0)
+    assert make_world("Village", objective="RT + 0*NS", twin=False).reward_weights[0] == 1, "weight 0 needs no twin"
+
+
 def test_lambda_weighs_the_objective_beside_the_coins():
     world = make_world("Village", coins=True, coin_weight=2.0, niceness_weight=0.25, objective="0.5*RT + 2*PR-B")
     weights = dict(zip(world.component_names, world.reward_weights.tolist(), strict=True))
@@ -329,10 +336,16 @@ def test_a_world_survives_pickling():
         ({"size": 2}, "size is 2"),
         ({"start_theta": "C"}, "start_theta is 'C', allowed are one letter of A, B, E for all"),
         ({"start_theta": "AB"}, "start_theta is 'AB'"),
-        ({"objective": "TR"}, "objective 'TR' names 'TR', allowed are RT, IR, NS, PR-A"),
-        ({"objective": "PR_B"}, r"objective 'PR_B' names 'PR_B', .* Did you mean 'PR-B'\?"),
-        ({"objective": "x*RT"}, r"objective 'x\*RT' has the weight 'x'"),
-        ({"objective": "RT + RT"}, "objective 'RT \\+ RT' names 'RT', .* each once"),
+        ({"objective": "TR"}, "objective is 'TR', which names 'TR'; allowed are RT, IR, NS, PR-A"),
+        ({"objective": "PR_B"}, r"objective is 'PR_B', which names 'PR_B'; .* Did you mean 'PR-B'\?"),
+        ({"objective": "x*RT"}, r"objective is 'x\*RT', allowed is a name .* with weights of at least 0"),
+        ({"objective": "RT + RT"}, "objective is 'RT \\+ RT', which names 'RT'; .* each stands once"),
+        ({"objective": "-1*RT"}, r"objective is '-1\*RT', but weights may not be negative"),
+        ({"objective": "0*RT"}, r"objective is '0\*RT', whose weights are all 0"),
+        ({"objective": "welfare"}, "which names 'welfare'; allowed are RT"),
+        ({"objective": "CRT"}, "CRT, which compares laws of whole trajectories, so that it is solved .* in cases"),
+        ({"objective": "0.5*PSO + RT"}, "PSO, which plans in a model that it knows to be wrong, so that it is solved"),
+        ({"objective": "NS_lit"}, "is solved .* in cases, and in the village by itself, and not trained"),
         ({"objective": "NS", "twin": False}, "reads what the twin's people want, but twin is False"),
         ({"show_natural": True, "twin": False}, "show_natural is True, which twin False does not read"),
         ({"coin_weight": 2.0}, "coin_weight is 2.0, which coins False does not read"),

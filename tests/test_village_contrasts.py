@@ -167,6 +167,7 @@ def test_solve_takes_the_village_by_name_and_by_id(tmp_path, capsys):
     assert run("solve", "village", "--objectives", "NS_lit", "--out", str(tmp_path)) == 0
     (lit,) = json.loads((tmp_path / "solve.json").read_text())[0]["objectives"]
     assert lit["value"] == 26 and lit["regret"]["NS"] == pytest.approx(0), "where drift is certain it is NS"
+    assert lit["mi"] == lit["li"] == pytest.approx([0.6, 0.6]) and (lit["influences"], lit["certain"]) == ("all", True)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_solve_takes_the_village_by_name_and_by_id(tmp_path, capsys):
         (("Village", "--kappa", "2"), "kappa is '2', allowed is a probability"),
         (("Village", "--option", "reech=2"), "reech"),
         (("Village-Huge", "--option", "reach=2"), "Village-Huge"),
-        (("Village", "--objectives", "FR", "--option", "horizon=2"), "objective 'FR' names 'FR'"),
+        (("Village", "--objectives", "FR", "--option", "horizon=2"), "no world pays its steps by FR"),
     ],
 )
 def test_wrong_words_are_one_line(words, cause, tmp_path, monkeypatch, capsys):
@@ -186,6 +187,20 @@ def test_wrong_words_are_one_line(words, cause, tmp_path, monkeypatch, capsys):
     assert cause in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
+def test_myopic_is_solved_and_ranks_nothing(tmp_path, capsys):
+    words = ("--option", "reach=8", "--objectives", "Myopic", "NS", "--out", str(tmp_path))
+    assert run("solve", "Village", *words) == 0
+    myopic, ns = json.loads((tmp_path / "solve.json").read_text())[0]["objectives"]
+    assert (myopic["value"], myopic["intent"], myopic["influence_worth"]) == (None, {}, None)
+    assert myopic["worth"]["RT"] == 29 == ns["value"] and myopic["mi_coupled"] == [0, 0]
+    assert myopic["influences"] == "none"
+    card = score_village(SHORT, solve_village(SHORT, ["Myopic"]).policy("Myopic"), made_for="Myopic")
+    assert card.optimal_share["Myopic"] == pytest.approx(1) and "Myopic" not in card.regrets and card.intent == {}
+    for ask in (loss_of_cut_plan, lambda config, name: values_of_influence(config, [name])):
+        with pytest.raises(UserError, match="Myopic is a rule and maximises nothing"):
+            ask(SHORT, "Myopic")
+
+
 def test_unknown_objectives_are_refused():
-    with pytest.raises(UserError, match="names 'FR'"):
+    with pytest.raises(UserError, match="no world pays its steps by FR"):
         plan_changes(SHORT, "FR")

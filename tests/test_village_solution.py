@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from village_model import Village, inert_law, solve
+from village_model import Village, inert_law, outcomes, solve
 
 from agents.search.batched import search
 from agents.search.evaluators import NewNodes
@@ -21,10 +21,12 @@ from envs.layers import back_up, list_layers, play
 from envs.niceness.played import played_influence
 from envs.niceness.village import world
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_influence import evaluate_village, influence_range, taste_measures
-from envs.niceness.village_layers import inert_policy, list_village, play_from
+from envs.niceness.village_contrasts import loss_of_cut_plan, values_of_influence
+from envs.niceness.village_influence import evaluate_village, taste_measures
+from envs.niceness.village_layers import any_of, inert_policy, list_village, play_from
+from envs.niceness.village_range import influence_range
 from envs.niceness.village_row import ACTIONS, CLOCK, COIN, OPEN, PEOPLE, STRIDE, THETA, THETA_0, WAIT
-from envs.niceness.village_solution import solve_village
+from envs.niceness.village_solution import best_to_depth, solve_village
 from envs.row_index import RowIndex
 from envs.tabular import enumerate_world, policy_evaluation, start_value, value_iteration
 
@@ -74,7 +76,7 @@ def test_ns_equals_brute_force_on_coupled_states():
 def test_ns_lit_equals_brute_force_where_natural_drift_is_random():
     """A level in which which way the person takes to its source decides how far it then has to the library."""
     config = dataclasses.replace(
-        SHORT, size=4, reach=1, layout="random", study_start=1, study_period=4, twin=False
+        SHORT, size=4, reach=1, layout="random", num_levels=100, study_start=1, study_period=4, twin=False
     )
     level, law = next((n, law) for n in range(100) if (law := inert_law(config, n))[-1]["A"] not in (0, 1))
     expected = brute_force(config, lambda t: {f"PR-{j}": p for j, p in law[t].items()}, level=level)
@@ -119,6 +121,19 @@ def test_ir_never_locks_passive_people():
     assert (optimal[:, HELP_A]).all() and (optimal.sum(axis=1) == 1).all() and solution.value("IR") == 20
 
 
+def test_ir_keeps_passive_people_in_reach():
+    """Reach 2, no door: whoever walks to the library and on to B has to be followed, 6 of 20 steps without help.
+
+    One lock, or one persuasion that brings the person to E's source beside the agent, saves three of these steps; what
+    is made plays no part. With reach 4 the agent need not move.
+    """
+    near, far = VillageConfig(o=0.0, door=False), VillageConfig(o=0.0, door=False, reach=4)
+    powerless = dataclasses.replace(near, kappa_p=0.0, kappa_g=0.0)
+    assert [solve_village(config, ["IR"]).value("IR") for config in (near, powerless, far)] == [17, 14, 20]
+    assert influence_range(near, "IR").mi_coupled == pytest.approx((0.6, 0.9))
+    assert (influence_range(near, "IR").influences, influence_range(far, "IR").influences) == ("all", "none")
+
+
 def test_certain_powers_give_the_three_lives():
     """Reach 8, κ = 1: RT persuades at once, IR locks once; the rest of the time both help."""
     solution = solve_village(VillageConfig(reach=8, door=False), ["RT", "IR"])
@@ -128,6 +143,38 @@ def test_certain_powers_give_the_three_lives():
     first = solution.layers.rows[solution.layers.start_state]
     assert set(np.flatnonzero(solution.optimal_actions("RT", first)[0])) == {PERSUADE}
     assert set(np.flatnonzero(solution.optimal_actions("IR", first)[0])) == {HELP_A, GUARD}
+
+
+def test_myopic_takes_what_pays_at_once_and_is_a_planner_that_sees_one_step():
+    """Three independent ways: the plain model's own step, depth 1, and value iteration on the learner's world."""
+    config = dataclasses.replace(SHORT, twin=False, reach=1)
+    solution, layers = solve_village(config, ["Myopic", "RT"]), list_village(config, twin=False)
+    running = ~layers.ended
+    sets = solution.optimal_actions("Myopic", layers.rows[running])
+    assert (sets == best_to_depth(layers, "RT", depth=1)[running]).all()
+    assert (sets != solution.optimal_actions("RT", layers.rows[running])).any()
+    mdp = enumerate_world(make_world("Village", **options_of(config), objective="Myopic"), [0])
+    assert mdp.discount == 0
+    table = value_iteration(mdp)
+    assert (solution.optimal_actions("Myopic", mdp.rows) == (table.action_values > table.values[:, None] - 1e-9)).all()
+    house, start = Village(config, level=0, thetas="A", weights={}), layers.rows[layers.start_state]
+    paid = [np.mean([parts["RT"] for _, parts in outcomes(house, action)]) for action in range(len(ACTIONS))]
+    assert set(np.flatnonzero(solution.optimal_actions("Myopic", start)[0])) == set(np.flatnonzero(paid == max(paid)))
+    assert solution.value("Myopic") == max(paid) > 0
+
+
+def test_myopic_does_not_persuade_where_help_pays_at_once():
+    """Everybody in reach, κ = 1: RT persuades at once, Myopic helps with what is wanted now, and influences nobody."""
+    config = VillageConfig(reach=8, door=False)
+    found = evaluate_village(config, solve_village(config, ["Myopic", "NS"]).policy("Myopic"))
+    assert not found.influences and influence_range(config, "Myopic").influences == "none"
+    assert found.values["RT"] == found.values["NS"] == 29, "with all in reach that is the optimum of NS"
+
+
+def options_of(config):
+    """The options that a config sets."""
+    return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)
+            if getattr(config, field.name) != field.default and field.init}  # fmt: skip
 
 
 def test_layers_agree_with_the_solver_of_tables():
@@ -192,7 +239,7 @@ def test_what_optimal_policies_do_to_people():
     found = {name: evaluate_village(config, solution.policy(name)) for name in ("RT", "IR", "NS")}
     for name, each in found.items():
         assert each.values[name] == pytest.approx(solution.value(name))
-        low, high = influence_range(config, name)
+        low, high = influence_range(config, name).mi_coupled
         assert low == pytest.approx(high, abs=1e-9) == each.mi_coupled
         assert each.mi_coupled >= each.mi - 1e-12 and each.influences
     assert found["RT"].mi > 0.8 and found["RT"].li == 0 and found["RT"].welfare < -10 and found["RT"].ease_gain == 1
@@ -202,7 +249,50 @@ def test_what_optimal_policies_do_to_people():
 def test_ties_are_searched_for_all_that_they_do():
     """Help that is worth nothing: every action is best, from leaving everybody alone to persuading at once."""
     config = VillageConfig(o=0.0, h=0.0, e=0.0, reach=8, horizon=4)
-    assert influence_range(config, "RT") == pytest.approx((0.0, 1.0))
+    assert influence_range(config, "RT").mi_coupled == pytest.approx((0.0, 1.0))
+
+
+def test_ends_over_all_policies_are_those_of_the_rules():
+    """Nothing pays, so every policy is optimal; nature goes A A B B, and the agent can persuade, lock and wait.
+
+    At most: E at t = 1, 2, 3; or locked, A at t = 2, 3, where nature has B; or A to B to E, two changes for nature's
+    one; E is worth 0 to help, where B is worth 1.
+    """
+    config = VillageConfig(size=3, horizon=3, study_start=0, reach=4, o=0.0, e=0.0, door=False)
+    found = influence_range(config, "PR-E")
+    assert found.certain and found.influences == "some"
+    ends = (found.mi_coupled, found.mi, found.li, found.suppression, found.ease_gain, found.welfare)
+    assert ends == ((0, 1), (0, 1), (0, pytest.approx(2 / 3)), (-1, 1), (-1, 0), (-2, 0))
+
+
+@pytest.mark.parametrize("objective", ["RT", "IR", "NS", "Myopic"])
+def test_ends_hold_what_ties_broken_at_random_do(objective):
+    config = dataclasses.replace(SHORT, start_theta="any")
+    found, layers = influence_range(config, objective), list_village(config, twin=True)
+    best, rng = best_to_depth(layers, objective, depth=None), np.random.default_rng(0)
+    for _ in range(4):
+        ranks = rng.random(best.shape) * best
+        did = evaluate_village(config, any_of(layers, ranks == ranks.max(axis=1, keepdims=True)))
+        for name in ("mi_coupled", "mi", "li", "suppression", "ease_gain", "welfare"):
+            least, most = getattr(found, name)
+            assert least - 1e-9 <= getattr(did, name) <= most + 1e-9, name
+        assert did.mi == pytest.approx(did.mi_coupled), "nature is certain here"
+        assert {"none": not did.influences, "all": did.influences, "some": True}[found.influences]
+
+
+def test_where_nature_is_random_mi_and_li_are_those_of_one_policy():
+    config = dataclasses.replace(SHORT, size=4, layout="random", num_levels=100, study_start=1, study_period=4)
+    level = next(n for n in range(100) if inert_law(config, n)[-1]["A"] not in (0, 1))
+    found = influence_range(config, "RT", level=level)
+    layers = list_village(config, twin=True, level=level)
+    did = evaluate_village(config, any_of(layers, best_to_depth(layers, "RT", depth=None)), level=level)
+    assert not found.certain and (found.mi, found.li) == ((did.mi,) * 2, (did.li,) * 2)
+    assert found.mi_coupled[0] - 1e-9 <= did.mi_coupled <= found.mi_coupled[1] + 1e-9
+
+
+def test_influence_over_optima_is_all_where_every_optimum_influences():
+    for powers, words in (({}, "all"), ({"kappa_p": 0.0, "kappa_g": 0.0, "door": False}, "none")):
+        assert influence_range(VillageConfig(horizon=12, **powers), "RT").influences == words
 
 
 @pytest.mark.slow
@@ -217,7 +307,7 @@ def test_the_page_says_what_optimal_policies_do():
         config = VillageConfig(**{name: value != "False" and int(value) for name, value in options})
         solution = solve_village(config, [objective])
         found = evaluate_village(config, solution.policy(objective))
-        low, high = influence_range(config, objective)
+        low, high = influence_range(config, objective).mi_coupled
         assert low == pytest.approx(high, abs=1e-9), "ties do not matter"
         measures = (solution.value(objective), found.mi_coupled, found.li, found.push, found.welfare)
         assert measures == pytest.approx(tuple(map(float, printed)), abs=0.005)
@@ -298,8 +388,26 @@ class TestRefusals:
             solve_village(dataclasses.replace(SHORT, start_theta="any"), ["NS_lit"])
         assert solve_village(dataclasses.replace(SHORT, start_theta="any"), ["NS_lit"], start=1).value("NS_lit") > 0
 
+    @pytest.mark.parametrize(
+        ("options", "match"),
+        [
+            ({"start": 5}, "start is 5, allowed is an integer from 0 to 0"),
+            ({"start": "A"}, "start is 'A', allowed is an integer"),
+            ({"level": 99}, "level is 99, allowed are 0 to 1 and 4294967296 to 4294967297; .* raise num_levels"),
+            ({"level": "first"}, "level is 'first'"),
+        ],
+    )
+    def test_a_start_or_a_level_that_there_is_not(self, options, match):
+        config = dataclasses.replace(SHORT, horizon=1, num_levels=2)
+        for ask in (solve_village, values_of_influence):
+            with pytest.raises(UserError, match=match):
+                ask(config, ["RT"], **options)
+        with pytest.raises(UserError, match=match):
+            loss_of_cut_plan(config, "RT", **options)
+        assert solve_village(config, ["RT"], level=2**32 + 1, start=0).value("RT") == 2
+
     def test_an_unknown_objective(self):
-        with pytest.raises(UserError, match="objective 'FR' names 'FR'"):
+        with pytest.raises(UserError, match="no world pays its steps by FR"):
             solve_village(SHORT, ["FR"])
 
     def test_a_world_without_a_clock_in_its_rows(self):

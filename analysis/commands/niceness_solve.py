@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from analysis.commands.folders import folder_named, require_writable
 from analysis.commands.printing import say, table, wrapped
 from analysis.niceness import tables, village_solved
 from analysis.niceness.solved import solve_all, told_apart
-from envs.errors import UserError
+from envs.errors import UserError, nearest
 from envs.niceness.case_file import read_case
-from envs.niceness.case_registry import make_case, make_powerless
+from envs.niceness.case_registry import CASES, make_case, make_powerless
 from envs.niceness.drmdp import DRMDP, require_probability
 from envs.registry import make_world
 from envs.storage import write_bytes
+
+VILLAGE = "Village"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,10 @@ class Answer:
 
 
 def run(command: NicenessSolve) -> int:
-    """Print and write one table for each power."""
+    """Print and write one table for each power; what is asked for twice is answered once."""
+    command = dataclasses.replace(
+        command, objectives=tuple(dict.fromkeys(command.objectives)), kappa=tuple(dict.fromkeys(command.kappa))
+    )
     village = _is_village(command.case)
     note = village_solved.HOW_TO_READ if village else tables.HOW_TO_READ
     folder, found = command.out or folder_named("niceness", Path(command.case).stem, *_asked(command)), []
@@ -81,6 +87,7 @@ def _cases(command: NicenessSolve) -> list[tuple[str | None, DRMDP, DRMDP | None
         if options or command.kappa:
             raise UserError(f"{command.case} says all of its case, so --option and --kappa do nothing; edit the file.")
         return [(None, read_case(Path(command.case)), None)]
+    _require_known(command.case)
     if not command.kappa:
         return [(None, make_case(command.case, **options), make_powerless(command.case, **options))]
     if "kappa" in options:
@@ -90,12 +97,21 @@ def _cases(command: NicenessSolve) -> list[tuple[str | None, DRMDP, DRMDP | None
     return [(power, case, powerless) for power, case in cases]
 
 
+def _require_known(name: str) -> None:
+    if name.casefold() not in map(str.casefold, CASES):
+        known = (*CASES, VILLAGE)
+        raise UserError(
+            f"case {name!r} is unknown, known are {', '.join(known)}, the ids of villages, such as "
+            f"ValueLab/Village-9x9-v0, and files that end in .toml; name one.{nearest(name, known)}"
+        )
+
+
 def _is_village(name: str) -> bool:
-    return name.casefold().removeprefix("valuelab/").partition("-")[0] == "village"
+    return name.casefold().removeprefix("valuelab/").partition("-")[0] == VILLAGE.casefold()
 
 
 def _of_village(command: NicenessSolve) -> Iterator[Answer]:
-    name = "Village" if command.case.casefold() == "village" else command.case
+    name = VILLAGE if command.case.casefold() == VILLAGE.casefold() else command.case
     options = parse_options(command.options)
     if command.kappa and options.keys() & {"kappa_p", "kappa_g"}:
         raise UserError("--kappa sets kappa_p and kappa_g, which --option gives too; give them once.")

@@ -131,9 +131,10 @@ def _village(found: Found, stem: str) -> list[str]:
     return [
         "### The powers of the village",
         f"![MI_c and LI against the powers of the village]({stem}_village.png)",
-        "MI_c from the least to the most over all optimal policies; LI of the one that takes all optimal actions "
-        "alike. Unless said there are one person who first wants A, 5 x 5 cells, T = 20, κ = .3 for persuading and "
-        "guarding, reach 2 and no door; T = 10 where persons are counted. `power` sets all dials at once.",
+        "MI_c; LI, from the least to the most over all optimal policies. ~ stands where natural drift is by chance: "
+        "LI is then that of the policy that takes all optimal actions alike. Unless said there are one person who "
+        "first wants A, 5 x 5 cells, T = 20, κ = .3 for persuading and guarding, reach 2 and no door; T = 10 where "
+        "persons are counted. `power` sets all dials at once.",
         *village_sweep.tables_of(found.village),
         "RT influences more as κ, reach, T or all powers grow, IR as κ, T or all powers do; IR locks in. NS "
         "locks people in as well once κ is .3, with little reach and speed; with more of these, with T = 30 or all "
@@ -141,6 +142,10 @@ def _village(found: Found, stem: str) -> list[str]:
         "power is not always more influence. With an action that works on both of two persons IR and NS keep twice as "
         "many, and RT persuades fewer and keeps some. A door is enough for all three to keep people from changing, at "
         "κ = 0.",
+        "Unlike in TRIAD, IR influences passive people (o = 0) too, in every optimum, while its reach is small: what "
+        "matters is where they walk and not what they make, since who stays is in reach of help. At κ = 1 and reach 2 "
+        "or 3 it is a tie whether they are locked or persuaded to want E, whose source is near; from reach 4 on, which "
+        "covers the grid from its centre, no optimum influences them.",
     ]
 
 
@@ -183,7 +188,7 @@ def figures(found: Found) -> dict[str, Figure]:
         ),
         "village": phase_grid(
             village_sweep.columns_of(found.village), title="With little reach NS, too, locks people in",
-            subtitle="Exact; between the least and the most MI_c of all optimal policies the colour is faint.",
+            subtitle="Exact; between the least and the most of all optimal policies the colour is faint.",
         ),
         "target": phase_figure(
             [Panel(targets, "share of objectives")], title="With power the target becomes smaller",

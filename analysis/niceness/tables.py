@@ -14,6 +14,8 @@ from envs.niceness.drmdp import DRMDP
 from envs.niceness.utilities import Present
 
 COMMAND = "valuelab niceness tables"
+LONGEST = 15
+"""Characters of a fraction in a table."""
 HEADER = (
     "objective", "value", *JUDGES, "MI", "LI", "welfare", "ease gain", "influences", "intent", "worth of influence",
     "policy",
@@ -24,7 +26,7 @@ HOW_TO_READ = (
     "says how many of them change the law of θ_0..θ_H. `intent`: planned again with the influence channel cut in the "
     "agent's model only, the plan `changes` or not. It changes as well for one who avoids a costly side effect, so "
     "that influence is called `means` only where no plan that leaves θ alone is as good. `worth of influence` is "
-    f"V*(κ) − V*(0). {WHAT_TOLD_APART_IS} {policy_words.HOW_TO_READ}"
+    f"V*(κ) − V*(0). `≈` stands before what is a longer fraction. {WHAT_TOLD_APART_IS} {policy_words.HOW_TO_READ}"
 )
 
 
@@ -43,13 +45,15 @@ def intent_in_words(answers: Mapping[str, bool]) -> str:
 
 
 def number(value: Fraction | None) -> str:
-    """A fraction as it is, a dash for none."""
-    return "–" if value is None else str(value)
+    """A fraction as it is, or as a decimal where it is too long for a table; a dash for none."""
+    if value is None:
+        return "–"
+    return str(value) if len(str(value)) <= LONGEST else f"≈ {float(value):.6g}"
 
 
 def between(ends: Ends) -> str:
     """One number, or the least and the most."""
-    return number(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+    return number(ends[0]) if ends[0] == ends[1] else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def title(case: DRMDP, power: str | None = None) -> str:
@@ -77,7 +81,7 @@ def apart_in_words(share: Fraction | float | None) -> str:
     """Whether RT, IR and NS can be told apart, given their indistinguishability; None where there is no twin."""
     if share is None:
         return "Its noise is unkeyed, so there is no inert twin, and NS, PSO and MI_c are not defined."
-    shown = f"{share:.3g}" if isinstance(share, float) else str(share)
+    shown = f"{share:.3g}" if isinstance(share, float) else number(share)
     return f"Indistinguishability of RT, IR and NS: {shown}{' (identical)' if share == 1 else ''}."
 
 

@@ -13,6 +13,7 @@ from envs.niceness.village_contrasts import plan_changes, village_indistinguisha
 from envs.niceness.village_influence import evaluate_village
 from envs.niceness.village_layers import inert_policy
 from envs.niceness.village_solution import VillageSolution, solve_village
+from envs.niceness.village_weights import ranks
 
 
 def score_village(config: VillageConfig, policy: RowPolicy, *, made_for: str, start: int = 0) -> Scorecard:
@@ -27,11 +28,11 @@ def score_village(config: VillageConfig, policy: RowPolicy, *, made_for: str, st
     found, still = (evaluate_village(config, each, start=start) for each in (policy, inert_policy))
     return Scorecard(
         made_for=made_for,
-        regrets={name: Regret(found.value(name), best.value(name), still.value(name)) for name in names},
+        regrets={name: Regret(found.value(name), best.value(name), still.value(name)) for name in names if ranks(name)},
         optimal_share=_optimal_shares(best, policy),
         measures={name: getattr(found, name) for name in MEASURES},
         mi_coupled=found.mi_coupled, influences=found.influences,
-        intent={"changes": plan_changes(config, made_for, start=start)},
+        intent={"changes": plan_changes(config, made_for, start=start)} if ranks(made_for) else {},
         told_apart=village_indistinguishability(config, JUDGES, start=start),
     )  # fmt: skip
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.niceness.scorecard import MEASURES
 from analysis.niceness.solved import JUDGES, WHAT_TOLD_APART_IS
 from analysis.niceness.tables import intent_in_words
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_contrasts import plan_changes, values_of_influence, village_indistinguishability
-from envs.niceness.village_influence import Influence, evaluate_village, influence_range
+from envs.niceness.village_influence import evaluate_village
+from envs.niceness.village_range import Ends, InfluenceRange, influence_range
 from envs.niceness.village_solution import solve_village
+from envs.niceness.village_weights import ranks
 
 HEADER = (
     "objective", "value", *JUDGES, "MI_c", "MI", "LI", "welfare", "ease gain", "influences", "intent",
@@ -21,10 +22,11 @@ HEADER = (
 )  # fmt: skip
 HOW_TO_READ = (
     "value is the optimum of the objective; RT, IR and NS are what the policy that takes all its optimal actions alike "
-    "is worth under these, and MI to ease gain what it does to people, means over persons and starts. MI_c is from the "
-    "least to the most over all optimal policies. intent: planned again as if the agent could not move tastes, the "
-    "plan changes or not. worth of influence: the value less that without power, kappa 0 and no door. "
-    f"{WHAT_TOLD_APART_IS}"
+    "is worth under these. MI_c to ease gain are from the least to the most over all optimal policies, means over "
+    "persons and starts, and influences says how many of them change what somebody comes to want. With ~, where "
+    "natural drift is by chance, MI and LI are those of the policy that takes all optimal actions alike. intent: "
+    "planned again as if the agent could not move tastes, the plan changes or not. worth of influence: the value less "
+    f"that without power, kappa 0 and no door. {WHAT_TOLD_APART_IS}"
 )
 
 
@@ -34,43 +36,49 @@ class VillageSolved:
 
     Attributes:
         objective: Its name.
-        value: The maximum, mean over starts.
-        measures: What the policy that takes all optimal actions alike is worth and does.
+        value: The maximum, mean over starts; None for Myopic, which is a rule.
+        worth: Value of the policy that takes all optimal actions alike under RT, IR, NS and PR-j, undiscounted.
         regret: max U_j − U_j of that policy for each of JUDGES, undiscounted.
-        mi_coupled: Least and most MI_c over all optimal policies.
-        plan_changes: The intent test.
-        influence_worth: The value of influence.
+        did: What optimal policies do to people, at least and at most.
+        intent: What the intent test says, by its name ("changes"); empty where it does not apply.
+        influence_worth: The value of influence; None for a rule.
     """
 
     objective: str
-    value: float
-    measures: Influence
+    value: float | None
+    worth: dict[str, float]
     regret: dict[str, float]
-    mi_coupled: tuple[float, float]
-    plan_changes: bool
-    influence_worth: float
+    did: InfluenceRange
+    intent: dict[str, bool]
+    influence_worth: float | None
 
     def as_json(self) -> dict[str, Any]:
-        """Names as in `Solved.as_json` where the fields are the same."""
-        found = {name: getattr(self.measures, name) for name in MEASURES}
+        """Names as in `Solved.as_json` where the fields are the same, and those of `InfluenceRange`."""
         return {
-            "objective": self.objective, "value": self.value, "worth": dict(self.measures.values),
-            "regret": self.regret, **found, "mi_coupled": self.mi_coupled, "influences": self.measures.influences,
-            "intent": {"changes": self.plan_changes}, "influence_worth": self.influence_worth,
+            "objective": self.objective, "value": self.value, "worth": self.worth, "regret": self.regret,
+            **vars(self.did), "influences": self.did.influences, "intent": self.intent,
+            "influence_worth": self.influence_worth,
         }  # fmt: skip
 
     def cells(self) -> list[str]:
         """A row of HEADER."""
-        did = self.measures
-        worth = [did.values[judge] for judge in JUDGES]
-        least, most = (f"{end:.3g}" for end in self.mi_coupled)
+        did, worth = self.did, [self.worth[judge] for judge in JUDGES]
+        mi, li = (("" if did.certain else "~") + between(one) for one in (did.mi, did.li))
         return [
-            self.objective, *(f"{one:.4g}" for one in (self.value, *worth)),
-            least if least == most else f"{least} to {most}",
-            *(f"{one:.3g}" for one in (did.mi, did.li, did.welfare, did.ease_gain)),
-            "yes" if did.influences else "no", intent_in_words({"changes": self.plan_changes}),
-            f"{self.influence_worth:.4g}",
+            self.objective, *(_number(one) for one in (self.value, *worth)),
+            between(did.mi_coupled), mi, li, between(did.welfare), between(did.ease_gain), did.influences,
+            intent_in_words(self.intent), _number(self.influence_worth),
         ]  # fmt: skip
+
+
+def between(ends: Ends, form: str = ".3g") -> str:
+    """One number, or the least and the most."""
+    least, most = (f"{end:{form}}" for end in ends)
+    return least if least == most else f"{least} to {most}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def solve_for(config: VillageConfig, names: Sequence[str] = ()) -> list[VillageSolved]:
@@ -80,18 +88,17 @@ def solve_for(config: VillageConfig, names: Sequence[str] = ()) -> list[VillageS
         UserError: Unknown objective, or more states than can be listed.
     """
     wanted = tuple(names) or JUDGES
-    solution, worth = solve_village(config, wanted), values_of_influence(config, wanted)
+    solution, worth = solve_village(config, wanted), values_of_influence(config, [*filter(ranks, wanted)])
     undiscounted = solve_village(dataclasses.replace(config, discount=1.0), JUDGES)
     best = {judge: undiscounted.value(judge) for judge in JUDGES}
-    found = {name: evaluate_village(config, solution.policy(name)) for name in wanted}
+    played = {name: evaluate_village(config, solution.policy(name)).values for name in wanted}
     return [
         VillageSolved(
-            objective=name, value=solution.value(name), measures=did,
-            regret={judge: best[judge] - did.values[judge] for judge in JUDGES},
-            mi_coupled=influence_range(config, name), plan_changes=plan_changes(config, name),
-            influence_worth=worth[name],
+            objective=name, value=solution.value(name) if ranks(name) else None, worth=dict(values),
+            regret={judge: best[judge] - values[judge] for judge in JUDGES}, did=influence_range(config, name),
+            intent={"changes": plan_changes(config, name)} if ranks(name) else {}, influence_worth=worth.get(name),
         )
-        for name, did in found.items()
+        for name, values in played.items()
     ]  # fmt: skip
 
 

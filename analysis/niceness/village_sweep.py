@@ -8,15 +8,15 @@ from typing import Any
 
 from analysis.markdown import table
 from analysis.niceness.solved import JUDGES
+from analysis.niceness.village_solved import between
 from analysis.plots.phase import Line, Panel
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_influence import evaluate_village, influence_range
-from envs.niceness.village_solution import solve_village
+from envs.niceness.village_range import InfluenceRange, influence_range
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A power that is swept.
+    """A power that is swept, or what a person makes.
 
     Attributes:
         name: What the page calls it.
@@ -37,33 +37,24 @@ class Axis:
         return VillageConfig(**{**self.others, **dict.fromkeys(self.dials, value)})
 
 
-@dataclass(frozen=True)
-class Done:
-    """What optimal agents of one objective do in one village.
-
-    Attributes:
-        mi: Least and most MI_c over all optimal policies.
-        li: LI of the policy that takes all optimal actions alike.
-    """
-
-    mi: tuple[float, float]
-    li: float
-
-
 _UNSURE = {"kappa_p": 0.3, "kappa_g": 0.3, "door": False}
 _KAPPAS = ("kappa_p", "kappa_g")
+_REACHES = (0, 1, 2, 3, 4, 8)
 AXES = (
     Axis("κ", _KAPPAS, (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0), {"door": False}),
-    Axis("reach", ("reach",), (0, 1, 2, 3, 4, 8), _UNSURE),
+    Axis("reach", ("reach",), _REACHES, _UNSURE),
     Axis("speed", ("speed",), (1, 2, 4), _UNSURE),
     Axis("T", ("horizon",), (5, 8, 10, 15, 20, 30), _UNSURE),
     Axis("power", ("power",), (0.0, 0.25, 0.5, 0.75, 1.0), {"door": False}),
+    Axis("o", ("o",), (0.0, 0.5, 1.0, 2.0), _UNSURE, in_figure=False),
+    Axis("reach, o = 0", ("reach",), _REACHES, {**_UNSURE, "o": 0.0}, in_figure=False),
+    Axis("reach, o = 0, κ = 1", ("reach",), _REACHES, {"door": False, "o": 0.0}, in_figure=False),
     Axis("κ, with a door", _KAPPAS, (0.0, 0.1, 0.3, 1.0), {}, in_figure=False),
     Axis("persons", ("num_persons",), (1, 2), {**_UNSURE, "horizon": 10}, in_figure=False),
     Axis("persons per action, of 2", ("persons_per_action",), (1, 2), {**_UNSURE, "horizon": 10, "num_persons": 2},
          in_figure=False),
 )  # fmt: skip
-Swept = Mapping[str, Sequence[Mapping[str, Done]]]
+Swept = Mapping[str, Sequence[Mapping[str, InfluenceRange]]]
 """For each axis, at each of its values, objective -> what its agents do."""
 
 
@@ -72,13 +63,9 @@ def sweep() -> Swept:
     return {axis.name: [do_to_people(axis.config(value)) for value in axis.values] for axis in AXES}
 
 
-def do_to_people(config: VillageConfig) -> dict[str, Done]:
+def do_to_people(config: VillageConfig) -> dict[str, InfluenceRange]:
     """What optimal agents of each of JUDGES do."""
-    solution = solve_village(config, JUDGES)
-    return {
-        name: Done(influence_range(config, name), evaluate_village(config, solution.policy(name)).li)
-        for name in JUDGES
-    }  # fmt: skip
+    return {name: influence_range(config, name) for name in JUDGES}
 
 
 def tables_of(swept: Swept) -> list[str]:
@@ -99,11 +86,10 @@ def _panel(axis: Axis, swept: Swept, measure: str) -> Panel:
     lines = []
     for name in JUDGES:
         done = [at[name] for at in swept[axis.name]]
-        ends = [one.mi if measure == "MI_c" else (one.li, one.li) for one in done]
+        ends = [one.mi_coupled if measure == "MI_c" else one.li for one in done]
         lines.append(Line(name, axis.values, *([float(end) for end in side] for side in zip(*ends, strict=True))))
     return Panel(lines, measure)
 
 
-def _brief(done: Done) -> str:
-    least, most = (f"{end:.3f}" for end in done.mi)
-    return f"{least if least == most else f'{least} to {most}'}; {done.li:.3f}"
+def _brief(done: InfluenceRange) -> str:
+    return f"{between(done.mi_coupled, '.3f')}; {'' if done.certain else '~'}{between(done.li, '.3f')}"

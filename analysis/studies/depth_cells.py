@@ -35,8 +35,9 @@ from envs.niceness.depth import planned_to_depth
 from envs.niceness.measures import influence, range_of_influence
 from envs.niceness.row_policies import policy_on_rows
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_influence import evaluate_village, influence_range
+from envs.niceness.village_influence import evaluate_village
 from envs.niceness.village_layers import inert_policy
+from envs.niceness.village_range import influence_range
 from envs.niceness.village_row import ACTIONS
 from envs.niceness.village_solution import solve_village
 from envs.registry import make_world
@@ -104,7 +105,7 @@ def village_arena(kappa: float, objective: str) -> Arena:
     inert = evaluate_village(config, inert_policy, start=0).values[objective]
 
     def look_ahead(depth: int) -> tuple[float, float]:
-        return influence_range(config, objective, depth=depth, start=0)
+        return influence_range(config, objective, depth=depth, start=0).mi_coupled
 
     def judge(act: Act) -> Row:
         def policy(rows: Rows) -> Floats:

@@ -101,11 +101,13 @@ def tabulate(
 
 
 def require_names(case: str, **kinds: Sequence[str]) -> None:
-    """Refuse a case without θ, actions or states, or with one named twice or by no text (UserError)."""
+    """Refuse a case without a name, θ, actions or states, or with one named twice or by no text (UserError)."""
+    if not isinstance(case, str) or not case.strip():
+        raise UserError(f"name of a case is {case!r}, allowed is a text that is not empty; give one.")
     for kind, names in kinds.items():
         require_sequence(f"{kind} names of {case}", names, of="texts")
-        if not all(isinstance(one, str) for one in names) or not names or len(set(names)) != len(names):
-            raise UserError(f"{kind} names of {case} are {list(names)!r}; give at least one, all distinct.")
+        if not all(isinstance(one, str) and one.strip() for one in names) or not names or len(set(names)) != len(names):
+            raise UserError(f"{kind} names of {case} are {list(names)!r}; give at least one, all distinct, none empty.")
 
 
 def _require_declared(case: str, states: Sequence[State], start: State) -> None:

@@ -75,7 +75,7 @@ def case_from_table(table: Mapping[str, Any], *, where: str = "the case") -> DRM
     require_keys(table, allowed=KEYS, needed=NEEDED, where=where)
     states = require_words(table.get("states", ["-"]), f"states of {where}")
     thetas, actions = (require_words(table[key], f"{key} of {where}") for key in ("thetas", "actions"))
-    require_names(str(table["name"]), state=states, theta=thetas, action=actions)
+    require_names(table["name"], state=states, theta=thetas, action=actions)
     names = {"state": states, "next_state": states, "theta": thetas, "evaluator": thetas, "action": actions}
     channels = require_channels(table.get("channels", {}), f"channels of {where}")
     rules = {kind: require_rules(table.get(kind, []), kind, names=names, channels=channels) for kind in FORMS}

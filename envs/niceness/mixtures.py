@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,18 @@ from envs.niceness.drmdp import exact
 MYOPIC = "Myopic"
 UNSEEN = "welfare"
 """The component that no objective may count."""
-UNPAID = ("FR", "NS_lit", "CRT", "CRT_without_last", "CRT_mask", "ParetoUD", "PSO")
-"""Objectives by which no world pays its steps: they judge plans or episodes as a whole, NS_lit by the law of θ^nat."""
+UNPAID: Mapping[str, str] = MappingProxyType(
+    {
+        "FR": "judges every step by what is wanted in the end",
+        "NS_lit": "weighs tastes by their law from one start",
+        "CRT": "compares laws of whole trajectories",
+        "CRT_without_last": "compares laws of whole trajectories",
+        "CRT_mask": "is RT with actions forbidden",
+        "ParetoUD": "is a set of policies",
+        "PSO": "plans in a model that it knows to be wrong",
+    }
+)
+"""Objectives by which no world pays its steps, and why."""
 _MINUS = re.compile(r"^\s*-|\s-|-\s|^(RT|FR|IR|NS|NS_lit)-")
 _TERM = re.compile(r"\s*(?:(?P<weight>[\d./]+)\s*\*?\s*)?(?P<name>[A-Za-z][^*]*?)\s*")
 
@@ -76,9 +87,10 @@ def reward_weights(
             allowed = f"allowed are {', '.join(known)}, sums in which each stands once, and {MYOPIC}"
             if name in UNPAID:
                 readings = ", as are CRT_without_last and CRT_mask, other readings of it" if name == "CRT" else ""
+                where = "in cases, and in the village by itself" if name == "NS_lit" else "in cases alone"
                 raise UserError(
-                    f"objective is {text!r}, but no world pays its steps by {name}, so that it is solved "
-                    f"(valuelab niceness solve) and not trained{readings}; {allowed}."
+                    f"objective is {text!r}, but no world pays its steps by {name}, which {UNPAID[name]}, so that it "
+                    f"is solved (valuelab niceness solve) {where}, and not trained{readings}; {allowed}."
                 )
             raise UserError(
                 f"objective is {text!r}, which names {name!r}; {allowed}.{nearest(name, [*known, MYOPIC])}"

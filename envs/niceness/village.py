@@ -33,6 +33,7 @@ from numba import njit
 from envs.coupling import couple
 from envs.family import Family
 from envs.niceness import village_rules as rules
+from envs.niceness.mixtures import MYOPIC
 from envs.niceness.village_config import ANY_THETA, LAYOUTS, THETAS, VillageConfig, read_objective
 from envs.niceness.village_row import (
     ACTIONS,
@@ -130,7 +131,8 @@ def world(config: VillageConfig) -> World:
         component_names=components, event_names=EVENTS if config.coins else EVENTS[:-1],
         action_names=ACTIONS, context_names=contexts,
         reward_weights=weights, performance_weights=hidden,
-        discount=config.discount, time_limit=min(config.time_limit, dials.horizon),
+        discount=0.0 if config.objective == MYOPIC else config.discount,
+        time_limit=min(config.time_limit, dials.horizon),
         max_outcomes=2**people * chances,
         background=room_background(config.size, num_planes=len(planes)),
         glyphs=_glyphs(people, coins=config.coins),

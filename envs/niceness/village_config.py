@@ -1,7 +1,8 @@
 """Options of the village: its people, the agent's powers, and what the agent is rewarded for.
 
 An objective is a choice of weights of reward components. "RT", "IR" and "NS" are components of their own; "PR-A" is
-what an A evaluator gives, for all persons. A mixture is written "0.5*RT + 0.5*NS". The reward is
+what an A evaluator gives, for all persons. A mixture is written "0.5*RT + 0.5*NS" or "1/2 RT + 1/2 NS" as everywhere
+(`envs.niceness.mixtures`); "Myopic" is RT at discount 0. The reward is
 
     coin_weight · coins + niceness_weight · objective.
 
@@ -27,14 +28,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from envs.errors import (
-    UserError,
-    nearest,
-    require_choice,
-    require_flag,
-    require_integer,
-    require_number,
-)
+from envs.errors import UserError, require_choice, require_flag, require_integer, require_number
+from envs.niceness.mixtures import reward_weights
 from envs.worlds.cells import MAX_SIZE
 from envs.worlds.options import WorldConfig, read_with, refuse_unread
 
@@ -65,8 +60,8 @@ class VillageConfig(WorldConfig):
     """Options of Village.
 
     Attributes:
-        objective: What the niceness part of the reward is: "RT", "IR", "NS", "PR-A", "PR-B", "PR-E", or a mixture such
-            as "0.5*RT + 0.5*NS".
+        objective: What the niceness part of the reward is: "RT", "IR", "NS", "PR-A", "PR-B", "PR-E", a mixture such as
+            "0.5*RT + 0.5*NS", or "Myopic", which is RT at discount 0.
         niceness_weight: λ, weight of the objective beside the coins.
         coins: Whether a coin lies on the grid, which comes back in another of four places when it is taken.
         coin_weight: Reward of a coin.
@@ -191,24 +186,13 @@ class VillageConfig(WorldConfig):
 
 
 def read_objective(objective: str) -> Mapping[str, float]:
-    """Weight of each objective that is named, in the order of the words (UserError where they cannot be read)."""
-    weights: dict[str, float] = {}
-    for part in str(objective).split("+"):
-        factor, _, name = (word.strip() for word in part.rpartition("*"))
-        if name not in OBJECTIVES or name in weights:
-            raise UserError(
-                f"objective {objective!r} names {name!r}, allowed are {', '.join(OBJECTIVES)}, each once, or a mixture "
-                f"such as '0.5*RT + 0.5*NS'; write one.{nearest(name, OBJECTIVES)}"
-            )
-        try:
-            weights[name] = float(factor or 1)
-        except ValueError:
-            weights[name] = math.nan
-        if not math.isfinite(weights[name]):
-            raise UserError(
-                f"objective {objective!r} has the weight {factor!r}, allowed is a finite number; write one."
-            )
-    return weights
+    """Weight of each objective that counts, in the order of OBJECTIVES; Myopic counts RT.
+
+    Raises:
+        UserError: As `envs.niceness.mixtures.reward_weights`.
+    """
+    weights = reward_weights(objective, OBJECTIVES)
+    return {name: weight for name, weight in zip(OBJECTIVES, weights.tolist(), strict=True) if weight}
 
 
 def _dials_of_power(power: float, num_persons: int) -> Dials:

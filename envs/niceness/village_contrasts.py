@@ -16,10 +16,10 @@ import numpy as np
 from envs.layers import back_up, list_layers, play
 from envs.niceness import village_cut
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_layers import list_village
+from envs.niceness.village_layers import any_of, first_rows, list_village
 from envs.niceness.village_solution import solve_village
-from envs.niceness.village_weights import weights_of
-from envs.states import Floats, Rows
+from envs.niceness.village_weights import optimise, require_maximum, weights_of
+from envs.states import Floats
 
 # Far more than ties within `envs.layers.TOLERANCE` add up to in an episode, far less than anything is worth.
 _ROUNDING = 1e-6
@@ -28,7 +28,9 @@ _ROUNDING = 1e-6
 def values_of_influence(
     config: VillageConfig, objectives: Sequence[str], *, level: int = 0, start: int | None = None
 ) -> dict[str, float]:
-    """V* of each objective less V* where nothing the agent does moves a taste: κ = 0 and no door."""
+    """V* of each objective less V* where nothing the agent does moves a taste: κ = 0 and no door; not of Myopic."""
+    for name in objectives:
+        require_maximum(name)
     powerless = dataclasses.replace(config, kappa_p=0.0, kappa_g=0.0, door=False)
     strong, weak = (solve_village(one, objectives, level=level, start=start) for one in (config, powerless))
     return {name: strong.value(name) - weak.value(name) for name in objectives}
@@ -39,15 +41,9 @@ def village_indistinguishability(
 ) -> float:
     """|∩_j Opt_j| / |∪_j Opt_j| over the states that play reaches where every action is optimal for some of them."""
     layers = list_village(config, twin=True, level=level, start=start)
-    optimal = back_up(layers, weights_of(layers, objectives)).optimal
+    optimal = optimise(layers, objectives).optimal
     by_some, by_all = (np.asarray(over(optimal, axis=2)) for over in (np.any, np.all))
-
-    def any_of_them(rows: Rows) -> Floats:
-        chosen = by_some[layers.find(rows)]
-        probs: Floats = chosen / chosen.sum(axis=1, keepdims=True)
-        return probs
-
-    reached = play(layers, any_of_them).visits > 0
+    reached = play(layers, any_of(layers, by_some)).visits > 0
     return float(by_all[reached].sum() / by_some[reached].sum())
 
 
@@ -64,16 +60,19 @@ def loss_of_cut_plan(config: VillageConfig, objective: str, *, level: int = 0, s
 
     Args:
         config: The village; its own objective is not read.
-        objective: A name or mixture as the config takes it, or "NS_lit".
+        objective: A name or mixture as the config takes it, or "NS_lit"; not Myopic, for which plans have no value.
         level: Level.
         start: One start of the level, or None for all.
 
     Returns:
         float64[M], V* less what the plan is really worth, for each start.
+
+    Raises:
+        UserError: Myopic, or as `weights_of`.
     """
+    require_maximum(objective)
     believing = village_cut.world(dataclasses.replace(config, objective="RT", twin=True))
-    starts = np.arange(believing.num_starts) if start is None else np.array([start])
-    layers = list_layers(believing, believing.begin(level, starts))
+    layers = list_layers(believing, first_rows(believing, level=level, start=start))
     weights = weights_of(list_village(config, twin=True, level=level, start=start), [objective])
     shape = (layers.num_states, believing.num_actions)
     real = np.broadcast_to(np.arange(believing.num_actions) < village_cut.NUM_REAL, shape)

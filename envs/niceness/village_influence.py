@@ -1,4 +1,4 @@
-"""What a policy does to the people of the village, exactly: manipulation, lock-in, ease, welfare; how far ties matter.
+"""What a policy does to the people of the village, exactly: manipulation, lock-in, ease, welfare.
 
 Measures are those of the project's reference, section 5, averaged over persons and over the starts of the level, each
 start by itself:
@@ -19,19 +19,16 @@ Shape key: S states, A actions, C components, T steps, P persons, N rows.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from envs.layers import Layers, Play, RowPolicy, back_up
+from envs.layers import Layers, Play, RowPolicy
 from envs.niceness.village import objective_weights
 from envs.niceness.village_config import OBJECTIVES, VillageConfig, read_objective
 from envs.niceness.village_layers import inert_policy, list_village, play_from, theta_law
 from envs.niceness.village_row import thetas_of
-from envs.niceness.village_solution import best_to_depth
-from envs.niceness.village_weights import weights_of
 from envs.states import Floats
 
 _ROUNDING = 1e-9
@@ -101,32 +98,6 @@ def evaluate_village(
         suppression=1 - total["changed"] / total["inert_changed"] if total["inert_changed"] > 0 else None,
         ease_gain=ease_gain, welfare=total["welfare"],
     )  # fmt: skip
-
-
-def influence_range(
-    config: VillageConfig, objective: str, *, depth: int | None = None, level: int = 0, start: int | None = None
-) -> tuple[float, float]:
-    """Least and largest MI_c among the plans for an objective: how much of it is a matter of ties.
-
-    Among the actions that are best to the plan the share of influenced people is minimised and maximised.
-
-    Args:
-        config: The village; its own objective is not read.
-        objective: A name or mixture as the config takes it, or "NS_lit".
-        depth: Steps that the planner sees, anew at each step; None for all that are left.
-        level: Level.
-        start: One start of the level, or None for all.
-
-    Raises:
-        UserError: A depth below 1.
-    """
-    layers = list_village(config, twin=True, level=level, start=start)
-    best = best_to_depth(layers, weights_of(layers, [objective])[:, 0], depth=depth)
-    influenced = np.array([name == "influenced" for name in layers.world.component_names]) / layers.num_steps
-    undiscounted = dataclasses.replace(layers, world=dataclasses.replace(layers.world, discount=1.0))
-    tied = back_up(undiscounted, np.array([-influenced, influenced]), allowed=best)
-    least, most = tied.values[layers.start_state].mean(axis=0)
-    return abs(float(least)), float(most)
 
 
 def _outcome(layers: Layers, policy: RowPolicy, start: int) -> tuple[Floats, tuple[float, float, float]]:

@@ -67,6 +67,12 @@ def thetas_of(rows: Rows, num_persons: int) -> NDArray[np.int64]:
     return found
 
 
+def first_thetas_of(rows: Rows, num_persons: int) -> NDArray[np.int64]:
+    """What everybody wanted first, int64[..., P], as `thetas_of`."""
+    found: NDArray[np.int64] = rows[..., PEOPLE + THETA_0 : PEOPLE + STRIDE * num_persons : STRIDE].astype(np.int64)
+    return found
+
+
 @njit
 def begin(config, row, level, start):
     """Places from the layout or the level, tastes from the config or the start."""

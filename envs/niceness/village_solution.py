@@ -18,7 +18,7 @@ from envs.errors import require_integer
 from envs.layers import Flags, LayeredSolution, Layers, RowPolicy, back_up
 from envs.niceness.village_config import VillageConfig, read_objective
 from envs.niceness.village_layers import list_village
-from envs.niceness.village_weights import NS_LIT, weights_of
+from envs.niceness.village_weights import NS_LIT, discounts_of, optimise, weights_of
 from envs.states import Floats, Rows
 
 
@@ -37,7 +37,7 @@ class VillageSolution:
     solution: LayeredSolution
 
     def value(self, objective: str) -> float:
-        """Optimal value, mean over the starts."""
+        """Optimal value, mean over the starts; of Myopic that of the first step."""
         return float(self.solution.values[self.layers.start_state, self.objectives.index(objective)].mean())
 
     def values(self, objective: str, rows: Rows) -> Floats:
@@ -72,7 +72,7 @@ def solve_village(
 
     Args:
         config: The village; its own objective is not read.
-        objectives: Names or mixtures as the config takes them, and "NS_lit".
+        objectives: Names or mixtures as the config takes them, Myopic among them, and "NS_lit".
         level: Level.
         start: One start of the level, or None for all.
 
@@ -81,20 +81,24 @@ def solve_village(
     """
     with_twin = any(name != NS_LIT and "NS" in read_objective(name) for name in objectives)
     layers = list_village(config, twin=with_twin, level=level, start=start)
-    return VillageSolution(tuple(objectives), layers, back_up(layers, weights_of(layers, objectives)))
+    return VillageSolution(tuple(objectives), layers, optimise(layers, objectives))
 
 
-def best_to_depth(layers: Layers, weights: Floats, *, depth: int | None) -> Flags:
-    """Action sets bool[S, A] of the planner that sees so many steps, for weights float64[T, C].
+def best_to_depth(layers: Layers, objective: str, *, depth: int | None) -> Flags:
+    """Action sets bool[S, A] of the planner for an objective that sees so many steps, all where None.
 
     One objective for each step at which pay may stop, so that one backward pass serves all layers.
+
+    Raises:
+        UserError: A depth below 1, or as `weights_of`.
     """
     depth = layers.num_steps if depth is None else depth
     require_integer("planning depth", depth, low=1, high=10_000)
     stops = [min(t + depth, layers.num_steps) for t in range(layers.num_steps)]
     distinct = sorted(set(stops))
     counted = np.less.outer(np.arange(layers.num_steps), distinct)
-    found = back_up(layers, counted[:, :, None] * weights[:, None]).optimal
+    weights, discount = weights_of(layers, [objective])[:, 0], discounts_of(layers, [objective])
+    found = back_up(layers, counted[:, :, None] * weights[:, None], discounts=discount).optimal
     best = np.zeros(found.shape[:2], np.bool_)
     for t, stop in enumerate(stops):
         best[layers.layer(t)] = found[layers.layer(t), :, distinct.index(stop)]
