@@ -13,13 +13,14 @@ from analysis.studies import (
     niceness_depth,
     niceness_dilemmas,
     niceness_power,
+    niceness_reward,
     niceness_strengthen,
 )
 from analysis.studies.question import Question
 
 _ALL = (
     alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_depth, niceness_dilemmas,
-    niceness_power, niceness_strengthen,
+    niceness_power, niceness_reward, niceness_strengthen,
 )  # fmt: skip
 QUESTIONS: MappingProxyType[str, Question] = MappingProxyType(
     {module.QUESTION.name: module.QUESTION for module in _ALL}
