@@ -86,7 +86,7 @@ class Study(StudyOfSeeds):
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """alphago, corner-size, niceness, niceness-calibration, niceness-depth, niceness-dilemmas, niceness-monitor,
-    niceness-power or niceness-strengthen."""
+    niceness-power, niceness-reward, niceness-strengthen or niceness-village."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -105,6 +105,25 @@ def test_regression_finds_the_rewards_and_its_order_is_the_seeds(encoder):
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), loaded.parameters(), strict=True))
 
 
+def test_amounts_say_what_a_step_brought_and_the_model_what_a_unit_is_worth():
+    """The action one-hot is the model by action, bit for bit; goods of known worth get that worth."""
+    world = make_world("CrossedHistory", size=3)
+    agent = agent_for(world, encoder_sizes=(16,))
+    played = record_episodes(agent, "ValueLab/CrossedHistory-5x5-v0", num_episodes=100, seed=0, uniform_share=1.0)
+    config = ValueConfig(num_updates=20, batch_size=64, learning_rate=5e-3)
+    by_action = np.eye(world.num_actions)[played.actions]
+    models = [fit_rewards(agent, played, config, seed=1, amounts=amounts)[0] for amounts in (None, by_action)]
+    assert all(torch.equal(a, b) for a, b in zip(*(model.parameters() for model in models), strict=True))
+    goods = np.random.default_rng(0).normal(size=(len(played.actions), 2))
+    paid = dataclasses.replace(played, rewards=goods @ [2.0, -1.0])
+    config = dataclasses.replace(config, num_updates=300)
+    model, facts = fit_rewards(agent, paid, config, seed=1, amounts=goods)
+    with torch.no_grad():
+        worth = model(agent.encode(played.observations).inputs)[0].double().numpy()
+    assert worth.shape[1] == 2 and facts["loss"] < 0.02
+    assert worth.mean(axis=0) == pytest.approx([2.0, -1.0], abs=0.1)
+
+
 def test_the_models_memory_in_the_tree_is_that_of_the_path():
     world = make_world("CrossedHistory", size=3)
     agent = agent_for(world, encoder="gru", memory_size=8)

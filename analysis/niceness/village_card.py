@@ -29,7 +29,7 @@ def score_village(config: VillageConfig, policy: RowPolicy, *, made_for: str, st
     return Scorecard(
         made_for=made_for,
         regrets={name: Regret(found.value(name), best.value(name), still.value(name)) for name in names if ranks(name)},
-        optimal_share=_optimal_shares(best, policy),
+        optimal_share=optimal_shares(best, policy),
         measures={name: getattr(found, name) for name in MEASURES},
         mi_coupled=found.mi_coupled, influences=found.influences,
         intent={"changes": plan_changes(config, made_for, start=start)} if ranks(made_for) else {},
@@ -37,7 +37,7 @@ def score_village(config: VillageConfig, policy: RowPolicy, *, made_for: str, st
     )  # fmt: skip
 
 
-def _optimal_shares(best: VillageSolution, policy: RowPolicy) -> dict[str, float]:
+def optimal_shares(best: VillageSolution, policy: RowPolicy) -> dict[str, float]:
     """The share of a policy's steps that are optimal where it is, by objective."""
     layers = best.layers
     visits = play(layers, policy).visits

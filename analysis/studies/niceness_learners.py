@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.env_util import make_vec_env
 
 from agents.agent import AlphaAgent, build_agent
-from agents.config import AgentConfig
+from agents.config import AgentConfig, ReinforceConfig, TrainConfig
 from agents.environments import make_vector, open_stream
 from agents.greedy import greedy_actions
 from agents.learner import reinforce
@@ -23,6 +24,7 @@ from agents.seeding import derive_seed
 from agents.tabular_q import QConfig, learn_q
 from agents.values import fit_values
 from envs.enumeration import TabularMDP, enumerate_world
+from envs.episodes import Episodes
 from envs.niceness.mixtures import MYOPIC
 from envs.registry import make_world
 from envs.rows import World
@@ -34,6 +36,13 @@ ACTORS = ("D", "V1", "search-16")
 HUBER_SCALE = 0.1
 """Stable-Baselines3's DQN minimises a Huber loss, which is biased wherever outcomes are farther than 1 apart by chance;
 in tenths, TRIAD's are not."""
+FROM_SCRATCH = ReinforceConfig(
+    num_envs=64, rollout_length=20, learning_rate=3e-3, entropy_weight=1.0, normalize_advantage=False
+)
+"""Policy gradient where `recommended` would imitate first, and has a step for what comes after. Entropy is weighed
+against advantages in units of reward, as `recommended` does for tastes: paid by RT in the village, it kept people as
+they are with weights of .1 and .3 (200,000 steps), and found with 1 (300,000) that to persuade them pays more; seed 0.
+"""
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,12 @@ class Task:
         """All its states."""
         return enumerate_world(self.world, self.world.levels("train"))
 
+    @property
+    def settings(self) -> TrainConfig:
+        """`recommended`, but that nothing is imitated: an expert would give the answer away."""
+        best = recommended(self.env_id, seed=self.seed, options=self.all_options())
+        return dataclasses.replace(best, reinforce=FROM_SCRATCH) if "imitate" in best.stages else best
+
 
 Played = Iterator[tuple[str, Integers]]
 OnUpdate = Callable[[AlphaAgent, dict[str, Any]], bool]
@@ -96,15 +111,25 @@ OnUpdate = Callable[[AlphaAgent, dict[str, Any]], bool]
 def tabular_q(task: Task, setup: Setup) -> Played:
     """Q-learning on states."""
     world, mdp = task.world, task.mdp
-    config = QConfig(num_steps=setup.q_steps, horizon=len(world.background[0, 0]) - 1)
+    config = QConfig(num_steps=setup.q_steps, horizon=longest_episode(mdp))
     yield "tabular Q", learn_q(world, mdp, config, seed=task.seed).argmax(axis=1)
 
 
+def longest_episode(mdp: TabularMDP) -> int:
+    """Steps of the longest episode, where no state comes twice in one."""
+    states, num_steps = mdp.start_state, 0
+    while len(states):
+        states, num_steps = np.unique(mdp.next_state[states]), num_steps + 1
+        states = states[states >= 0]
+    return num_steps
+
+
 def ours(task: Task, setup: Setup) -> Played:
-    """E, D and V with the settings that `valuelab niceness train` takes: rewards alone, then V on outcomes."""
+    """E, D and V with the task's settings: rewards alone, then V on outcomes."""
     world, rows, untrained = task.world, task.mdp.rows, beginner(task)
     yield UNTRAINED, greedy_actions(untrained, world, rows)
-    agent = _with_value(reinforced(untrained, task, num_steps=setup.reinforce_steps), task, setup)
+    player = reinforced(untrained, task, num_steps=setup.reinforce_steps)
+    agent = with_value(player, outcomes(player, task, setup), task=task, setup=setup)
     for actor in ACTORS:
         yield actor, greedy_actions(agent, world, rows, actor=actor)
 
@@ -118,16 +143,15 @@ def policy_gradient(task: Task, setup: Setup) -> Played:
 
 def beginner(task: Task) -> AlphaAgent:
     """The agent before it has learned anything."""
-    world = task.world
-    best = recommended(task.env_id, seed=task.seed, options=task.all_options())
+    world, config = task.world, task.settings.agent
     return build_agent(
-        observation_space(world), world.num_actions, best.agent, seed=derive_seed(task.seed, "calibration", "agent"),
+        observation_space(world), world.num_actions, config, seed=derive_seed(task.seed, "calibration", "agent"),
         sample=world.observe(task.mdp.rows),
     )  # fmt: skip
 
 
 def reinforced(agent: AlphaAgent, task: Task, *, num_steps: int, on_update: OnUpdate | None = None) -> AlphaAgent:
-    """A copy whose D∘E has gone on learning from rewards, with the settings of `recommended`.
+    """A copy whose D∘E has gone on learning from rewards, with the task's settings.
 
     Args:
         agent: left as it is.
@@ -136,21 +160,24 @@ def reinforced(agent: AlphaAgent, task: Task, *, num_steps: int, on_update: OnUp
         on_update: as in `agents.learner.reinforce`.
     """
     options = task.all_options()
-    config = dataclasses.replace(recommended(task.env_id, options=options).reinforce, num_steps=num_steps)
+    config = dataclasses.replace(task.settings.reinforce, num_steps=num_steps)
     env = make_vector(task.env_id, config.num_envs, options=options)
     stream = open_stream(env, agent.spec, seed=task.seed, name="reinforce")
     return reinforce(agent, stream, config, discount=task.world.discount, seed=task.seed, on_update=on_update)[0]
 
 
-def _with_value(agent: AlphaAgent, task: Task, setup: Setup) -> AlphaAgent:
-    options = task.all_options()
-    config = dataclasses.replace(
-        recommended(task.env_id, options=options).value, num_episodes=setup.num_outcomes,
-        num_updates=setup.value_updates,
+def outcomes(agent: AlphaAgent, task: Task, setup: Setup) -> Episodes:
+    """What V learns from: episodes of D, with the share of uniform actions of the task's settings."""
+    return record_episodes(
+        agent, task.env_id, num_episodes=setup.num_outcomes, seed=derive_seed(task.seed, "calibration", "outcomes"),
+        uniform_share=task.settings.value.uniform_share, options=task.all_options(),
     )  # fmt: skip
-    played = record_episodes(
-        agent, task.env_id, num_episodes=config.num_episodes, seed=derive_seed(task.seed, "calibration", "outcomes"),
-        uniform_share=config.uniform_share, options=options,
+
+
+def with_value(agent: AlphaAgent, played: Episodes, *, task: Task, setup: Setup) -> AlphaAgent:
+    """A copy whose V∘E has learned afresh from outcomes."""
+    config = dataclasses.replace(
+        task.settings.value, num_episodes=setup.num_outcomes, num_updates=setup.value_updates
     )  # fmt: skip
     return fit_values(agent, played, config, seed=task.seed)[0]
 

@@ -13,13 +13,15 @@ from analysis.studies import (
     niceness_depth,
     niceness_dilemmas,
     niceness_power,
+    niceness_reward,
     niceness_strengthen,
+    niceness_village,
 )
 from analysis.studies.question import Question
 
 _ALL = (
     alphago, corner_size, generalise, monitoring, niceness_calibration, niceness_depth, niceness_dilemmas,
-    niceness_power, niceness_strengthen,
+    niceness_power, niceness_reward, niceness_strengthen, niceness_village,
 )  # fmt: skip
 QUESTIONS: MappingProxyType[str, Question] = MappingProxyType(
     {module.QUESTION.name: module.QUESTION for module in _ALL}

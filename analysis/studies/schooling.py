@@ -28,10 +28,11 @@ from agents.seeding import derive_seed, numpy_generator
 from agents.values import fit_values
 from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
+from analysis.studies.noise import noised
 from envs.episodes import Episodes, load_episodes, save_episodes
 from envs.niceness.village_row import PEOPLE, STRIDE, THETA, THETA_0
 from envs.registry import make_world, world_id
-from envs.rows import Rows, World
+from envs.rows import World
 from envs.step_buffers import observation_space
 
 SCHOOL, LEARN_VALUE, LEARN_REWARD = "niceness.school", "niceness.value", "niceness.reward"
@@ -202,25 +203,9 @@ def blurred(episodes: Episodes, schooling: Schooling, *, rng: np.random.Generato
     """The episodes with one taste shown at random in a share of the steps; what was paid is as it was."""
     if schooling.blurred == "nothing":
         return episodes
-    assert episodes.rows is not None and episodes.final_rows is not None
-    world = make_world(ENV_ID, **weak_options(schooling))
-    place = BLURRED[schooling.blurred]
-    rows, finals = (
-        _drawn(array, place, share=schooling.blur, rng=rng) for array in (episodes.rows, episodes.final_rows)
-    )
-    return dataclasses.replace(
-        episodes, rows=rows, final_rows=finals, observations=world.observe(rows),
-        final_observations=world.observe(finals),
-    )  # fmt: skip
-
-
-def _drawn(rows: Rows, place: int, *, share: float, rng: np.random.Generator) -> Rows:
-    """The rows, in a share of which every person's number at `place` is one of the tastes, drawn at random."""
-    rows = rows.copy()
-    struck = rng.random(len(rows)) < share
-    for person in range(PEOPLE, rows.shape[1], STRIDE):
-        rows[struck, person + place] = rng.integers(0, 3, struck.sum())
-    return rows
+    world, place = make_world(ENV_ID, **weak_options(schooling)), BLURRED[schooling.blurred]
+    columns = range(PEOPLE + place, PEOPLE + STRIDE * world.config.num_persons, STRIDE)
+    return noised(episodes, world, columns, share=schooling.blur, rng=rng)
 
 
 def read_beginner(context: CellContext) -> tuple[AlphaAgent, RewardModel]:
