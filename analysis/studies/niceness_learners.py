@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +23,7 @@ from agents.sb3 import ValueLabPolicy, agent_from_sb3
 from agents.seeding import derive_seed
 from agents.tabular_q import QConfig, learn_q
 from agents.values import fit_values
+from analysis.studies.value_heads import HEADS, MONOLITH, with_head
 from envs.enumeration import TabularMDP, enumerate_world
 from envs.niceness.mixtures import MYOPIC
 from envs.registry import make_world
@@ -30,7 +32,8 @@ from envs.states import Integers
 from envs.step_buffers import observation_space
 
 UNTRAINED = "D, untrained"
-ACTORS = ("D", "V1", "search-16")
+ACTORS = ("V1", "search-16")
+"""Players that V takes part in."""
 HUBER_SCALE = 0.1
 """Stable-Baselines3's DQN minimises a Huber loss, which is biased wherever outcomes are farther than 1 apart by chance;
 in tenths, TRIAD's are not."""
@@ -100,49 +103,58 @@ def tabular_q(task: Task, setup: Setup) -> Played:
     yield "tabular Q", learn_q(world, mdp, config, seed=task.seed).argmax(axis=1)
 
 
-def ours(task: Task, setup: Setup) -> Played:
-    """E, D and V with the settings that `valuelab niceness train` takes: rewards alone, then V on outcomes."""
+def ours(task: Task, setup: Setup, actors: Sequence[str] = ACTORS) -> Played:
+    """E and D with the settings that `valuelab niceness train` takes, then a V∘E of each head on the same outcomes.
+
+    D's baseline is its own, so that heads have no part in D: what they differ in is what V makes of one recording.
+    """
     world, rows, untrained = task.world, task.mdp.rows, beginner(task)
     yield UNTRAINED, greedy_actions(untrained, world, rows)
-    agent = _with_value(reinforced(untrained, task, num_steps=setup.reinforce_steps), task, setup)
-    for actor in ACTORS:
-        yield actor, greedy_actions(agent, world, rows, actor=actor)
+    agent = reinforced(untrained, task, num_steps=setup.reinforce_steps)
+    yield "D", greedy_actions(agent, world, rows)
+    for head, valued in _with_values(agent, task, setup):
+        for actor in actors:
+            yield by_head(actor, head), greedy_actions(valued, world, rows, actor=actor)
 
 
-def policy_gradient(task: Task, setup: Setup) -> Played:
-    """The first half of `ours`: D∘E by policy gradient, without V."""
-    world, rows, untrained = task.world, task.mdp.rows, beginner(task)
-    yield UNTRAINED, greedy_actions(untrained, world, rows)
-    yield "D", greedy_actions(reinforced(untrained, task, num_steps=setup.reinforce_steps), world, rows)
+def by_head(actor: str, head: str) -> str:
+    """The player that an actor is with a V of this head."""
+    return f"{actor}, {head}"
 
 
-def beginner(task: Task) -> AlphaAgent:
+def beginner(task: Task, head: str = MONOLITH) -> AlphaAgent:
     """The agent before it has learned anything."""
     world = task.world
-    best = recommended(task.env_id, seed=task.seed, options=task.all_options())
+    settings = recommended(task.env_id, options=task.all_options()).agent
     return build_agent(
-        observation_space(world), world.num_actions, best.agent, seed=derive_seed(task.seed, "calibration", "agent"),
-        sample=world.observe(task.mdp.rows),
+        observation_space(world), world.num_actions, with_head(settings, world, head),
+        seed=derive_seed(task.seed, "calibration", "agent"), sample=world.observe(task.mdp.rows),
     )  # fmt: skip
 
 
-def reinforced(agent: AlphaAgent, task: Task, *, num_steps: int, on_update: OnUpdate | None = None) -> AlphaAgent:
+def reinforced(
+    agent: AlphaAgent, task: Task, *, num_steps: int, share_value: bool = False, on_update: OnUpdate | None = None
+) -> AlphaAgent:
     """A copy whose D∘E has gone on learning from rewards, with the settings of `recommended`.
 
     Args:
         agent: left as it is.
         task: where it learns; its seed draws episodes and actions.
         num_steps: environment steps.
+        share_value: V is the baseline, and V∘E learns beside D∘E; otherwise D has a baseline of its own.
         on_update: as in `agents.learner.reinforce`.
     """
     options = task.all_options()
-    config = dataclasses.replace(recommended(task.env_id, options=options).reinforce, num_steps=num_steps)
+    config = dataclasses.replace(
+        recommended(task.env_id, options=options).reinforce, num_steps=num_steps, share_value=share_value
+    )
     env = make_vector(task.env_id, config.num_envs, options=options)
     stream = open_stream(env, agent.spec, seed=task.seed, name="reinforce")
     return reinforce(agent, stream, config, discount=task.world.discount, seed=task.seed, on_update=on_update)[0]
 
 
-def _with_value(agent: AlphaAgent, task: Task, setup: Setup) -> AlphaAgent:
+def _with_values(agent: AlphaAgent, task: Task, setup: Setup) -> Iterator[tuple[str, AlphaAgent]]:
+    """The agent with a V of each head, all fitted to one recording of what it plays."""
     options = task.all_options()
     config = dataclasses.replace(
         recommended(task.env_id, options=options).value, num_episodes=setup.num_outcomes,
@@ -152,7 +164,10 @@ def _with_value(agent: AlphaAgent, task: Task, setup: Setup) -> AlphaAgent:
         agent, task.env_id, num_episodes=config.num_episodes, seed=derive_seed(task.seed, "calibration", "outcomes"),
         uniform_share=config.uniform_share, options=options,
     )  # fmt: skip
-    return fit_values(agent, played, config, seed=task.seed)[0]
+    for head in HEADS:
+        begun = copy.deepcopy(agent)
+        begun.config = with_head(agent.config, task.world, head)
+        yield head, fit_values(begun, played, config, seed=task.seed)[0]
 
 
 def ppo(task: Task, setup: Setup) -> Played:
@@ -182,5 +197,5 @@ def dqn(task: Task, setup: Setup) -> Played:
 
 
 LEARNERS: Mapping[str, Callable[[Task, Setup], Played]] = MappingProxyType(
-    {"tabular Q": tabular_q, "ours": ours, "PPO": ppo, "DQN": dqn}
+    {"tabular Q": tabular_q, "E, D and V": ours, "PPO": ppo, "DQN": dqn}
 )
