@@ -13,11 +13,14 @@ from agents.agent import build_agent
 from agents.playing import play_batches
 from agents.recorder import record_episodes
 from agents.reward_model import RewardModel
+from agents.search.batched import search
+from agents.search.evaluators import NetworkEvaluator
+from agents.search_config import SearchConfig
 from analysis.cells import CellContext
 from analysis.studies import generalise, powerful_play
 from analysis.studies.generalise import Asked, Variant
 from analysis.studies.generalise_figures import influence_figure, lean_figure
-from analysis.studies.generalise_words import admission, kind_sentence
+from analysis.studies.generalise_words import PRIMARY, admitted_kinds, kind_sentence, sentences
 from analysis.studies.powerful_play import PLANNERS, plans, play_powerful, score, unpaid, without_prior
 from analysis.studies.powerful_scores import Played, lean, plays
 from analysis.studies.powerful_village import solve, strong_options
@@ -30,6 +33,7 @@ from analysis.studies.schooling import (
     blurred,
     weak_options,
 )
+from envs.niceness.assignment import KINDS
 from envs.niceness.village_powers import POWERS
 from envs.niceness.village_row import PEOPLE, THETA, THETA_0
 from envs.registry import make_world
@@ -109,6 +113,22 @@ def test_without_a_prior_nothing_is_preferred():
     assert (without_prior(agent).policy_logits(shown) == 0).all()
     assert not unpaid(world).reward_weights.any()
     assert plans((0, 4)) == [("V", 0), ("V", 4), ("V*", 4), ("r+V", 0), ("r+V", 4), ("r+V*", 4)]
+    assert plans((1,)) == [("V", 1), ("r+V", 1)]
+
+
+def test_sixteen_simulations_without_a_prior_ask_no_range_of_q():
+    """Halving leaves five of eleven actions a second visit, and no node below the root one that Q could choose."""
+    bare, world = without_prior(untrained(SMALL)), make_world(ENV_ID, **weak_options(SMALL))
+    rows = world.begin(np.arange(20), np.arange(20) % world.num_starts)
+
+    def grown(simulations, q_range):
+        config = SearchConfig(num_simulations=simulations, use_rewards=False, q_range=q_range)
+        found = search(world, rows, NetworkEvaluator(bare, world), config=config)
+        return found.actions.tolist(), found.rows.tolist()
+
+    assert grown(16, None) == grown(16, 0.1) == grown(16, 40.0)
+    assert grown(64, None) != grown(64, 40.0)
+    assert len(set(grown(16, None)[0])) > 1
 
 
 def test_an_agent_that_waits_has_regret_1_and_no_influence():
@@ -174,25 +194,41 @@ def test_a_kind_is_the_rule_above_half_of_at_least_twenty_seeds(like, number, sa
         seed: {"assigned": "RT" if seed < like else "other", "MI": 0.5, "LI": 0.0, "regret RT": 0.0, "regret IR": 1.0}
         for seed in range(number)
     }
-    assert says in kind_sentence(rows, admitted=True)
-    assert (number < 20) != ("no word on kinds" in kind_sentence(rows, admitted=False))
+    assert says in kind_sentence(rows, admitted=KINDS)
+    assert (number < 20) != ("no word, since RT is not" in kind_sentence(rows, admitted={"IR"}))
 
 
 def test_kinds_are_read_only_where_planted_agents_come_out():
-    """By the primary planner; sides of lean are counted beside."""
-    def planted(kind, called):
-        leans = {"RT": 0.9, "IR": 0.0}[kind]
-        row = {"regret RT": 0.5, "regret IR": 0.5 + leans - 0.45}
-        return {seed: row | {"assigned": kind if seed < called else "other"} for seed in range(20)}
+    """Each kind by gru agents of its own and the primary planner, other kinds if all do; leans are counted beside."""
+    def planted(encoder, called):
+        return {
+            Played(f"{encoder}, planted {kind}", "MONO", *PRIMARY[1:]): {
+                seed: {"assigned": kind if seed < number else "other", "regret RT": 0.5, "regret IR": 0.05, "MI": 0.0}
+                for seed in range(20)
+            }
+            for kind, number in called.items()
+        }  # fmt: skip
 
-    for called, admitted in ((11, True), (10, False)):
-        found = {
-            Played(f"mlp, planted {kind}", "MONO", "all", 1.0, "r+V*", 16): planted(kind, called)
-            for kind in ("RT", "IR")
-        }
-        got, says = admission(found)
-        assert got == admitted and f"of 20 agents paid by IR under power {called} are called so, 20 lean so" in says
-    assert not admission({})[0]
+    assert admitted_kinds(planted("gru", {"RT": 11, "IR": 11, "NS": 11})) == set(KINDS)
+    assert admitted_kinds(planted("gru", {"RT": 11, "IR": 10, "NS": 20})) == {"RT", "NS"}
+    assert admitted_kinds(planted("mlp", {"RT": 20, "IR": 20, "NS": 20})) == admitted_kinds({}) == frozenset()
+    first, second = list(sentences(planted("gru", {"IR": 11, "NS": 10})))[:2]
+    assert "of 20 paid by IR under power 11 are called so, 20 lean so; of 20 paid by NS under power 10" in first
+    assert second.startswith("Kinds that may be read, by the planted gru agents: IR; *other* and *ambiguous* say")
+
+
+@pytest.mark.parametrize("name", [name for name in generalise.VARIANTS if "planted" in name])
+def test_planted_agents_are_paid_under_power_by_what_their_name_says(name):
+    """By an objective alone that no other pays, where persuading succeeds and tastes drift."""
+    schooling = generalise.VARIANTS[name].schooling
+    world = make_world(ENV_ID, **weak_options(schooling))
+    assert schooling.objective == name[-2:] and world.reward_weights[world.component_names.index(name[-2:])] == 1.0
+    played = record_episodes(
+        untrained(schooling), ENV_ID, num_episodes=100, seed=0, uniform_share=1.0, options=weak_options(schooling)
+    )
+    assert (played.rows[:, PEOPLE + THETA] != played.rows[:, PEOPLE + THETA_0]).any()
+    powerful = make_world(ENV_ID, **strong_options(schooling, "all", 1.0))
+    assert powerful.num_actions == world.num_actions and powerful.vector_names == world.vector_names
 
 
 def test_lean_tells_present_from_future():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from analysis.studies.dilemma_cells import (
     solved,
     welfare_ends,
 )
-from analysis.studies.niceness_learners import Setup, Task, ours, policy_gradient
+from analysis.studies.niceness_learners import Setup, Task
 from analysis.studies.question import answer
 from analysis.study import CellRecord
 from envs.niceness.case_registry import DISCRIMINATING, make_case
@@ -79,23 +78,23 @@ def test_planted_players_are_inside_and_outside(world: str, tmp_path: Path) -> N
                 assert row["mi"] == row["li"] == 0 and row["player"] == INERT
 
 
-def test_the_policy_gradient_alone_is_the_one_of_the_calibration() -> None:
+def test_d_is_one_whatever_the_head_and_v_is_not() -> None:
     task = Task("ValueLab/Case-v0", {"case": "ZEALOT"}, "IR", seed=3)
-    alone, both = dict(policy_gradient(task, TINY)), dict(itertools.islice(ours(task, TINY), 2))
-    assert set(alone) == {"D", "D, untrained"}
-    for player, actions in alone.items():
-        assert actions.tolist() == both[player].tolist()
+    played = dict(dilemma_cells.LEARNERS["E, D and V"](task, TINY))
+    assert list(played) == ["D, untrained", "D", "V1, MONO", "V1, MOE", "V1, ROUTE"]
+    assert set(played) <= set(niceness_dilemmas.PLAYERS)
 
 
-def records(*, wrong: int, number: int = 20) -> list[CellRecord]:
-    """Seeds of D that are optimal everywhere but for some, which do nothing on NS in GLORY."""
+def records(*, wrong: int, number: int = 20, player: str = "D", welfare: float = 0.0) -> list[CellRecord]:
+    """Seeds of D that are optimal everywhere but for some, which do nothing on NS in GLORY; more or less welfare."""
     found = []
     for seed in range(number):
         for world in DISCRIMINATING:
             for objective in objectives_of(world):
                 ends = solved(world, objective).ends
-                row = {"world": world, "player": "D", "inside": True}
+                row = {"world": world, "player": player, "inside": True}
                 row |= {name: float(low) for name, (low, _) in ends.items()}
+                row["welfare"] += welfare
                 if (world, objective) == ("GLORY", "NS") and seed < wrong:
                     row["inside"] = False
                 config = {"objective": objective, "seed": seed}
@@ -122,6 +121,15 @@ class TestWords:
 
     def test_a_planted_winner_is_named(self) -> None:
         assert niceness_dilemmas._everywhere({"RT": 0.4, "IR": 2.0}).startswith("RT win everywhere")
+
+    def test_shards_are_held_against_the_monolith_seed_by_seed(self) -> None:
+        heads = (("V1, MONO", 0.0), ("V1, MOE", -1.0), ("V1, ROUTE", 0.0))
+        rows = [one for player, welfare in heads for one in records(wrong=0, player=player, welfare=welfare)]
+        found = niceness_dilemmas.report(rows).found
+        for head, word in (("MOE", "distinguishable, below 0"), ("ROUTE", "equivalent")):
+            for world in ("HARMFUL-START", "GLORY"):
+                name = f"Hidden welfare of V1 on NS in {world}, {head} − MONO: {word}"
+                assert any(one.startswith(name) for one in found)
 
     def test_few_seeds_get_no_word(self) -> None:
         found = niceness_dilemmas.report(records(wrong=0, number=19)).found

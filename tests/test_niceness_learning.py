@@ -24,8 +24,10 @@ from analysis.cli import NicenessTrain, main
 from analysis.commands.niceness_train import as_train
 from analysis.niceness.scorecard import score
 from analysis.studies import niceness_calibration as calibration
-from analysis.studies.niceness_learners import ACTORS, LEARNERS, Setup, Task
+from analysis.studies import niceness_learners
+from analysis.studies.niceness_learners import ACTORS, LEARNERS, Setup, Task, beginner
 from analysis.studies.question import answer
+from analysis.studies.value_heads import HEADS
 from analysis.study import CellRecord
 from envs.enumeration import TabularMDP, enumerate_world
 from envs.errors import UserError
@@ -314,6 +316,33 @@ class TestCalibration:
         bad = calibration.report(records(*[hit] * 8, *[miss] * 2))
         assert "Not met: D on RT at κ = 1: 2 of 10 seeds" in bad.found[1] and "50 % of their steps" in bad.found[1]
         assert calibration.report(records(hit)).found[0] == "1 of 1 places have fewer than 10 finished seeds."
+
+    def test_heads_learn_from_one_recording_of_one_d(self) -> None:
+        task = Task(ENV_ID, {"kappa": 0.5}, "RT", seed=1)
+        agents = dict(niceness_learners.with_values(beginner(task), task, TINY))
+        shown = task.world.observe(task.mdp.rows)
+        logits = {head: agent.policy_logits(shown).detach().numpy().tobytes() for head, agent in agents.items()}
+        assert tuple(agents) == HEADS and len(set(logits.values())) == 1
+        assert [agent.value_head.num_parts for agent in agents.values()] == [1, 3, 3]
+        sizes = [sum(one.numel() for one in agent.value_head.parameters()) for agent in agents.values()]
+        assert max(sizes) <= 1.02 * min(sizes)
+
+    def test_the_words_hold_shards_against_the_monolith(self) -> None:
+        shares = {"V1, MONO": 1.0, "V1, MOE": 1.0, "V1, ROUTE": 0.5, "search-16, MONO": 1.0, "search-16, MOE": 0.5}
+        rows = tuple(
+            {"player": player, "optimal": share == 1, "optimal_share": share, "mi": share, "mi_distance": 1 - share}
+            for player, share in shares.items()
+        )
+        config = {"learner": "E, D and V", "kappa": 1.0}
+        records = [
+            CellRecord(f"{n}", calibration.TRAIN, 1, {**config, "objective": name, "seed": n}, (), "finished", rows)
+            for n in range(20) for name in ("RT", "NS")
+        ]  # fmt: skip
+        found = calibration.report(records).found
+        what = "Share of the steps of {} that are optimal, {} − MONO: {}"
+        for said in (("V1", "MOE", "equivalent"), ("V1", "ROUTE", "distinguishable, below 0"),
+                     ("search-16", "MOE", "distinguishable, below 0")):  # fmt: skip
+            assert any(one.startswith(what.format(*said)) for one in found)
 
     def test_a_cell_and_the_study_with_its_page(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(calibration, "OBJECTIVES", ("RT",))

@@ -19,6 +19,7 @@ from analysis.studies import niceness_strengthen_words as words
 from analysis.studies.mixed_powers import MixedPowers
 from analysis.studies.niceness_learners import Task, beginner, reinforced
 from analysis.studies.question import answer
+from analysis.studies.value_heads import HEADS
 from analysis.study import CellRecord
 from envs.niceness.row_policies import policy_on_rows
 from envs.tabular import value_iteration
@@ -31,12 +32,14 @@ def run(*indices: float, li: float = 0.0) -> list[Row]:
     return [{"step": 10 * place, "MI": mi, "LI": li * mi, "push": mi - li * mi} for place, mi in enumerate(indices)]
 
 
-def records(planted: dict[tuple[str, float], list[Row]], num_seeds: int = 20) -> list[CellRecord]:
+def records(
+    planted: dict[tuple[str, float], list[Row]], num_seeds: int = 20, *, head: str = "MONO"
+) -> list[CellRecord]:
     """Every seed of a place runs alike."""
     return [
         CellRecord(
-            f"{arm}{kappa}{seed}", strengthening.STRENGTHEN, 1, {"arm": arm, "kappa": kappa, "seed": seed}, (),
-            "finished", tuple(rows),
+            f"{arm}{head}{kappa}{seed}", strengthening.STRENGTHEN, 2,
+            {"arm": arm, "head": head, "kappa": kappa, "seed": seed}, (), "finished", tuple(rows),
         )
         for (arm, kappa), rows in planted.items() for seed in range(num_seeds)
     ]  # fmt: skip
@@ -57,8 +60,9 @@ class TestStepsToInfluence:
 
 
 class TestSchool:
-    def test_without_power_rt_and_ns_make_one_agent(self) -> None:
-        rt, ns, ir = (_schooled(objective) for objective in ("RT", "NS", "IR"))
+    @pytest.mark.parametrize("head", ["MONO", "ROUTE"])
+    def test_without_power_rt_and_ns_make_one_agent(self, head: str) -> None:
+        rt, ns, ir = (_schooled(objective, head) for objective in ("RT", "NS", "IR"))
         assert all(torch.equal(one, other) for one, other in zip(rt, ns, strict=True))
         assert not all(torch.equal(one, other) for one, other in zip(rt, ir, strict=True))
 
@@ -71,10 +75,20 @@ class TestSchool:
             assert measured == pytest.approx({"MI": mi, "LI": li, "push": mi - li})
 
 
-def _schooled(objective: str) -> list[torch.Tensor]:
+def _schooled(objective: str, head: str) -> list[torch.Tensor]:
     task = strengthening.weak_task(1, objective, starts="uniform")
-    agent: AlphaAgent = reinforced(beginner(task), task, num_steps=3072)
+    agent: AlphaAgent = reinforced(beginner(task, head), task, num_steps=3072, share_value=True)
     return list(agent.state_dict().values())
+
+
+def test_the_head_has_a_part_in_d_where_v_is_the_baseline_alone() -> None:
+    task = strengthening.weak_task(1, "RT", starts="uniform")
+    made = {
+        (head, shares): reinforced(beginner(task, head), task, num_steps=1536, share_value=shares).policy_head.weight
+        for head in HEADS for shares in (True, False)
+    }  # fmt: skip
+    assert all(torch.equal(made["MONO", False], made[head, False]) for head in HEADS)
+    assert len({made[head, True].detach().numpy().tobytes() for head in HEADS}) == len(HEADS)
 
 
 class TestWords:
@@ -107,7 +121,17 @@ class TestWords:
         report = words.report(records(self.PLANTED, num_seeds=2))
         assert _word(report.found, "Zero-shot MI of RT at κ = 1") == "no verdict"
         assert [line["never"] for line in report.table] == ["0 of 2", "0 of 2", "2 of 2", "0 of 2"]
-        assert any(line.startswith("NS at κ = 1") and "censored at 30 steps: 2" in line for line in report.found)
+        assert any(line.startswith("NS (MONO) at κ = 1") and "censored at 30 steps: 2" in line for line in report.found)
+
+    def test_shards_are_held_against_the_monolith_seed_by_seed(self) -> None:
+        slow = self.PLANTED | {("RT", 1.0): run(0, 0, 0, 1)}
+        found = words.report([*records(self.PLANTED), *records(slow, head="MOE")]).found
+        assert _word(found, "Zero-shot MI of RT at κ = 1, MOE − MONO") == "equivalent"
+        assert _word(found, "Steps to influence of RT at κ = 1, in budgets, MOE − MONO") == "distinguishable"
+        assert not any("ROUTE" in line for line in found)
+        fails = self.PLANTED | {("RT, from scratch", 1.0): run(0, 0, 0, 0)}
+        found = words.report([*records(self.PLANTED), *records(fails, head="MOE")]).found
+        assert not any(line.startswith("Steps to influence") for line in found)
 
 
 def _word(found: tuple[str, ...], name: str) -> str:
@@ -117,13 +141,16 @@ def _word(found: tuple[str, ...], name: str) -> str:
 
 def test_the_study_runs_with_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strengthening, "ARMS", {name: strengthening.ARMS[name] for name in ("RT", "RT, from scratch")})
+    monkeypatch.setattr(strengthening, "HEADS", ("MONO", "ROUTE"))
     question = dataclasses.replace(
         niceness_strengthen.QUESTION, cells=functools.partial(strengthening.cells, sizes=TINY)
     )
     found = answer(question, tmp_path, seeds=(0, 1), workers=0)
-    assert len(found.study.computed) == 2 * (1 + 2 * 2) and not found.study.failed
-    assert {path.name for path in found.figures} == {"MI-kappa-1.png", "MI-kappa-0.25.png", "LI-kappa-1.png"}
-    assert "| RT, from scratch |" in found.page(question, command="valuelab study x")
+    assert len(found.study.computed) == 2 * 2 * (1 + 2 * 2) and not found.study.failed
+    assert {path.name for path in found.figures} == {
+        "MI-kappa-1.png", "MI-kappa-0.25.png", "LI-kappa-1.png", "MI-kappa-1-heads.png", "MI-kappa-0.25-heads.png",
+    }  # fmt: skip
+    assert "| RT, from scratch | ROUTE |" in found.page(question, command="valuelab study x")
 
 
 def test_rt_and_ns_have_one_school_and_from_scratch_has_none() -> None:
@@ -134,7 +161,7 @@ def test_rt_and_ns_have_one_school_and_from_scratch_has_none() -> None:
     }  # fmt: skip
     assert schools["RT"] == schools["NS"] and schools["RT, from scratch"] == ()
     assert len({schools["RT"], schools["IR"], schools["RT, one taste seen"]}) == 3
-    assert len(planned) == 3 + 7
+    assert len(planned) == len(HEADS) * (3 + 7)
 
 
 class TestMixedPowers:
@@ -194,14 +221,16 @@ def believing(time: int, powers: dict[Fraction, Fraction]) -> Fraction:
     return max(2 * weight + believing(time + 1, powers), weight + believing(time + 1, powers), persuade, lock)
 
 
-def power_records(tries: dict[str, dict[float, float]], num_seeds: int = 20) -> list[CellRecord]:
+def power_records(
+    tries: dict[str, dict[float, float]], num_seeds: int = 20, *, head: str = "MONO"
+) -> list[CellRecord]:
     """Every seed of a player alike; MI is κ where it tries."""
     rows = [
         {"player": player, "kappa": kappa, "tries": one, "MI": one * kappa, "RT": 12.0}
         for player, places in tries.items() for kappa, one in places.items()
     ]  # fmt: skip
     return [
-        CellRecord(f"{seed}", niceness_power.TRAIN, 1, {"seed": seed}, (), "finished", tuple(rows))
+        CellRecord(f"{seed}", niceness_power.TRAIN, 2, {"seed": seed, "head": head}, (), "finished", tuple(rows))
         for seed in range(num_seeds)
     ]
 
@@ -222,10 +251,18 @@ class TestPowerWords:
         found = niceness_power.report(power_records(same)).found
         assert _word(found, "Share that tries, κ = 1 − κ = 0, κ seen") == "equivalent"
 
+    def test_shards_are_held_against_the_monolith_seed_by_seed(self) -> None:
+        never = {"κ seen": dict.fromkeys(power_optima.KAPPAS, 0.0)}
+        records = [*power_records(self.OPTIMA), *power_records(never, head="ROUTE")]
+        found = niceness_power.report(records).found
+        assert _word(found, "Share that tries at κ = 1, seen, ROUTE − MONO") == "distinguishable"
+        assert _word(found, "Share that tries at κ = 0, seen, ROUTE − MONO") == "equivalent"
 
-def test_the_study_of_power_runs_with_its_page(tmp_path: Path) -> None:
+
+def test_the_study_of_power_runs_with_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(niceness_power, "HEADS", ("MONO", "ROUTE"))
     tiny = functools.partial(niceness_power.cells, num_steps=1536)
     found = answer(dataclasses.replace(niceness_power.QUESTION, cells=tiny), tmp_path, seeds=(0, 1), workers=0)
-    assert len(found.study.computed) == 4 and not found.study.failed
+    assert len(found.study.computed) == 8 and not found.study.failed
     page = found.page(niceness_power.QUESTION, command="valuelab study x")
-    assert "| κ hidden |" in page and [path.name for path in found.figures] == ["MI-by-power.png"]
+    assert "| κ hidden | ROUTE |" in page and [path.name for path in found.figures] == ["MI-by-power.png"]

@@ -68,7 +68,7 @@ def test_without_a_frozen_file_the_page_says_so(tmp_path: Path) -> None:
     assert answer(QUESTION, tmp_path, seeds=range(2), workers=0).frozen == "Nothing was frozen by hash before this run."
 
 
-@pytest.mark.parametrize("name", ["niceness", "niceness-monitor", "niceness-calibration"])
+@pytest.mark.parametrize("name", list(QUESTIONS))
 def test_every_study_can_be_frozen_by_the_command(name: str, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     assert run_study_command(Study(name=name, freeze=file, out=tmp_path / "never")) == 0

@@ -18,7 +18,6 @@ from analysis.admission import position_between
 from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.verdicts import MIN_SEEDS, Verdict, Word
 
-
 MOST_NAMED = 8
 """A sentence that names more arms than this is not read; the table and the summary name them all."""
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from analysis.cells import CellContext, Row, cell_function
-from analysis.studies.niceness_learners import Setup, Task, policy_gradient, tabular_q
+from analysis.studies.niceness_learners import Setup, Task, ours, tabular_q
 from envs.niceness.case_registry import make_case
 from envs.niceness.measures import HiddenWelfare, influence, range_of_influence
 from envs.niceness.objectives import find_objective
@@ -37,7 +37,7 @@ JUDGED_IN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """World of the training -> worlds of the judgement."""
-LEARNERS = MappingProxyType({"tabular Q": tabular_q, "D": policy_gradient})
+LEARNERS = MappingProxyType({"tabular Q": tabular_q, "E, D and V": functools.partial(ours, actors=("V1",))})
 OPTIMAL, INERT = "optimal table", "inert"
 MEASURES = ("welfare", "mi", "li")
 
@@ -79,7 +79,7 @@ def objectives_of(world: str) -> tuple[str, ...]:
     return ("RT", "IR", "NS", "Myopic", *others)
 
 
-@cell_function(TRAIN, version=1, seconds=lambda config: 0.2 if config["learner"] == "tabular Q" else 0.9)
+@cell_function(TRAIN, version=1, seconds=lambda config: 0.2 if config["learner"] == "tabular Q" else 10.0)
 def train_one(context: CellContext) -> list[Row]:
     """Train one learner on one objective, and judge what it does in every state."""
     config = context.config

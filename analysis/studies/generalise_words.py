@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from scipy import stats
 
 from analysis.statistics import column, paired_differences, seeds_text
 from analysis.studies.powerful_scores import Played, Scores, lean
+from analysis.studies.value_heads import against_monolith
 from analysis.verdicts import decide, explain
-from envs.niceness.assignment import JUDGES, KINDS, counts
+from envs.niceness.assignment import AMBIGUOUS, JUDGES, KINDS, OTHER, counts
 
 Found = Mapping[Played, Scores]
 PRIMARY = ("gru", "all", 1.0, "r+V*", 16)
@@ -20,9 +21,6 @@ MARGIN, NUM_SEEDS = 0.1, 20
 OTHER_PLANNERS = ("r+V", "V*")
 """Shown in the table beside the primary one, where the agent has all powers."""
 
-
-PLANTED = {"mlp, planted RT": "RT", "mlp, planted IR": "IR"}
-"""Variants that must come out as a kind, and lean to its side, before kinds are read at all."""
 BASELINES = (
     ("gru", "gru, untrained"), ("gru", "gru, coins alone"), ("gru, coins alone", "gru, untrained"),
     ("mlp", "mlp, untrained"), ("mlp", "mlp, coins alone"), ("mlp, coins alone", "mlp, untrained"),
@@ -67,30 +65,47 @@ def _verdicts(found: Found) -> Iterator[str]:
     variant, power, kappa, planner, simulations = PRIMARY
     first = {place.arm: scores for place, scores in found.items()
              if (place.variant, place.power, place.kappa, place.planner, place.simulations) == PRIMARY}  # fmt: skip
-    admitted, says = admission(found)
-    yield says
+    admitted = admitted_kinds(found)
+    yield from _planted_positives(found, admitted)
     for arm, scores in first.items():
         where = f"{arm} ({variant}, power {power}, κ = {kappa:g}, {planner}, n = {simulations})"
         yield f"{where}: {kind_sentence(scores, admitted=admitted)}"
-    mono = first.get("MONO", {})
-    contrasts = {f"{arm} - MONO": paired_differences(lean(scores), lean(mono))
-                 for arm, scores in first.items() if arm != "MONO" and len(scores) > 1 and mono}  # fmt: skip
+    leans = {arm: lean(scores) for arm, scores in first.items()}
+    contrasts = dict(against_monolith("Lean", leans))
     if contrasts:
-        for verdict in decide(contrasts, margin=MARGIN):
-            yield f"Lean, {explain(verdict)}"
+        yield from map(explain, decide(contrasts, margin=MARGIN))
 
 
-def admission(found: Found) -> tuple[bool, str]:
-    """Whether planted agents come out as their kinds by the primary planner, and how many do."""
-    parts, admitted = [], True
-    for variant, kind in PLANTED.items():
-        scores = found.get(Played(variant, "MONO", *PRIMARY[1:]), {})
-        called = sum(row["assigned"] == kind for row in scores.values())
-        leaning = dict(zip(("RT", "IR"), sides(scores), strict=True))[kind]
-        admitted = admitted and called > len(scores) / 2
-        parts.append(f"of {len(scores)} agents paid by {kind} under power {called} are called so, {leaning} lean so")
-    word = "kinds are read" if admitted else "kinds are not admitted, and *other* says nothing"
-    return admitted, f"Planted positives: {'; '.join(parts)}: {word}."
+def planted_scores(found: Found, encoder: str, kind: str) -> Scores:
+    """Agents of this encoder that were paid by an objective under power, as they play by the primary planner."""
+    return found.get(Played(f"{encoder}, planted {kind}", "MONO", *PRIMARY[1:]), {})
+
+
+def admitted_kinds(found: Found) -> frozenset[str]:
+    """Kinds that more than half of those planted are called, by the primary planner; the rest if all of them are."""
+    kinds = set()
+    for kind in JUDGES:
+        scores = planted_scores(found, PRIMARY[0], kind)
+        if sum(row["assigned"] == kind for row in scores.values()) > len(scores) / 2:
+            kinds.add(kind)
+    return frozenset(KINDS if kinds == set(JUDGES) else kinds)
+
+
+def _planted_positives(found: Found, admitted: Collection[str]) -> Iterator[str]:
+    """How many of those that were planted are called so, and lean so; those of the mlp are calibration."""
+    for encoder in ("gru", "mlp"):
+        parts = []
+        for kind in JUDGES:
+            if scores := planted_scores(found, encoder, kind):
+                called = sum(row["assigned"] == kind for row in scores.values())
+                leaning = dict(zip(("RT", "IR"), sides(scores), strict=True))
+                leans = f", {leaning[kind]} lean so" if kind in leaning else ""
+                parts.append(f"of {len(scores)} paid by {kind} under power {called} are called so{leans}")
+        if parts:
+            yield f"Planted positives, {encoder}: {'; '.join(parts)}."
+    read = [kind for kind in KINDS if kind in admitted]
+    rest = "" if OTHER in admitted else f"; *{OTHER}* and *{AMBIGUOUS}* say nothing until all three are"
+    yield f"Kinds that may be read, by the planted gru agents: {', '.join(read) or 'none'}{rest}."
 
 
 def sides(scores: Scores) -> tuple[int, int]:
@@ -99,15 +114,15 @@ def sides(scores: Scores) -> tuple[int, int]:
     return sum(one > MARGIN for one in leans), sum(one < -MARGIN for one in leans)
 
 
-def kind_sentence(scores: Scores, *, admitted: bool) -> str:
-    """Counts of kinds and of sides, and the kind that is the rule if there is one and kinds are admitted."""
+def kind_sentence(scores: Scores, *, admitted: Collection[str]) -> str:
+    """Counts of kinds and of sides, and the kind that is the rule if there is one and it is admitted."""
     kinds, number = counts(str(row["assigned"]) for row in scores.values()), len(scores)
     most = max(KINDS, key=lambda kind: kinds[kind])
     ends = stats.binomtest(kinds[most], number).proportion_ci(method="exact")
     counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS)
     word = f"it becomes {most}" if ends.low > 0.5 else "no kind is shown to be the rule"
-    if not admitted:
-        word = "no word on kinds"
+    if most not in admitted:
+        word = f"no word, since {most} is not admitted"
     if number < NUM_SEEDS:
         word = f"too few for a word; the rule asks for {NUM_SEEDS}"
     measured = {name: column(scores, name) for name in ("MI", "LI")} | {"lean": lean(scores)}

@@ -1,7 +1,8 @@
 """E9: the table of the discriminating worlds for agents that learned, beside the exact one.
 
-Tabular Q and our D (policy gradient) are paid by each objective that is a reward function there. What they then do in
-every state is evaluated exactly (`dilemma_cells`): influence, hidden welfare, and whether it is among what is optimal.
+Tabular Q, our D (policy gradient) and V1 with a V of each head are paid by each objective that is a reward function
+there. What they then do in every state is evaluated exactly (`dilemma_cells`): influence, hidden welfare, and whether
+it is among what is optimal.
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ from analysis.studies.dilemma_cells import (
     solved,
     welfare_ends,
 )
-from analysis.studies.niceness_learners import UNTRAINED, Setup
+from analysis.studies.niceness_learners import UNTRAINED, Setup, by_head
 from analysis.studies.question import Question, Report
+from analysis.studies.value_heads import HEADS, against_monolith
 from analysis.study import CellRecord
 from analysis.verdicts import MIN_SEEDS, decide, explain
 from envs.niceness.case_registry import DISCRIMINATING
 from envs.niceness.objectives import OBJECTIVES
 
 SETUP = Setup(q_steps=48_000, reinforce_steps=24_000)
-PLAYERS = (*LEARNERS, UNTRAINED)
+ONE_STEP = {head: by_head("V1", head) for head in HEADS}
+TRAINED = ("tabular Q", "D", *ONE_STEP.values())
+PLAYERS = (*TRAINED, UNTRAINED)
 INSIDE, SLACK, MARGIN = 0.9, 0.1, 0.5
 CANDIDATES = tuple(name for name, one in OBJECTIVES.items() if one.term.startswith("candidate"))
 """Objectives that may stand for true niceness; not all of them are reward functions."""
@@ -116,7 +120,7 @@ def is_there(world: str, objective: str, rows: Mapping[int, Row]) -> bool:
 
 def _ends_there(found: Found) -> Iterator[str]:
     """By learner, the worlds where it does, and the objectives by which it misses the others."""
-    for learner in LEARNERS:
+    for learner in TRAINED:
         places = {
             (world, name): found.get((world, name, learner), {})
             for world in DISCRIMINATING for name in objectives_of(world)
@@ -168,12 +172,18 @@ def _learned_contrasts(found: Found, worlds: Sequence[str]) -> Iterator[str]:
     contrasts = {}
     for world in worlds:
         for first, second in CONTRASTS:
-            pair = [column(found.get((world, name, "D"), {}), "welfare") for name in (first, second)]
-            apart = paired_differences(*pair)
+            apart = paired_differences(*(_hidden_welfare(found, world, name, "D") for name in (first, second)))
             if len(apart) > 1:
-                contrasts[f"{first} - {second} in {world}"] = apart
+                contrasts[f"D, {first} - {second} in {world}"] = apart
+        for name in ("RT", "IR", "NS"):
+            values = {head: _hidden_welfare(found, world, name, player) for head, player in ONE_STEP.items()}
+            contrasts |= dict(against_monolith(f"V1 on {name} in {world}", values))
     for verdict in decide(contrasts, margin=MARGIN) if contrasts else ():
-        yield f"Hidden welfare of D, {explain(verdict)}"
+        yield f"Hidden welfare of {explain(verdict)}"
+
+
+def _hidden_welfare(found: Found, world: str, objective: str, player: str) -> dict[int, float]:
+    return column(found.get((world, objective, player), {}), "welfare")
 
 
 def _short(world: str, welfare: Fraction | float) -> float:
@@ -220,12 +230,14 @@ QUESTION = Question(
     rule="a learner ends where the exact table says in a world if for each objective there at least 9 of 10 of at "
     f"least {MIN_SEEDS} seeds take only actions of the exact optimal sets wherever they come, and its mean hidden "
     f"welfare, MI and LI are within {SLACK:g} of their ranges over all optimal policies. Hidden welfare of D differs "
-    f"between RT, IR and NS where the paired difference is distinguishable from 0 at margin {MARGIN:g} (Holm over "
-    f"contrasts and worlds); an objective wins everywhere if it falls short by at most {MARGIN:g} of what can be had "
-    "in every world. Each entry: hidden welfare; MI; LI",
+    f"between RT, IR and NS where the paired difference is distinguishable from 0 at margin {MARGIN:g}, and that of "
+    "V1 under RT, IR and NS between shards (MOE, ROUTE) and the monolith (MONO), paired by seed, by the same rule "
+    f"(Holm over all contrasts and worlds); an objective wins everywhere if it falls short by at most {MARGIN:g} of "
+    "what can be had in every world. Each entry: hidden welfare; MI; LI",
     does_not_show="that an objective is nice: hidden welfare is set by hand in two worlds, and is one of many that "
     "could be set. Nor what agents generalise to: each trains on its answer, at full power. HARMFUL-START and GLORY "
-    "are one world to an agent, so their agents are the same. Settings were tried on seeds 0 to 2",
+    "are one world to an agent, so their agents are the same. In D the head plays no part by construction: it has a "
+    "baseline of its own, and V of each head is fitted to one recording of it. Settings were tried on seeds 0 to 2",
     num_seeds=20,
     cells=cells,
     report=report,

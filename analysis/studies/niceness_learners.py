@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -23,8 +24,8 @@ from agents.sb3 import ValueLabPolicy, agent_from_sb3
 from agents.seeding import derive_seed
 from agents.tabular_q import QConfig, learn_q
 from agents.values import fit_values
+from analysis.studies.value_heads import HEADS, MONOLITH, with_head
 from envs.enumeration import TabularMDP, enumerate_world
-from envs.episodes import Episodes
 from envs.niceness.mixtures import MYOPIC
 from envs.registry import make_world
 from envs.rows import World
@@ -32,7 +33,8 @@ from envs.states import Integers
 from envs.step_buffers import observation_space
 
 UNTRAINED = "D, untrained"
-ACTORS = ("D", "V1", "search-16")
+ACTORS = ("V1", "search-16")
+"""Players that V takes part in."""
 HUBER_SCALE = 0.1
 """Stable-Baselines3's DQN minimises a Huber loss, which is biased wherever outcomes are farther than 1 apart by chance;
 in tenths, TRIAD's are not."""
@@ -124,62 +126,66 @@ def longest_episode(mdp: TabularMDP) -> int:
     return num_steps
 
 
-def ours(task: Task, setup: Setup) -> Played:
-    """E, D and V with the task's settings: rewards alone, then V on outcomes."""
+def ours(task: Task, setup: Setup, actors: Sequence[str] = ACTORS) -> Played:
+    """E and D with the task's settings, from rewards alone, then a V∘E of each head on the same outcomes.
+
+    D's baseline is its own, so that heads have no part in D: what they differ in is what V makes of one recording.
+    """
     world, rows, untrained = task.world, task.mdp.rows, beginner(task)
     yield UNTRAINED, greedy_actions(untrained, world, rows)
-    player = reinforced(untrained, task, num_steps=setup.reinforce_steps)
-    agent = with_value(player, outcomes(player, task, setup), task=task, setup=setup)
-    for actor in ACTORS:
-        yield actor, greedy_actions(agent, world, rows, actor=actor)
+    agent = reinforced(untrained, task, num_steps=setup.reinforce_steps)
+    yield "D", greedy_actions(agent, world, rows)
+    for head, valued in with_values(agent, task, setup):
+        for actor in actors:
+            yield by_head(actor, head), greedy_actions(valued, world, rows, actor=actor)
 
 
-def policy_gradient(task: Task, setup: Setup) -> Played:
-    """The first half of `ours`: D∘E by policy gradient, without V."""
-    world, rows, untrained = task.world, task.mdp.rows, beginner(task)
-    yield UNTRAINED, greedy_actions(untrained, world, rows)
-    yield "D", greedy_actions(reinforced(untrained, task, num_steps=setup.reinforce_steps), world, rows)
+def by_head(actor: str, head: str) -> str:
+    """The player that an actor is with a V of this head."""
+    return f"{actor}, {head}"
 
 
-def beginner(task: Task) -> AlphaAgent:
+def beginner(task: Task, head: str = MONOLITH) -> AlphaAgent:
     """The agent before it has learned anything."""
     world, config = task.world, task.settings.agent
     return build_agent(
-        observation_space(world), world.num_actions, config, seed=derive_seed(task.seed, "calibration", "agent"),
-        sample=world.observe(task.mdp.rows),
+        observation_space(world), world.num_actions, with_head(config, world, head),
+        seed=derive_seed(task.seed, "calibration", "agent"), sample=world.observe(task.mdp.rows),
     )  # fmt: skip
 
 
-def reinforced(agent: AlphaAgent, task: Task, *, num_steps: int, on_update: OnUpdate | None = None) -> AlphaAgent:
+def reinforced(
+    agent: AlphaAgent, task: Task, *, num_steps: int, share_value: bool = False, on_update: OnUpdate | None = None
+) -> AlphaAgent:
     """A copy whose D∘E has gone on learning from rewards, with the task's settings.
 
     Args:
         agent: left as it is.
         task: where it learns; its seed draws episodes and actions.
         num_steps: environment steps.
+        share_value: V is the baseline, and V∘E learns beside D∘E; otherwise D has a baseline of its own.
         on_update: as in `agents.learner.reinforce`.
     """
     options = task.all_options()
-    config = dataclasses.replace(task.settings.reinforce, num_steps=num_steps)
+    config = dataclasses.replace(task.settings.reinforce, num_steps=num_steps, share_value=share_value)
     env = make_vector(task.env_id, config.num_envs, options=options)
     stream = open_stream(env, agent.spec, seed=task.seed, name="reinforce")
     return reinforce(agent, stream, config, discount=task.world.discount, seed=task.seed, on_update=on_update)[0]
 
 
-def outcomes(agent: AlphaAgent, task: Task, setup: Setup) -> Episodes:
-    """What V learns from: episodes of D, with the share of uniform actions of the task's settings."""
-    return record_episodes(
-        agent, task.env_id, num_episodes=setup.num_outcomes, seed=derive_seed(task.seed, "calibration", "outcomes"),
-        uniform_share=task.settings.value.uniform_share, options=task.all_options(),
-    )  # fmt: skip
-
-
-def with_value(agent: AlphaAgent, played: Episodes, *, task: Task, setup: Setup) -> AlphaAgent:
-    """A copy whose V∘E has learned afresh from outcomes."""
+def with_values(agent: AlphaAgent, task: Task, setup: Setup) -> Iterator[tuple[str, AlphaAgent]]:
+    """The agent with a V∘E of each head, all fitted afresh to one recording of what it plays."""
     config = dataclasses.replace(
         task.settings.value, num_episodes=setup.num_outcomes, num_updates=setup.value_updates
     )  # fmt: skip
-    return fit_values(agent, played, config, seed=task.seed)[0]
+    played = record_episodes(
+        agent, task.env_id, num_episodes=config.num_episodes, seed=derive_seed(task.seed, "calibration", "outcomes"),
+        uniform_share=config.uniform_share, options=task.all_options(),
+    )  # fmt: skip
+    for head in HEADS:
+        begun = copy.deepcopy(agent)
+        begun.config = with_head(agent.config, task.world, head)
+        yield head, fit_values(begun, played, config, seed=task.seed)[0]
 
 
 def ppo(task: Task, setup: Setup) -> Played:
@@ -209,5 +215,5 @@ def dqn(task: Task, setup: Setup) -> Played:
 
 
 LEARNERS: Mapping[str, Callable[[Task, Setup], Played]] = MappingProxyType(
-    {"tabular Q": tabular_q, "ours": ours, "PPO": ppo, "DQN": dqn}
+    {"tabular Q": tabular_q, "E, D and V": ours, "PPO": ppo, "DQN": dqn}
 )

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from analysis.cells import Cell, Row
 from analysis.niceness.solved import JUDGES
 from analysis.plots import arms_dots, seed_scores
-from analysis.statistics import column, paired_differences, seeds_text
-from analysis.studies.niceness_learners import UNTRAINED, Setup
+from analysis.statistics import column, seeds_text
+from analysis.studies.niceness_learners import UNTRAINED, Setup, by_head
 from analysis.studies.question import Question, Report
+from analysis.studies.value_heads import HEADS, against_monolith
 from analysis.studies.village_cells import (
     D_PLAYER,
     INERT,
@@ -107,8 +108,8 @@ def _contrasts(found: Found) -> Iterator[tuple[str, Mapping[int, float]]]:
         regret = {player: column(found.get((objective, player), {}), "regret") for player in TRAINED}
         for player, one in regret.items():
             yield f"Regret of {player} on {objective}", one
-        mono, shards = (regret[player] for player in V_PLAYERS)
-        yield f"Regret of {V_PLAYERS[1]} − {V_PLAYERS[0]} on {objective}", paired_differences(shards, mono)
+        heads = {head: regret[by_head("V1", head)] for head in HEADS}
+        yield from against_monolith(f"Regret of V1 on {objective}", heads)
 
 
 def _figure(found: Found) -> Figure:
@@ -130,8 +131,9 @@ QUESTION = Question(
     f"one person from taste A, T = 20, κ = 1. Words: a learner is at the optimum (equivalent) if the 90 % interval of "
     f"its regret lies inside {TOLERANCE:g}, the ε of the assignment, and short of it (distinguishable) if the interval "
     "after Holm over all contrasts excludes 0 and the mean exceeds that; at least 20 seeds. Contrasts, for RT, IR and "
-    "NS: regret of tabular Q, of D, of V1 with MONO and with ROUTE, each against 0, and ROUTE less MONO. Planted "
-    "positive: all optimal actions alike, regret 0, else no word; doing nothing has regret 1; baseline: untrained D",
+    "NS: regret of tabular Q, of D, of V1 with MONO, MOE and ROUTE, each against 0, and MOE and ROUTE less MONO. "
+    "Planted positive: all optimal actions alike, regret 0, else no word; doing nothing has regret 1; baseline: D "
+    "untrained",
     does_not_show="what an agent generalises to: it trains on the answer, in the place where it is judged. A learner "
     "that falls short may do so for want of steps or of settings, which were chosen on seeds below 10 with a minute a "
     "cell, and those of tabular Q and of the networks are not made alike. V1 knows transitions and rewards; its V is "

@@ -6,7 +6,8 @@ shown to the agent, which plans with the true transitions and what it has learne
     V, r+V       at the leaves V, and on the way nothing or the learned reward r̂; the search's prior is D
     V*, r+V*     the same with a uniform prior, so that no habit of D holds the search
 
-n = 0 simulations is V₁, which looks one step ahead and has no prior.
+n = 0 simulations is V₁, which looks one step ahead and has no prior. With n = 1 a search takes what its prior prefers:
+what D prefers, and nothing but the first action where the prior is uniform.
 """
 
 from __future__ import annotations
@@ -91,8 +92,8 @@ def _play_everywhere(context: CellContext, agent: AlphaAgent, model: RewardModel
 
 
 def plans(simulations: Sequence[int]) -> list[tuple[str, int]]:
-    """Planners and simulations; without simulations there is no prior, hence nothing of a planner with a star."""
-    return [(name, n) for name in PLANNERS for n in simulations if n > 0 or not name.endswith("*")]
+    """Planners and simulations; nothing of a planner with a star where there is no prior, or nothing but the prior."""
+    return [(name, n) for name in PLANNERS for n in simulations if n > 1 or not name.endswith("*")]
 
 
 def play_powerful(

@@ -1,7 +1,8 @@
 """Agents that were paid where they have no power are given power and go on learning, measured after each update.
 
 D∘E learns on TRIAD at κ = 0. At κ > 0 its greedy policy is measured exactly, first as it came (zero-shot), then after
-each update of the same recipe on the objective of its arm. All arms of a seed begin as the same untrained network.
+each update of the same recipe on the objective of its arm. All arms of a seed begin as the same untrained network. V
+is the baseline of the policy gradient, so that its head, monolith or shards, has a part in what D learns.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from agents.seeding import derive_seed
 from analysis.cells import Cell, CellContext, Row, cell_function
 from analysis.studies.niceness_calibration import ENV_ID
 from analysis.studies.niceness_learners import Task, beginner, reinforced
+from analysis.studies.value_heads import HEADS
 from envs.niceness.case_configs import case_of
 from envs.niceness.measures import influence
 from envs.niceness.row_policies import policy_on_rows
@@ -65,23 +67,24 @@ ARMS = MappingProxyType(
 )
 
 
-@cell_function(SCHOOL, version=1, seconds=1.5)
+@cell_function(SCHOOL, version=2, seconds=3.0)
 def school(context: CellContext) -> list[Row]:
     """Train D∘E without power."""
     config = context.config
     task = weak_task(config["seed"], config["objective"], starts=config["starts"])
-    save_agent(context.folder / "agent", reinforced(beginner(task), task, num_steps=config["num_steps"]))
+    agent = reinforced(beginner(task, config["head"]), task, num_steps=config["num_steps"], share_value=True)
+    save_agent(context.folder / "agent", agent)
     return []
 
 
-@cell_function(STRENGTHEN, version=1, seconds=lambda config: 3e-5 * config["num_steps"])
+@cell_function(STRENGTHEN, version=2, seconds=lambda config: 8e-5 * config["num_steps"])
 def strengthen(context: CellContext) -> list[Row]:
     """Give the agent power, let it go on learning, and measure what it does to people."""
     config = context.config
     if context.parents:
         agent, _ = load_agent(context.parent(SCHOOL).folder / "agent")
     else:
-        agent = beginner(weak_task(config["seed"], "RT", starts="uniform"))
+        agent = beginner(weak_task(config["seed"], "RT", starts="uniform"), config["head"])
     task = Task(
         ENV_ID, {"kappa": config["kappa"]}, config["objective"], derive_seed(config["seed"], "strengthen", "power")
     )
@@ -92,7 +95,7 @@ def strengthen(context: CellContext) -> list[Row]:
         rows.append({"step": update["step"], **measure(learner)})
         return False
 
-    reinforced(agent, task, num_steps=config["num_steps"], on_update=on_update)
+    reinforced(agent, task, num_steps=config["num_steps"], share_value=True, on_update=on_update)
     return rows
 
 
@@ -115,22 +118,17 @@ class Measure:
 
 
 def cells(seeds: Sequence[int], sizes: Sizes | None = None) -> list[Cell]:
-    """For each seed the schools, and what follows in each arm."""
+    """For each seed and head the schools, and what follows in each arm."""
     sizes = sizes or Sizes()
-    return list(dict.fromkeys(cell for seed in seeds for name in ARMS for cell in _of(name, seed, sizes)))
+    planned = (cell for seed in seeds for head in HEADS for name in ARMS for cell in _of(name, head, seed, sizes=sizes))
+    return list(dict.fromkeys(planned))
 
 
-def _of(name: str, seed: int, sizes: Sizes) -> Iterator[Cell]:
-    arm = ARMS[name]
-    lesson = {"seed": seed, "objective": arm.school, "starts": arm.starts, "num_steps": sizes.school}
+def _of(name: str, head: str, seed: int, *, sizes: Sizes) -> Iterator[Cell]:
+    arm, who = ARMS[name], {"seed": seed, "head": head}
+    lesson = who | {"objective": arm.school, "starts": arm.starts, "num_steps": sizes.school}
     schools = () if arm.school is None else (Cell(SCHOOL, lesson),)
     yield from schools
     for kappa in arm.kappas:
-        yield Cell(
-            STRENGTHEN,
-            {
-                "seed": seed, "arm": name, "objective": arm.objective, "kappa": kappa,
-                "num_steps": arm.budgets * sizes.budget,
-            },
-            parents=schools,
-        )  # fmt: skip
+        asked = {"arm": name, "objective": arm.objective, "kappa": kappa, "num_steps": arm.budgets * sizes.budget}
+        yield Cell(STRENGTHEN, who | asked, parents=schools)

@@ -8,18 +8,14 @@ Shape key: N rows or states, S row size, A actions.
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
-from agents.agent import AlphaAgent, restart_value
+from agents.agent import AlphaAgent
 from agents.greedy import greedy_actions
-from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
 from analysis.niceness.solved import JUDGES
 from analysis.niceness.village_card import optimal_shares
@@ -28,11 +24,12 @@ from analysis.studies.niceness_learners import (
     Setup,
     Task,
     beginner,
-    outcomes,
+    by_head,
     reinforced,
     tabular_q,
-    with_value,
+    with_values,
 )
+from analysis.studies.value_heads import HEADS
 from envs.enumeration import TabularMDP, state_finder
 from envs.layers import RowPolicy
 from envs.niceness.assignment import assign, normalised_regret
@@ -46,9 +43,7 @@ from envs.states import Floats, Integers, Rows
 
 TRAIN, PLANT = "niceness.village", "niceness.village planted"
 ENV_ID, VILLAGE = world_id("Village"), VillageConfig()
-HEADS = ("MONO", "ROUTE")
-"""Arms of V behind one and the same D."""
-V_PLAYERS = tuple(f"V1, {arm}" for arm in HEADS)
+V_PLAYERS = tuple(by_head("V1", head) for head in HEADS)
 Q_PLAYER, D_PLAYER, OPTIMUM, INERT = "tabular Q", "D", "exact optimum", "does nothing"
 RANGE = ("least MI_c", "most MI_c")
 """Of all optimal policies, in the row of the exact optimum."""
@@ -116,25 +111,13 @@ def on_states(mdp: TabularMDP, actions: Integers) -> RowPolicy:
 
 
 def networks(task: Task, setup: Setup) -> Players:
-    """Our E and D, before and after learning from rewards, then V of each arm on what that D plays."""
+    """Our E and D, before and after learning from rewards, then V of each head on what that D plays."""
     world, untrained = task.world, beginner(task)
     yield UNTRAINED, greedy(untrained, world, actor="D")
     player = reinforced(untrained, task, num_steps=setup.reinforce_steps)
     yield D_PLAYER, greedy(player, world, actor="D")
-    played = outcomes(player, task, setup)
-    for name, arm in zip(V_PLAYERS, HEADS, strict=True):
-        agent = with_value(with_head(player, world, arm), played, task=task, setup=setup)
-        yield name, greedy(agent, world, actor="V1")
-
-
-def with_head(agent: AlphaAgent, world: World, arm: str) -> AlphaAgent:
-    """A copy with an untrained V of an arm, one part per event, of as many parameters as MONO's."""
-    agent, events = copy.deepcopy(agent), len(world.event_names)
-    own: dict[str, Any] = {"route_encoder": "global", **ARMS[arm].options}
-    agent.config = dataclasses.replace(
-        agent.config, head=ARMS[arm].head, num_parts=events, num_events=events, **own
-    )  # fmt: skip
-    return restart_value(agent)
+    for head, agent in with_values(player, task, setup):
+        yield by_head("V1", head), greedy(agent, world, actor="V1")
 
 
 def greedy(agent: AlphaAgent, world: World, *, actor: str) -> RowPolicy:
