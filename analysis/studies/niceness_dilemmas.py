@@ -172,18 +172,19 @@ def _learned_contrasts(found: Found, worlds: Sequence[str]) -> Iterator[str]:
     contrasts = {}
     for world in worlds:
         for first, second in CONTRASTS:
-            apart = paired_differences(*(_hidden_welfare(found, world, name, "D") for name in (first, second)))
+            apart = paired_differences(*(_hidden_welfare(found, (world, name, "D")) for name in (first, second)))
             if len(apart) > 1:
                 contrasts[f"D, {first} - {second} in {world}"] = apart
         for name in ("RT", "IR", "NS"):
-            values = {head: _hidden_welfare(found, world, name, player) for head, player in ONE_STEP.items()}
+            values = {head: _hidden_welfare(found, (world, name, player)) for head, player in ONE_STEP.items()}
             contrasts |= dict(against_monolith(f"V1 on {name} in {world}", values))
     for verdict in decide(contrasts, margin=MARGIN) if contrasts else ():
         yield f"Hidden welfare of {explain(verdict)}"
 
 
-def _hidden_welfare(found: Found, world: str, objective: str, player: str) -> dict[int, float]:
-    return column(found.get((world, objective, player), {}), "welfare")
+def _hidden_welfare(found: Found, place: tuple[str, str, str]) -> dict[int, float]:
+    """By seed, what a player that was paid by an objective in a world comes to there: (world, objective, player)."""
+    return column(found.get(place, {}), "welfare")
 
 
 def _short(world: str, welfare: Fraction | float) -> float:

@@ -34,8 +34,9 @@ from envs.enumeration import TabularMDP, state_finder
 from envs.layers import RowPolicy
 from envs.niceness.assignment import assign, normalised_regret
 from envs.niceness.village_config import VillageConfig
-from envs.niceness.village_influence import evaluate_village, influence_range
+from envs.niceness.village_influence import evaluate_village
 from envs.niceness.village_layers import inert_policy
+from envs.niceness.village_range import influence_range
 from envs.niceness.village_solution import VillageSolution, solve_village
 from envs.registry import world_id
 from envs.rows import World
@@ -66,7 +67,7 @@ def train_one(context: CellContext) -> list[Row]:
 def plant(context: CellContext) -> list[Row]:
     """Score players whose answers are known: all optimal actions alike, and one that does nothing."""
     objective = context.config["objective"]
-    ends = dict(zip(RANGE, influence_range(VILLAGE, objective, start=0), strict=True))
+    ends = dict(zip(RANGE, influence_range(VILLAGE, objective, start=0).mi_coupled, strict=True))
     return [
         {"player": OPTIMUM, **scored(objective, solved()[0].policy(objective)), **ends},
         {"player": INERT, **scored(objective, inert_policy)},
