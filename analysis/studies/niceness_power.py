@@ -155,7 +155,8 @@ def _contrasts(seen: Places, hidden: Places) -> Iterator[tuple[str, Mapping[int,
 
 def _figure(found: Found) -> Figure:
     series = [
-        dose_series(name, KAPPAS, [_column(rows, "MI") for rows in places.values()]) for name, places in found.items()
+        dose_series(name, KAPPAS, [_column(rows, "MI") for rows in places.values()], bounds=(0, 1))
+        for name, places in found.items()
     ]
     optima = {
         "optimum, κ seen": (KAPPAS, [float(solved(kappa, "RT")[1]["mi"][0]) for kappa in KAPPAS]),
