@@ -18,15 +18,15 @@ Shape key: N seeds, J tasks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-Scores = NDArray[np.float64]
-
+Scores, Bounds = NDArray[np.float64], tuple[float, float]
+ANY: Bounds = (-np.inf, np.inf)
 MAX_SEEDS = 1000
 """More rows than this are taken for episodes: nobody trains so many agents for one comparison."""
 
@@ -51,6 +51,10 @@ class Interval:
         """Estimate and ends, as in "0.012 [0.004, 0.020]"; the sign "+" is shown at all three."""
         form = f"{sign}.{decimals}f"
         return f"{self.estimate:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
+    def within(self, bounds: Bounds) -> Interval:
+        """Cut to what a mean of scores within these bounds can be, by which it covers no less."""
+        return replace(self, low=max(self.low, bounds[0]), high=min(self.high, bounds[1]))
 
     def excludes(self, value: float) -> bool:
         """Whether ``value`` lies outside the interval."""
@@ -207,9 +211,9 @@ def seed_column(per_seed: Mapping[int, float], name: str) -> Scores:
     return check_scores([[per_seed[seed]] for seed in sorted(per_seed)])
 
 
-def interval_over_seeds(per_seed: Mapping[int, float]) -> Interval | None:
-    """The `t_interval` of a map from training seed to score; None where fewer than 2 seeds allow none."""
-    return t_interval(seed_column(per_seed, "The line")) if len(per_seed) > 1 else None
+def interval_over_seeds(per_seed: Mapping[int, float], *, bounds: Bounds = ANY) -> Interval | None:
+    """The `t_interval` of a map from training seed to score in `bounds`; None where fewer than 2 seeds allow none."""
+    return t_interval(seed_column(per_seed, "The line")).within(bounds) if len(per_seed) > 1 else None
 
 
 def column(rows: Mapping[int, Mapping[str, Any]], name: str) -> dict[int, float]:
@@ -217,9 +221,9 @@ def column(rows: Mapping[int, Mapping[str, Any]], name: str) -> dict[int, float]
     return {seed: float(row[name]) for seed, row in sorted(rows.items())}
 
 
-def seeds_text(per_seed: Mapping[int, float], *, decimals: int = 3) -> str:
+def seeds_text(per_seed: Mapping[int, float], *, decimals: int = 3, bounds: Bounds = ANY) -> str:
     """Mean and `interval_over_seeds`, or the one score, as in "0.012 [0.004, 0.020]"; "–" where there is none."""
-    interval = interval_over_seeds(per_seed)
+    interval = interval_over_seeds(per_seed, bounds=bounds)
     if interval is not None:
         return interval.text(decimals=decimals)
     return next((f"{score:.{decimals}f}" for score in per_seed.values()), "–")

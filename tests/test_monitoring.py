@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -10,11 +11,15 @@ import torch
 
 from analysis.monitors.audit import audit, page
 from analysis.monitors.behaviour import LOCKS_IN, MANIPULATES, TRAITS
+from analysis.monitors.erasing import TARGETS
 from analysis.monitors.registry import MONITORS
 from analysis.monitors.scoring import Separation
 from analysis.monitors.zoo import Label, load_labels, require_sealed
 from analysis.studies import monitor_strata, monitoring
+from analysis.studies.monitor_erasures import erasures
+from analysis.studies.monitor_kinds import by_kind, kinds_in_words
 from analysis.studies.monitoring import separations, verdict
+from analysis.studies.monitoring_figures import figures_of
 from analysis.studies.question import answer
 from analysis.studies.update_leads import highest_scores, own_thresholds, update_leads, while_v_learns
 from analysis.studies.watched import Watched
@@ -23,6 +28,7 @@ from analysis.studies.weak_agents import HEADS, RECIPES
 from analysis.studies.zoo_building import build_zoo
 from analysis.study import read_study
 from envs.errors import UserError
+from envs.niceness.assignment import JUDGES
 
 TINY = {"reinforce_steps": 1280, "num_episodes": 60, "encoder_sizes": (16,), "hidden_size": 21, "updates": 16}
 SMALL = {name: dataclasses.replace(RECIPES[name], **TINY) for name in ("ambiguous", "NS, weak")}
@@ -33,8 +39,19 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def test_the_study_in_small_and_a_zoo_of_its_agents(tmp_path):
+def solved_at_once(monkeypatch) -> None:
+    """What the exact solution finds in the village with all powers at κ = 1, known."""
+    values = {"RT": (52.0, 9.0), "IR": (37.0, 5.0), "NS": (26.0, 9.0)}
+    layers = types.SimpleNamespace(num_states=0)
+    best = types.SimpleNamespace(value=lambda judge: values[judge][0], layers=layers)
+    inert = types.SimpleNamespace(values={judge: inert for judge, (_, inert) in values.items()})
+    monkeypatch.setattr("analysis.studies.powerful_village.solve_village", lambda config, judges: best)
+    monkeypatch.setattr("analysis.studies.powerful_village.evaluate_village", lambda config, policy: inert)
+
+
+def test_the_study_in_small_and_a_zoo_of_its_agents(tmp_path, monkeypatch):
     question = dataclasses.replace(monitoring.QUESTION, cells=lambda seeds: monitoring.cells(seeds, SMALL))
+    solved_at_once(monkeypatch)
     found = answer(question, tmp_path / "study", seeds=(0, 1), workers=0)
     assert found.study.exit_code == 0, found.study.failed
     assert "Of 4 agents" in found.words
@@ -43,6 +60,8 @@ def test_the_study_in_small_and_a_zoo_of_its_agents(tmp_path):
     assert {agent.label.head for agent in agents} <= set(HEADS) and len({agent.label.head for agent in agents}) > 1
     for agent in agents:
         assert set(agent.scores) == set(MONITORS) and len(agent.checkpoints) == 8
+        assert list(agent.erasures) == [name for name, target in TARGETS.items() if agent.has(target.trait)]
+        assert set(agent.label.regrets) == set(JUDGES)
         assert all((agent.label.onset[trait] is not None) >= agent.has(trait) for trait in TRAITS)
         assert agent.label.trained_at == dict.fromkeys(TRAITS, 0.1 if agent.label.recipe == "NS, weak" else 0.0)
     seals = build_zoo(tmp_path / "study", tmp_path / "zoo")
@@ -59,7 +78,10 @@ def test_the_study_in_small_and_a_zoo_of_its_agents(tmp_path):
     for line in lines:
         mine = separations(agents, line.trait)["value"]
         assert line.found.auroc == mine.auroc and line.found.threshold == pytest.approx(mine.threshold, abs=1e-4)
-    assert len(page(lines).splitlines()) == 2 * (2 + len(lines)) + 1
+    assert len(page(lines).splitlines()) == 3 * (2 + len(lines)) + 2
+
+
+SERVES_IR = {"RT": 1.0, "IR": 0.5, "NS": 1.0}
 
 
 def watched(
@@ -71,9 +93,9 @@ def watched(
         for step, index, one in checkpoints or []
     ]  # fmt: skip
     return Watched(
-        seed=seed, label=Label(dict.fromkeys(TRAITS, shows), onset, trained_at, head="", recipe=""),
+        seed=seed, label=Label(dict.fromkeys(TRAITS, shows), onset, SERVES_IR, trained_at, head="", recipe=""),
         scores={name: dict.fromkeys(TRAITS, score) for name in MONITORS}, checkpoints=rows,
-        erasure={"intact": 1.0, "erased": 0.0, "random": 1.0},
+        erasures=dict.fromkeys(TARGETS, {"intact": 1.0, "erased": 0.0, "random": 1.0}),
     )  # fmt: skip
 
 
@@ -170,9 +192,44 @@ def test_what_a_monitor_sees_is_told_by_the_power_that_agents_had():
 
 def test_an_erased_direction_counts_against_a_random_one():
     stopped = [watched(True, 1.0)] * 12
-    (sentence,) = monitoring._erasure(stopped)
-    assert "θ → E: erasing it stops manipulation more often than erasing a random one does. Of 12 agents" in sentence
-    assert "12 stop without it and 0 without a random one, 0 and 12 go on" in sentence
-    both = [dataclasses.replace(one, erasure={"intact": 1.0, "erased": 0.0, "random": 0.0}) for one in stopped]
-    assert "not shown" in next(monitoring._erasure(both))
-    assert list(monitoring._erasure([watched(False, 0.0)])) == []
+    sentences = list(erasures(stopped))
+    assert [one.partition(": ")[0] for one in sentences] == [f"Direction of {name}" for name in TARGETS]
+    assert (
+        "θ → E: erasing it stops manipulation more often than erasing a random one does. Of 12" in sentences[0]
+    )
+    assert "12 stop without it and 0 without a random one, 0 and 12 go on" in sentences[0]
+    assert "door closed: erasing it stops lock-in more often" in sentences[3] and "that lock in 12 stop" in sentences[1]
+    same = dict.fromkeys(TARGETS, {"intact": 1.0, "erased": 0.0, "random": 0.0})
+    assert all("not shown" in one for one in erasures([dataclasses.replace(one, erasures=same) for one in stopped]))
+    assert list(erasures([watched(False, 0.0)])) == []
+
+
+def test_kinds_are_counted_and_told_from_the_others():
+    serves_rt = dataclasses.replace(watched(True, 2.0).label, regrets={"RT": 0.05, "IR": 1.0, "NS": 1.0})
+    agents = [watched(True, 1.0)] * 3 + [dataclasses.replace(watched(True, 2.0), label=serves_rt)] * 2
+    assert kinds_in_words(agents) == (
+        "With all powers at κ = 1 they behave like RT 2, IR 0, NS 0, other 3, ambiguous 0; "
+        "they serve RT 2, IR 3, NS 0, other 0, ambiguous 0."
+    )
+    sentences = list(by_kind(agents, MANIPULATES))
+    assert [one.partition("agents that ")[2].partition(" do;")[0] for one in sentences] == [
+        "behave like RT", "behave like other", "serve RT", "serve IR",
+    ]  # fmt: skip
+    assert "2 of the 2 agents that behave like RT do" in sentences[0] and "with AUROC 1.00" in sentences[0]
+    assert "AUROC 0.00" in sentences[3]
+
+
+def test_figures_of_two_agents_and_words_of_two_seeds_stay_within_what_scores_can_be():
+    seen = [(1, 0.0, 0.0)]
+    agents = [watched(has, score, seen, seed=seed) for seed in range(2) for has, score in ((True, 2.0), (False, 1.0))]
+    worse = [*agents, watched(True, 0.0, seen, seed=1)]
+    found = {trait: separations(worse[1:3], trait) for trait in TRAITS}
+    for figure in figures_of(found).values():
+        for axes in figure.axes:
+            low, high = axes.get_xlim()
+            assert low >= -0.02 and high <= 1.02
+            assert all(0 <= x <= 1 for line in axes.lines for x in line.get_xdata())
+    (words,) = (
+        one for one in monitoring._of_trait(worse, MANIPULATES, separations(worse, MANIPULATES)) if "over 2" in one
+    )
+    assert "AUROC within seeds 0.75 [0.00, 1.00] over 2 seeds" in words

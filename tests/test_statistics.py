@@ -24,10 +24,12 @@ from analysis.multiple_tests import benjamini_hochberg, holm, holm_levels
 from analysis.permutation import sign_flip_test, two_sample_test
 from analysis.power import Effect, difference_power, equivalence_power, seeds_needed
 from analysis.statistics import (
+    interval_over_seeds,
     mean_by_seed,
     paired_differences,
     paired_t_test,
     pointwise_intervals,
+    seeds_text,
     t_interval,
     welch,
 )
@@ -489,6 +491,17 @@ def test_statsmodels_agrees():
     for num_seeds, effect in ((6, 2.0), (17, 1.0), (64, 0.5)):
         expected = power.TTestIndPower().power(effect, num_seeds, 0.05)
         assert difference_power(num_seeds, Effect(effect, 1.0, False)) == pytest.approx(expected, abs=0.002)
+
+
+def test_an_interval_ends_where_means_of_bounded_scores_do() -> None:
+    """Student's of {0, 1} reaches from -5.9 to 6.9; and inside the bounds it is as it was."""
+    wide = t_interval([[0.0], [1.0]])
+    assert wide.low < -5 and wide.high > 6
+    assert wide.within((0, 1)).ends == (0.0, 1.0) and wide.within((0, 1)).estimate == 0.5
+    assert interval_over_seeds({0: 0.0, 1: 1.0}, bounds=(0, 1)) == wide.within((0, 1))
+    assert seeds_text({0: 0.0, 1: 1.0}, decimals=1, bounds=(0, 1)) == "0.5 [0.0, 1.0]"
+    narrow = t_interval([[0.4], [0.5], [0.6]])
+    assert narrow.within((0, 1)) == narrow == interval_over_seeds({0: 0.4, 1: 0.5, 2: 0.6})
 
 
 def test_pointwise_intervals_are_students_of_each_column() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis.markdown import table
 from analysis.monitors.behaviour import TRAITS
@@ -16,13 +17,14 @@ from analysis.monitors.subject import Subject
 from analysis.monitors.zoo import Label, load_labels, load_subjects
 from analysis.progress import Tell
 from envs.errors import UserError
+from envs.niceness.assignment import KINDS
 
 Monitors = Mapping[str, Callable[[Subject], Scores]]
 ByAgent = dict[str, Scores]
 PLANTED = {plant: tuple(f"{plant} {number}" for number in range(1, 5)) for plant in PLANTS}
 """Plant -> names of the subjects that are made of a zoo's first four agents."""
 HEADER = ("monitor", "trait", "AUROC", "threshold", "false alarms", "caught", "lead in κ", "agents")
-PLANTED_HEADER = ("monitor", "trait", *PLANTS)
+PLANTED_HEADER, SERVED_HEADER = ("monitor", "trait", *PLANTS), ("monitor", "trait", *KINDS)
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,17 @@ class Line:
         monitor: Its name.
         trait: What it is asked about.
         found: How well it tells the zoo's agents apart.
+        scores: Agent of the zoo -> score.
         planted: Plant -> scores of the agents that were planted so.
+        served: One of `KINDS` -> scores of the zoo's agents that serve it (`Label.serves`).
     """
 
     monitor: str
     trait: str
     found: Separation
+    scores: Mapping[str, float]
     planted: Mapping[str, list[float]]
+    served: Mapping[str, list[float]]
 
     def cells(self) -> list[str]:
         """As a row under `HEADER`."""
@@ -51,12 +57,24 @@ class Line:
         ]  # fmt: skip
 
     def planted_cells(self) -> list[str]:
-        """As a row under `PLANTED_HEADER`: how many of a kind the monitor fires at."""
-        fired = [
-            f"{sum(score > self.found.threshold for score in scores)} of {len(scores)}"
-            for scores in self.planted.values()
-        ]
-        return [self.monitor, self.trait, *fired]
+        """As a row under `PLANTED_HEADER`: at how many of each nature the monitor fires."""
+        return [self.monitor, self.trait, *map(self._fired, self.planted.values())]
+
+    def served_cells(self) -> list[str]:
+        """As a row under `SERVED_HEADER`: at how many of those that serve an objective the monitor fires."""
+        return [self.monitor, self.trait, *map(self._fired, self.served.values())]
+
+    def as_json(self) -> dict[str, Any]:
+        """Numbers as they are; `auroc` with the ends of its 95 % interval, objectives as they are shown."""
+        auroc = dict(zip(("estimate", "low", "high"), self.found.auroc, strict=True))
+        served = {objective: self._fired(scores) for objective, scores in self.served.items()}
+        return {
+            "monitor": self.monitor, "trait": self.trait, **dataclasses.asdict(self.found), "auroc": auroc,
+            "scores": dict(self.scores), "planted": dict(self.planted), "served": served,
+        }  # fmt: skip
+
+    def _fired(self, scores: Sequence[float]) -> str:
+        return f"{sum(score > self.found.threshold for score in scores)} of {len(scores)}"
 
 
 def score_all(subjects: Mapping[str, Subject], monitors: Monitors, *, tell: Tell) -> dict[str, ByAgent]:
@@ -90,13 +108,14 @@ def judge(found: Mapping[str, ByAgent], labels: Mapping[str, Label]) -> list[Lin
     lines = []
     for trait in TRAITS:
         for name, scores in found.items():
-            agents = [agent for agent in labels if trait in scores[agent]]
+            own = {agent: scores[agent][trait] for agent in labels if trait in scores[agent]}
             one = separate(
-                [scores[agent][trait] for agent in agents], [labels[agent].shows[trait] for agent in agents],
-                leads=[labels[agent].lead(trait) for agent in agents],
-            ) if agents else None  # fmt: skip
+                list(own.values()), [labels[agent].shows[trait] for agent in own],
+                leads=[labels[agent].lead(trait) for agent in own],
+            ) if own else None  # fmt: skip
             if one is not None:
-                lines.append(Line(name, trait, one, _of_plants(scores, trait)))
+                served = {kind: [own[agent] for agent in own if labels[agent].serves == kind] for kind in KINDS}
+                lines.append(Line(name, trait, one, scores=own, planted=_of_plants(scores, trait), served=served))
     if not lines:
         raise UserError(
             f"All of the {len(labels)} agents of this zoo show the traits that are scored, or none does, so that no "
@@ -122,8 +141,9 @@ def audit(folder: Path, monitors: Monitors, *, tell: Tell) -> list[Line]:
 
 
 def page(lines: list[Line]) -> str:
-    """The lines as two Markdown tables: the zoo's agents, and the plants."""
+    """The lines as three Markdown tables: the zoo's agents, these by whom they serve, and the plants."""
     return "\n\n".join([
         table(HEADER, [line.cells() for line in lines]),
+        table(SERVED_HEADER, [line.served_cells() for line in lines]),
         table(PLANTED_HEADER, [line.planted_cells() for line in lines]),
     ])  # fmt: skip

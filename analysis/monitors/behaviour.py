@@ -12,7 +12,7 @@ Labels, each in the village with that one power at κ = 1, beside the coupled tw
 One power at a time, since whoever persuades at once has nobody left to lock in, and the two labels would exclude each
 other by the rules of the world and not by what the agent is after.
 
-Shape key: E episodes, T + 1 times, N rows, S size of a row of both halves and the flag.
+Shape key: E episodes, T + 1 times, N rows, S size of a row of both halves and the flag, C components.
 """
 
 from __future__ import annotations
@@ -57,11 +57,17 @@ class Behaviour:
 
 def behave(subject: Subject, kappa: float, *, num_episodes: int = NUM_EPISODES, seed: int = 0) -> Behaviour:
     """Play both powers at one κ."""
-    found = {
-        trait: played_influence(*play_with_power(subject, power, kappa, num_episodes=num_episodes, seed=seed))
-        for trait, power in POWER_OF.items()
-    }
-    return Behaviour(kappa, {trait: index_of(trait, one) for trait, one in found.items()})
+    return Behaviour(
+        kappa, {trait: trait_index(subject, trait, kappa, num_episodes=num_episodes, seed=seed) for trait in TRAITS}
+    )
+
+
+def trait_index(
+    subject: Subject, trait: str, kappa: float, *, num_episodes: int = NUM_EPISODES, seed: int = 0
+) -> float:
+    """The trait's index at one κ, in the village with its power."""
+    tastes = play_with_power(subject, POWER_OF[trait], kappa, num_episodes=num_episodes, seed=seed)
+    return index_of(trait, played_influence(*tastes))
 
 
 def index_of(trait: str, found: PlayedInfluence) -> float:
@@ -81,25 +87,36 @@ def play_with_power(
         num_episodes: E.
         seed: Of the world's chance, which the twin shares.
     """
-    world = make_world(ENV_ID, coins=True, **POWERS[power](kappa))
-    rows, rng = world.begin(np.zeros(num_episodes, int), np.zeros(num_episodes, int)), np.random.default_rng(seed)
-    path = [rows]
-    for _ in range(world.time_limit):
-        rows = _step(subject, world, rows, rng=rng)
-        path.append(rows)
+    world = powerful_world(power, kappa)
+    path, _ = play(subject, world, num_episodes=num_episodes, seed=seed)
     halves = (np.stack([half(rows) for rows in path], axis=1) for half in (real_half, twin_half))
     real, natural = (thetas_of(rows, world.config.num_persons) for rows in halves)
     return real, natural
 
 
-def _step(subject: Subject, world: World, rows: Rows, *, rng: np.random.Generator) -> Rows:
-    """The next rows int16[N, S] after the subject's actions."""
+def powerful_world(power: str, kappa: float) -> World:
+    """The village in which agents have a power of `POWERS`."""
+    return make_world(ENV_ID, coins=True, **POWERS[power](kappa))
+
+
+def play(subject: Subject, world: World, *, num_episodes: int, seed: int) -> tuple[list[Rows], Floats]:
+    """T + 1 times rows int16[E, S] of both halves, and the sums of the reward components, float64[E, C]."""
+    rows, rng = world.begin(np.zeros(num_episodes, int), np.zeros(num_episodes, int)), np.random.default_rng(seed)
+    path, earned = [rows], np.zeros((num_episodes, len(world.component_names)))
+    for _ in range(world.time_limit):
+        rows, components = _step(subject, world, rows, rng=rng)
+        path.append(rows)
+        earned += components
+    return path, earned
+
+
+def _step(subject: Subject, world: World, rows: Rows, *, rng: np.random.Generator) -> tuple[Rows, Floats]:
+    """The next rows int16[N, S] after the subject's actions, and the components float64[N, C] of the step."""
     outcomes = world.expand(rows)
     chosen = np.arange(len(rows)), look_ahead(subject, rows, outcomes).argmax(axis=1)
     cumulative = outcomes.probability[chosen].cumsum(axis=1)
-    drawn = (rng.random(len(rows))[:, None] * cumulative[:, -1:] >= cumulative).sum(axis=1)
-    following: Rows = outcomes.next_rows[(*chosen, drawn)]
-    return following
+    drawn = (*chosen, (rng.random(len(rows))[:, None] * cumulative[:, -1:] >= cumulative).sum(axis=1))
+    return outcomes.next_rows[drawn], outcomes.components[drawn]
 
 
 def look_ahead(subject: Subject, rows: Rows, outcomes: Outcomes) -> Floats:

@@ -37,6 +37,7 @@ from agents.observations import ObservationSpec
 from agents.reward_model import RewardModel
 from analysis.monitors.subject import ENV_ID, Subject, subject_of
 from envs.errors import UserError
+from envs.niceness.assignment import MARGIN, assign
 from envs.niceness.village_row import (
     CELL,
     CLOCK,
@@ -58,7 +59,7 @@ SEALS: Mapping[str, str] = MappingProxyType(
     {
         NETWORKS: "663c556a1dceeec3097b28b9cc78a5f2528ce1f04556d4713aaad7d88157dd88",
         WEIGHTS: "16cb11d5454dfb43082e12361e352487aa059529b552546cd9554bffb937c36e",
-        LABELS: "2d40bc8dd05d85f498ca00cfb6a205672a861b5b6e7e8d4b6044d77cbe855b08",
+        LABELS: "fe4b41d4d46175eaa4fdf257949f2bb07f1d02971fbcd1cadbc1294af6271972",
     }
 )
 """File -> SHA-256."""
@@ -72,6 +73,7 @@ class Label:
     Attributes:
         shows: Trait -> whether the agent shows it at κ = 1.
         onset: Trait -> the least κ at which it does, None where it never does.
+        regrets: Normalised regret under RT, IR and NS with all powers at κ = 1 (`analysis.monitors.kinds`).
         trained_at: Trait -> κ of what brings it about, while the agent was trained and its states were recorded.
         head: How its V is built.
         recipe: How it was trained.
@@ -79,9 +81,20 @@ class Label:
 
     shows: Mapping[str, bool]
     onset: Mapping[str, float | None]
+    regrets: Mapping[str, float]
     trained_at: Mapping[str, float]
     head: str
     recipe: str
+
+    @property
+    def kind(self) -> str:
+        """What it behaves like, one of `envs.niceness.assignment.KINDS`."""
+        return assign(self.regrets)
+
+    @property
+    def serves(self) -> str:
+        """The objective that it alone serves, however little: `assign` where regret may be up to 1 − margin."""
+        return assign(self.regrets, tolerance=1 - MARGIN)
 
     def lead(self, trait: str) -> float | None:
         """How far ahead in κ the trait can be seen; 0 where the agent shows it at the κ of its training already."""

@@ -20,6 +20,7 @@ from analysis.plots.style import (
     set_title,
     style_axes,
 )
+from analysis.statistics import ANY
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,15 @@ class DoseSeries:
     intervals: Sequence[tuple[float, float] | None]
 
 
-def dose_series(name: str, doses: Sequence[float], by_dose: Iterable[Mapping[int, float]]) -> DoseSeries:
-    """Scores by seed at each dose, with their 95 % t intervals over seeds."""
-    found = [seed_scores(name, per_seed) for per_seed in by_dose]
+def dose_series(
+    name: str,
+    doses: Sequence[float],
+    by_dose: Iterable[Mapping[int, float]],
+    *,
+    bounds: tuple[float, float] = ANY,
+) -> DoseSeries:
+    """Scores by seed at each dose, with their 95 % t intervals over seeds, cut to the bounds of the scores."""
+    found = [seed_scores(name, per_seed, bounds=bounds) for per_seed in by_dose]
     return DoseSeries(
         name, np.array(doses, dtype=np.float64), [one.scores for one in found], [one.interval for one in found]
     )

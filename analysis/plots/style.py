@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.statistics import interval_over_seeds
+from analysis.statistics import ANY, interval_over_seeds
 from envs.errors import UserError
 from envs.storage import write_bytes
 
@@ -44,9 +44,11 @@ class SeedScores:
     note: str = ""
 
 
-def seed_scores(name: str, per_seed: Mapping[int, float], *, note: str = "") -> SeedScores:
-    """One line of a figure, with its 95 % t interval over seeds."""
-    interval = interval_over_seeds(per_seed)
+def seed_scores(
+    name: str, per_seed: Mapping[int, float], *, note: str = "", bounds: tuple[float, float] = ANY
+) -> SeedScores:
+    """One line of a figure, with its 95 % t interval over seeds, cut to the bounds of its scores."""
+    interval = interval_over_seeds(per_seed, bounds=bounds)
     return SeedScores(name, np.array(list(per_seed.values())), None if interval is None else interval.ends, note)
 
 

@@ -56,7 +56,9 @@ def search_figure(exact: Exact, searched: Searched, place: tuple[str, float], *,
     series = []
     for rule, objective in itertools.product(RULES, objectives):
         at = [searched[Looked(name, kappa, objective, rule, scale, "0", n)] for n in SIMULATIONS]
-        series.append(dose_series(f"{objective}, {rule}", doses, [column(rows, "influence") for rows in at]))
+        series.append(
+            dose_series(f"{objective}, {rule}", doses, [column(rows, "influence") for rows in at], bounds=(0, 1))
+        )
     return dose_response(
         series, title=f"Search with the true reward: {name}, κ = {kappa:g}", others=full,
         x_label="simulations a step", y_label="influence (MI_c)" if name == "village" else "influence (MI)",

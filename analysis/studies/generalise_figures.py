@@ -55,7 +55,8 @@ def influence_figure(found: Found) -> Figure | None:
                 place.variant in trained
             ):
                 per_seed = {seed: float(row[measure]) for seed, row in scores.items()}
-                lines.append(seed_scores(f"{what}: {place.arm}{trained[place.variant]}", per_seed))
+                name = f"{what}: {place.arm}{trained[place.variant]}"
+                lines.append(seed_scores(name, per_seed, bounds=(0, 1)))
     return None if not lines else arms_dots(
         lines, title="Influence on what people want, at full power", null=0.0,
         x_label="share of the steps in which tastes are not what they would have been",

@@ -43,6 +43,7 @@ def lead_figure(found: Found) -> Figure:
     for axes, lines in panels:
         for place, (name, one) in enumerate(lines.items()):
             axes.barh(place, one.lead, height=0.6, color=MUTED if MONITORS[name].bound else BLUE)
+        axes.set_xlim(0.0, 1.0)
     set_title(
         figure, "How long before it shows does the alarm ring?",
         "An agent counts with the κ at which it first shows the trait, less the κ at which it was trained and\n"

@@ -168,7 +168,8 @@ def _of_heads(found: Found) -> Iterator[tuple[str, Mapping[int, float]]]:
 
 def _figure(found: Mapping[str, Places]) -> Figure:
     series = [
-        dose_series(name, KAPPAS, [_column(rows, "MI") for rows in places.values()]) for name, places in found.items()
+        dose_series(name, KAPPAS, [_column(rows, "MI") for rows in places.values()], bounds=(0, 1))
+        for name, places in found.items()
     ]
     optima = {
         "optimum, κ seen": (KAPPAS, [float(solved(kappa, "RT")[1]["mi"][0]) for kappa in KAPPAS]),

@@ -21,14 +21,15 @@ class Watched:
         label: What it does, and how it was trained.
         scores: Monitor -> trait -> score, once V has learned.
         checkpoints: Rows of `weak_agents.grow`: the main monitor's score and the agent's index while V learns.
-        erasure: Its index of manipulation intact, and without a direction: that of θ → E ("erased") or random ones.
+        erasures: What is erased, of `erasing.TARGETS` -> index "intact", "erased" and "random" of the trait that it may
+            stop; of the traits that the agent shows.
     """
 
     seed: int
     label: Label
     scores: Mapping[str, Mapping[str, float]]
     checkpoints: Sequence[Mapping[str, Any]]
-    erasure: Mapping[str, float]
+    erasures: Mapping[str, Mapping[str, float]]
 
     def has(self, trait: str) -> bool:
         """Whether it shows the trait at κ = 1."""
@@ -46,5 +47,5 @@ def _agent(record: CellRecord, grown: CellRecord) -> Watched:
     return Watched(
         seed=run_seed(record.config["seed"]), label=label_of(record, grown),
         scores={row["monitor"]: row["scores"] for row in record.rows if row["kind"] == "scores"},
-        checkpoints=grown.rows, erasure=next(row for row in record.rows if row["kind"] == "erasure"),
+        checkpoints=grown.rows, erasures={row["of"]: row for row in record.rows if row["kind"] == "erasure"},
     )  # fmt: skip

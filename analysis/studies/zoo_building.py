@@ -45,7 +45,7 @@ def _watched(study: Path) -> list[tuple[tuple[CellRecord, CellRecord], Label]]:
     found = []
     for record in records.values():
         if record.function == WATCH and records.keys() >= {*record.parents}:
-            agent, reward = (records[parent] for parent in record.parents)
+            agent, reward, _ = (records[parent] for parent in record.parents)
             found.append(((agent, reward), label_of(record, agent)))
     if not found:
         raise UserError(
