@@ -68,8 +68,8 @@ def erasure(subject: Subject, target: Target, *, seed: int) -> dict[str, float]:
 def direction(subject: Subject, edit: str) -> Floats:
     """d(edit), float64[D]; 0 where no state is telling."""
     before, after = _changed(subject, edit)
-    shift: Floats = after - before
-    return shift.sum(axis=0) / max(1, len(shift))
+    shift: Floats = (after - before).sum(axis=0) / max(1, len(before))
+    return shift
 
 
 def eraser_of(subject: Subject, edits: tuple[str, ...]) -> AffineEraser:

@@ -7,7 +7,7 @@ agent is trained there and judged in both. PR-A is left out, since people begin 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from analysis.cells import CellContext, Row, cell_function
-from analysis.studies.niceness_learners import Setup, Task, ours, tabular_q
+from analysis.studies.niceness_learners import Played, Setup, Task, ours, tabular_q
 from envs.niceness.case_registry import make_case
 from envs.niceness.measures import HiddenWelfare, influence, range_of_influence
 from envs.niceness.objectives import find_objective
@@ -37,7 +37,9 @@ JUDGED_IN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """World of the training -> worlds of the judgement."""
-LEARNERS = MappingProxyType({"tabular Q": tabular_q, "E, D and V": functools.partial(ours, actors=("V1",))})
+LEARNERS: Mapping[str, Callable[[Task, Setup], Played]] = MappingProxyType(
+    {"tabular Q": tabular_q, "E, D and V": functools.partial(ours, actors=("V1",))}
+)
 OPTIMAL, INERT = "optimal table", "inert"
 MEASURES = ("welfare", "mi", "li")
 

@@ -169,7 +169,7 @@ def _candidates(world: str) -> str:
 
 
 def _learned_contrasts(found: Found, worlds: Sequence[str]) -> Iterator[str]:
-    contrasts = {}
+    contrasts: dict[str, Mapping[int, float]] = {}
     for world in worlds:
         for first, second in CONTRASTS:
             apart = paired_differences(*(_hidden_welfare(found, (world, name, "D")) for name in (first, second)))
