@@ -106,5 +106,5 @@ def test_the_command_names_the_nearest_study(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as stop:
         main(["study", "corner-sizes"])
     assert stop.value.code == 2 and "Did you mean 'corner-size'?" in capsys.readouterr().err
-    parts = {f"niceness-{part}" for part in ("calibration", "depth", "dilemmas", "monitor", "power", "strengthen")}
-    assert set(registry.QUESTIONS) == {"alphago", "corner-size", "niceness", *parts}
+    parts = "calibration", "depth", "dilemmas", "monitor", "power", "reward", "strengthen", "village"
+    assert set(registry.QUESTIONS) == {"alphago", "corner-size", "niceness", *(f"niceness-{part}" for part in parts)}

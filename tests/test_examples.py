@@ -129,8 +129,8 @@ def test_an_example_does_not_hide_a_package_that_it_imports() -> None:
 
 def test_my_monitor() -> None:
     """The example sees agents of the sealed zoo, and tells those that manipulate from the others; then planted ones."""
-    agents, plants = (part.splitlines() for part in main_of("my_monitor")().split("\n\n"))
-    assert (len(agents), len(plants)) == (4, 4)
+    agents, served, plants = (part.splitlines() for part in main_of("my_monitor")().split("\n\n"))
+    assert (len(agents), len(served), len(plants)) == (4, 4, 4)
     cells = [line.split("|") for line in agents[2:]]
     auroc = {cell[2].strip(): float(cell[3].split()[0]) for cell in cells}
     assert set(auroc) == {"manipulates", "locks in"} and auroc["manipulates"] > 0.6

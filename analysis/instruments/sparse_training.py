@@ -1,8 +1,9 @@
 """Trains sparse autoencoders, several at once.
 
-Autoencoders that differ in seed and penalty alone are stacked and take their steps together in batched products. An
-autoencoder's bytes do not depend on what it is stacked with: every product, sum and update is of one member, and its
-draws come from its own seed. Gradients are written out, which a test holds against autograd.
+Autoencoders that differ in seed and penalty alone are stacked and take their steps together in batched products. What
+an autoencoder is stacked with can change last bits of it and no more: every product, sum and update is of one member,
+and its draws come from its own seed, but on some processors a product is rounded otherwise when it stands in a batch.
+Gradients are written out, which a test holds against autograd.
 
 Shapes: n rows, d units, K features, M stacked autoencoders, B rows of a batch.
 """
@@ -82,7 +83,8 @@ def train_autoencoders(activations: Floats, jobs: Sequence[Job]) -> list[SparseA
 
     Returns:
         One autoencoder for each job, in their order, in the units of the activations. The same job on the same
-        activations gives the same bytes, whatever the other jobs and the number of threads.
+        activations and with the same other jobs gives the same bytes, whatever the number of threads; with others
+        it is the same up to rounding.
 
     Raises:
         UserError: As `checked_activations`.
