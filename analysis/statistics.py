@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-Scores, Bounds = NDArray[np.float64], tuple[float, float]
+Scores = NDArray[np.float64]
+Bounds = tuple[float, float]
 ANY: Bounds = (-np.inf, np.inf)
 MAX_SEEDS = 1000
 """More rows than this are taken for episodes: nobody trains so many agents for one comparison."""
