@@ -27,7 +27,6 @@ from scipy import special
 
 Scores = NDArray[np.float64]
 Bounds = tuple[float, float]
-
 ANY: Bounds = (-np.inf, np.inf)
 MAX_SEEDS = 1000
 """More rows than this are taken for episodes: nobody trains so many agents for one comparison."""

@@ -8,7 +8,8 @@ are erased, V reads
 in place of h, and the subject plays at κ = 1. The baseline is the subject as it is. The control is a random subspace of
 the same rank, its change multiplied so that ‖Δh‖ over telling states and their edits is the same.
 
-What it does not show: that the direction served nothing else, nor that V reads the edit along no other one.
+What it does not show: that the direction served nothing else, nor that V reads the edit along no other one; r̂ is left
+as it is. A change of a random subspace that is as large can be several times the whole of what lies in it.
 
 Shape key: N rows, D features, K directions.
 """
@@ -68,8 +69,8 @@ def erasure(subject: Subject, target: Target, *, seed: int) -> dict[str, float]:
 def direction(subject: Subject, edit: str) -> Floats:
     """d(edit), float64[D]; 0 where no state is telling."""
     before, after = _changed(subject, edit)
-    shift: Floats = (after - before).sum(axis=0) / max(1, len(before))
-    return shift
+    mean: Floats = (after - before).sum(axis=0) / max(1, len(before))
+    return mean
 
 
 def eraser_of(subject: Subject, edits: tuple[str, ...]) -> AffineEraser:

@@ -26,7 +26,7 @@ def watch_cell(reward: Cell, agent: Cell) -> Cell:
     return Cell(WATCH, named, parents=(agent, reward, exact_cell()))
 
 
-@cell_function(WATCH, version=2, seconds=5.0)
+@cell_function(WATCH, version=2, seconds=4.0)
 def watch(context: CellContext) -> list[Row]:
     """One row of behaviour, one of each monitor's scores, one of each erasure that may stop what the agent does."""
     subject, seed = read_weak(list(context.parents.values())).subject(), context.config["seed"]
