@@ -34,7 +34,7 @@ UNPAID: Mapping[str, str] = MappingProxyType(
 )
 """Objectives by which no world pays its steps, and why."""
 _MINUS = re.compile(r"^\s*-|\s-|-\s|^(RT|FR|IR|NS|NS_lit)-")
-_TERM = re.compile(r"\s*(?:(?P<weight>[\d./]{1,40})\s*\*?\s*)?(?P<name>[A-Za-z][^*]*?)\s*")
+_TERM = re.compile(r"\s*(?:(?P<weight>[\d./]{1,300})\s*\*?\s*)?(?P<name>[A-Za-z][^*]*?)\s*")
 
 
 def is_mixture(text: str) -> bool:
