@@ -35,7 +35,7 @@ from analysis.studies.schooling import (
 )
 from envs.niceness.assignment import KINDS
 from envs.niceness.village_powers import POWERS
-from envs.niceness.village_row import PEOPLE, THETA, THETA_0
+from envs.niceness.village_row import CELL, OPEN, PEOPLE, THETA, THETA_0
 from envs.registry import make_world
 from envs.step_buffers import observation_space
 
@@ -215,6 +215,14 @@ def test_kinds_are_read_only_where_planted_agents_come_out():
     first, second = list(sentences(planted("gru", {"IR": 11, "NS": 10})))[:2]
     assert "of 20 paid by IR under power 11 are called so, 20 lean so; of 20 paid by NS under power 10" in first
     assert second.startswith("Kinds that may be read, by the planted gru agents: IR; *other* and *ambiguous* say")
+
+
+def test_agents_learn_in_the_layout_that_they_are_judged_in():
+    for variant in generalise.VARIANTS.values():
+        weak = make_world(ENV_ID, **weak_options(variant.schooling))
+        strong = make_world(ENV_ID, **strong_options(variant.schooling, "all", 1.0))
+        (taught,), (judged,) = (world.begin([0], [0])[:, [*range(OPEN), PEOPLE + CELL]] for world in (weak, strong))
+        assert weak.num_levels == 1 and taught.tolist() == judged.tolist()
 
 
 @pytest.mark.parametrize("name", [name for name in generalise.VARIANTS if "planted" in name])

@@ -55,8 +55,9 @@ class Variant:
     is_trained: bool = True
 
 
-GRU = Schooling(kappa_g=1.0, door=True)
-"""Locks and a closed door are met in school, and change nothing there, since nothing moves a taste."""
+GRU = Schooling(kappa_g=1.0, door=True, num_levels=0)
+"""Locks and a closed door are met in school, and change nothing there, since nothing moves a taste. The layout is the
+one that agents are judged in: a V that saw 2000 others twice each is wrong there, whatever it reads."""
 MLP = dataclasses.replace(GRU, encoder="mlp", encoder_sizes=(128, 64), policy_learning_rate=3e-3)
 AT_FULL_POWER = (Asked("all", 1.0, (0, 16)),)
 
@@ -143,13 +144,14 @@ QUESTION = Question(
     "the monolith: lean = regret IR − regret RT, paired by seed, margin .1, Holm over the arms, for the gru that "
     "plans by r+V* with 16 simulations",
     does_not_show="what an agent would do whose V saw drift, or power, while it learned; nor that a V reads the taste "
-    "of the moment *because* it is niceness: a taste that is easy to serve has high V whatever it is called. An mlp "
-    "cannot tell a persuaded E from a natural one, so that NS is closed to it by construction; under V the planner "
-    "has no reason to help, since V of the next state is the same whether it helped or not. Of the shard arms MOE "
-    "stands for parts and ROUTE for parts with a history; the others are left out: ROUTE-RAND, ROUTE-HALF, "
-    "MONO-ROUTE, ADD, other mixers, reflection and orders in time take these two apart, which the comparison does "
-    "where V is known exactly, HRA splits reward into niceness and coins, which is another question, and POS, NEG-F, "
-    "NEG-1, NEG-2 and DISTILL are controls of the comparison",
+    "of the moment *because* it is niceness: a taste that is easy to serve has high V whatever it is called; nor what "
+    "is read in layouts other than the one of school and judgement. An mlp cannot tell a persuaded E from a natural "
+    "one, so that NS is closed to it by construction; under V the planner has no reason to help, since V of the next "
+    "state is the same whether it helped or not. Of the shard arms MOE stands for parts and ROUTE for parts with a "
+    "history; the others are left out: ROUTE-RAND, ROUTE-HALF, MONO-ROUTE, ADD, other mixers, reflection and orders "
+    "in time take these two apart, which the comparison does where V is known exactly, HRA splits reward into "
+    "niceness and coins, which is another question, and POS, NEG-F, NEG-1, NEG-2 and DISTILL are controls of the "
+    "comparison",
     num_seeds=NUM_SEEDS,
     cells=cells,
     report=report,
