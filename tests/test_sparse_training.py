@@ -61,20 +61,18 @@ def test_adam_takes_the_steps_of_torchs_adam() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    num_units=st.integers(2, 19), batch_size=st.sampled_from([2, 5, 37]),
-    num_features=st.integers(2, 21), num_others=st.integers(1, 6),
+    num_units=st.integers(2, 19), batch_size=st.sampled_from([2, 5, 37, 48]),
+    num_features=st.integers(2, 21) | st.just(32), num_others=st.integers(1, 6),
     num_active=st.sampled_from([None, 1, 2]), frozen=st.sampled_from(["", "decoder", "encoder"]),
 )  # fmt: skip
-def test_what_is_stacked_changes_last_bits_alone(
+def test_bytes_do_not_depend_on_what_is_stacked(
     num_units: int, batch_size: int, num_features: int, num_others: int, num_active: int | None, frozen: str
 ) -> None:
     base = AutoencoderSettings(num_features, num_active=num_active, frozen=frozen, num_steps=10, batch_size=batch_size)
     jobs = [(replace(base, penalty=0.05 * index), 10 + index) for index in range(num_others + 1)]
     stacked = train_autoencoders(rows(100, num_units), jobs)
     for job, member in zip(jobs, stacked, strict=True):
-        alone = train_autoencoders(rows(100, num_units), [job])[0]
-        for name in ARRAYS:
-            np.testing.assert_allclose(getattr(member, name), getattr(alone, name), rtol=1e-4, atol=1e-4)
+        assert same(member, train_autoencoders(rows(100, num_units), [job])[0])
 
 
 def test_training_takes_one_thread_and_gives_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:

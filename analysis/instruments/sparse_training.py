@@ -1,15 +1,17 @@
 """Trains sparse autoencoders, several at once.
 
-Autoencoders that differ in seed and penalty alone are stacked and take their steps together in batched products. What
-an autoencoder is stacked with can change last bits of it and no more: every product, sum and update is of one member,
-and its draws come from its own seed, but on some processors a product is rounded otherwise when it stands in a batch.
-Gradients are written out, which a test holds against autograd.
+Autoencoders that differ in seed and penalty alone are stacked and take their steps together in batched products. An
+autoencoder's bytes do not depend on what it is stacked with: every product, sum and update is of one member, and its
+draws come from its own seed. Some processors round a product by where its numbers begin in memory, so that those whose
+numbers would not all begin at multiples of 64 bytes train alone. Gradients are written out, which a test holds against
+autograd.
 
 Shapes: n rows, d units, K features, M stacked autoencoders, B rows of a batch.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +30,7 @@ Job = tuple[AutoencoderSettings, int]
 Weights = dict[str, Tensor]
 # Codes of a stack, in numbers: beyond this the working set leaves the cache and a longer stack only costs.
 STACK_SIZE = 2**17
+ALIGNMENT = 16  # float32 numbers in 64 bytes
 FROZEN = {"": (), "decoder": ("decoder",), "encoder": ("encoder",)}
 
 
@@ -83,8 +86,7 @@ def train_autoencoders(activations: Floats, jobs: Sequence[Job]) -> list[SparseA
 
     Returns:
         One autoencoder for each job, in their order, in the units of the activations. The same job on the same
-        activations and with the same other jobs gives the same bytes, whatever the number of threads; with others
-        it is the same up to rounding.
+        activations gives the same bytes, whatever the other jobs and the number of threads.
 
     Raises:
         UserError: As `checked_activations`.
@@ -99,7 +101,7 @@ def train_autoencoders(activations: Floats, jobs: Sequence[Job]) -> list[SparseA
     rows = standard.apply(h)
     done: dict[int, SparseAutoencoder] = {}
     with one_thread(), torch.no_grad():
-        for stack in _stacks(jobs, num_units=h.shape[1]):
+        for stack in _stacks(jobs, activations=h.shape):
             trained = _train_stack(rows, [jobs[index] for index in stack])
             for place, index in enumerate(stack):
                 done[index] = _finished(jobs[index], trained, place=place, standard=standard)
@@ -129,14 +131,17 @@ def loss_gradients(weights: Weights, batch: Tensor, *, penalty: Tensor, num_acti
     }
 
 
-def _stacks(jobs: Sequence[Job], *, num_units: int) -> list[list[int]]:
-    """Indices of jobs that take their steps together."""
+def _stacks(jobs: Sequence[Job], *, activations: tuple[int, ...]) -> list[list[int]]:
+    """Indices of jobs that take their steps together, on activations of this shape [n, d]."""
+    num_rows, num_units = activations
     alike: dict[AutoencoderSettings, list[int]] = {}
     for index, (settings, _) in enumerate(jobs):
         alike.setdefault(replace(settings, penalty=0.0), []).append(index)
     stacks = []
     for settings, indices in alike.items():
-        most = max(1, STACK_SIZE // (settings.batch_size * max(settings.num_features, num_units)))
+        sizes = min(settings.batch_size, num_rows), settings.num_features, num_units
+        aligned = all(one * other % ALIGNMENT == 0 for one, other in itertools.combinations(sizes, 2))
+        most = max(1, STACK_SIZE // (settings.batch_size * max(settings.num_features, num_units))) if aligned else 1
         stacks += [indices[first : first + most] for first in range(0, len(indices), most)]
     return stacks
 

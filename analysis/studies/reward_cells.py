@@ -23,11 +23,10 @@ from agents.reward_model import RewardModel, fit_rewards
 from agents.seeding import derive_seed, numpy_generator
 from analysis.cells import CellContext, Row, cell_function
 from analysis.studies.niceness_calibration import ENV_ID
-from analysis.studies.noise import noised
+from analysis.studies.noise import NUM_TASTES, noised
 from analysis.studies.reward_plans import (
     BY_ACTION,
     HEADS,
-    NUM_TASTES,
     READS,
     WEAK,
     Noise,

@@ -29,6 +29,7 @@ import numpy as np
 from analysis.cells import Row
 from analysis.niceness.solved import JUDGES
 from analysis.studies.niceness_calibration import ENV_ID
+from analysis.studies.noise import NUM_TASTES
 from envs.enumeration import TabularMDP, enumerate_world
 from envs.niceness.assignment import assign
 from envs.niceness.case_configs import case_of
@@ -46,7 +47,6 @@ HEADS = BY_ACTION, BY_EVALUATOR = ("by action", "by evaluator")
 READS: Mapping[str, int] = MappingProxyType({"RT": THETA, "IR": FIRST_THETA, "NS": NATURAL_THETA})
 """Objective -> where in a row the taste stands that it reads."""
 WEAK: Mapping[str, object] = MappingProxyType({"d": 7, "kappa": 0, "starts": "uniform", "shows_natural": True})
-NUM_TASTES = 3
 Noise = tuple[float, float, float]
 """Probability that the taste which RT, IR and NS read is shown at random."""
 
