@@ -24,18 +24,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from agents.column_kernels import find_entries, spread_rows, sum_differences, sum_rows
 from agents.encoding import ObservationEncoder
+from agents.inputs import CompactInputs
 
 MAX_SHARE = 0.125
 """Above this share of entries a dense product is about as fast, and a row is taken whole."""
 
 
 @dataclass(frozen=True, eq=False)
-class ActiveInputs:
-    """Some rows of a table in compressed sparse form, on the CPU; indexed as a tensor [..., I] would be.
+class ActiveInputs(CompactInputs):
+    """Rows in compressed sparse form, on the CPU.
 
     Attributes:
         base: float32[I], m − c.
@@ -52,47 +52,25 @@ class ActiveInputs:
     index: Tensor
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the tensor that this stands for, [..., I]."""
-        return (*self.index.shape, len(self.base))
+    def num_inputs(self) -> int:
+        """I."""
+        return len(self.base)
 
-    def __len__(self) -> int:
-        """Size of the first axis."""
-        return len(self.index)
+    def matrix(self) -> Tensor:
+        """Whole rows float32[..., I]."""
+        rows = self.base.repeat(len(self.offsets) - 1, 1)
+        number = np.repeat(np.arange(len(rows)), np.diff(self.offsets))
+        rows[torch.from_numpy(number), torch.from_numpy(self.columns).long()] += torch.from_numpy(self.values)
+        return rows[self.index]
 
-    def __getitem__(self, chosen: Any) -> ActiveInputs:
-        """Choose along the axes before I."""
-        return dataclasses.replace(self, index=self.index[chosen])
+    def first_layer(self, layer: nn.Linear) -> Tensor:
+        """relu(W x + b), the columns of W added up."""
+        start = torch.addmv(layer.bias, layer.weight, self.base)
+        hidden: Tensor = _SumColumns.apply(layer.weight.t().contiguous(), start, self)  # type: ignore[no-untyped-call]
+        return hidden
 
-    def flatten(self, first: int, last: int) -> ActiveInputs:
-        """Join the axes `first` to `last`, none of which is I."""
-        return dataclasses.replace(self, index=self.index.flatten(first, last))
-
-    def index_select(self, axis: int, chosen: Tensor) -> ActiveInputs:
-        """Choose int64[b] along an axis that is not I."""
-        return dataclasses.replace(self, index=self.index.index_select(axis, chosen))
-
-
-Inputs = Tensor | ActiveInputs
-
-
-def as_matrix(inputs: Inputs) -> Tensor:
-    """Whole rows float32[..., I]."""
-    if isinstance(inputs, Tensor):
-        return inputs
-    rows = inputs.base.repeat(len(inputs.offsets) - 1, 1)
-    number = np.repeat(np.arange(len(rows)), np.diff(inputs.offsets))
-    rows[torch.from_numpy(number), torch.from_numpy(inputs.columns).long()] += torch.from_numpy(inputs.values)
-    return rows[inputs.index]
-
-
-def first_layer(layer: nn.Linear, inputs: Inputs) -> Tensor:
-    """relu(W x + b), float32[B, D], of rows [B, I]; gradients reach W and b alone where the inputs are active ones."""
-    if isinstance(inputs, Tensor):
-        return functional.relu_(layer(inputs))
-    start = torch.addmv(layer.bias, layer.weight, inputs.base)
-    hidden: Tensor = _SumColumns.apply(layer.weight.t().contiguous(), start, inputs)  # type: ignore[no-untyped-call]
-    return hidden
+    def _at(self, index: Tensor) -> ActiveInputs:
+        return dataclasses.replace(self, index=index)
 
 
 def sum_columns(weight: Tensor, start: Tensor, inputs: ActiveInputs) -> Tensor:

@@ -16,9 +16,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from agents.active_inputs import ActiveFinder, Inputs, as_matrix
+from agents.active_inputs import ActiveFinder
 from agents.config import AgentConfig, ValueEncoder
 from agents.encoding import ObservationEncoder
+from agents.inputs import Inputs, as_matrix
 from agents.networks import BaselineHead, Encoder, PolicyHead, build_encoder
 from agents.observations import ObservationSpec
 from agents.seeding import init_module, torch_generator, untouched_global_generator

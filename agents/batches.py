@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.encoded import EncodedEpisodes
-from agents.input_table import InputTable
+from agents.input_table import ChosenRows, InputTable
 from agents.networks import Encoder
 from agents.seeding import numpy_generator
 from agents.streams import Indices
@@ -106,7 +106,7 @@ def features_of(
         index = data.step_input.index_select(0, batch.steps)
         return data.inputs.rows(index) if encoder is None else data.inputs.features(encoder, index)
     grid, lengths = padded_inputs(data, batch.episodes, with_final=False)
-    unrolled = unroll_padded(encoder, data.inputs.rows(grid), sequence_length=sequence_length)
+    unrolled = unroll_padded(encoder, data.inputs.chosen(grid), sequence_length=sequence_length)
     if len(batch.steps) == len(batch.episodes):  # One step of each, wherever it stands.
         times = batch.steps - torch.from_numpy(data.offsets[batch.episodes]).to(unrolled.device)
         return unrolled[times, torch.arange(len(times), device=unrolled.device)]
@@ -131,9 +131,9 @@ def padded_inputs(data: EncodedEpisodes, episodes: Indices, *, with_final: bool)
     return grid, lengths + 1
 
 
-def unroll_padded(encoder: Encoder, inputs: Tensor, *, sequence_length: int) -> Tensor:
+def unroll_padded(encoder: Encoder, inputs: ChosenRows, *, sequence_length: int) -> Tensor:
     """Features [T, B, D] of inputs [T, B, I] from zero memory; the memory passes on but its gradient is cut."""
-    starts = torch.zeros(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+    starts = torch.zeros(inputs.shape[:2], dtype=torch.bool, device=inputs.index.device)
     memory, parts = None, []
     for first in range(0, len(inputs), sequence_length):
         piece = slice(first, first + sequence_length)
@@ -157,7 +157,7 @@ def frozen_features(encoder: Encoder, data: EncodedEpisodes) -> EncodedEpisodes:
     features = torch.empty(num_steps + num_episodes, encoder.num_features, device=data.step_input.device)
     for episodes in np.array_split(np.arange(num_episodes), -(-num_episodes // 512)):
         grid, lengths = padded_inputs(data, episodes, with_final=True)
-        unrolled = unroll_padded(encoder, data.inputs.rows(grid), sequence_length=len(grid)).transpose(0, 1)
+        unrolled = unroll_padded(encoder, data.inputs.chosen(grid), sequence_length=len(grid)).transpose(0, 1)
         steps = slice(data.offsets[episodes[0]], data.offsets[episodes[-1] + 1])
         features[steps] = unrolled[_within(lengths - 1, len(grid), unrolled.device)]
         features[num_steps + episodes] = unrolled[np.arange(len(episodes)), lengths - 1]

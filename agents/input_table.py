@@ -22,7 +22,8 @@ from torch.nn import functional
 
 from agents.agent import AlphaAgent
 from agents.encoding import CHUNK
-from agents.networks import Encoder, MlpEncoder
+from agents.inputs import CompactInputs
+from agents.networks import Encoder
 
 WORTHWHILE = 0.8
 
@@ -57,22 +58,49 @@ class InputTable:
             picked = whole
         return picked.reshape(*index.shape, picked.shape[1])
 
+    def chosen(self, index: Tensor) -> ChosenRows:
+        """Rows [..., I] of an index of any shape, as an encoder takes them."""
+        return ChosenRows(self, index)
+
     def features(self, encoder: Encoder, index: Tensor) -> Tensor:
         """Features float32[B, D] of rows int64[B], of an encoder without memory."""
-        if self.base is None or not isinstance(encoder, MlpEncoder):
-            features: Tensor = encoder(self.rows(index))[0]
-            return features
-        first, *others = (layer for layer in encoder.dense.layers if isinstance(layer, nn.Linear))
-        weight = first.weight if self.varying is None else first.weight.index_select(1, self.varying)
-        bias = torch.addmv(first.bias, first.weight, self.base)
-        hidden = functional.linear(self.stored.index_select(0, index).to(weight.dtype), weight, bias).relu_()
-        for layer in others:
-            hidden = functional.linear(hidden, layer.weight, layer.bias).relu_()
-        return hidden
+        features: Tensor = encoder(self.chosen(index))[0]
+        return features
 
     def chunks(self) -> Iterator[Tensor]:
         """All row numbers in order, a few thousand at a time."""
         yield from torch.split(torch.arange(len(self), device=self.stored.device), CHUNK)
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenRows(CompactInputs):
+    """Some rows of an `InputTable`."""
+
+    table: InputTable
+    index: Tensor
+
+    @property
+    def num_inputs(self) -> int:
+        """I."""
+        table = self.table
+        return table.stored.shape[1] if table.base is None else len(table.base)
+
+    def matrix(self) -> Tensor:
+        """Whole rows float32[..., I]."""
+        return self.table.rows(self.index)
+
+    def first_layer(self, layer: nn.Linear) -> Tensor:
+        """relu(W x + b), with a product over the varying columns alone."""
+        table = self.table
+        if table.base is None:
+            return functional.relu_(layer(self.matrix()))
+        weight = layer.weight if table.varying is None else layer.weight.index_select(1, table.varying)
+        bias = torch.addmv(layer.bias, layer.weight, table.base)
+        stored = table.stored.index_select(0, self.index).to(weight.dtype)
+        return functional.relu_(functional.linear(stored, weight, bias))
+
+    def _at(self, index: Tensor) -> ChosenRows:
+        return ChosenRows(self.table, index)
 
 
 def build_table(agent: AlphaAgent, observations: dict[str, Any], num_rows: int) -> InputTable:

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agents.active_inputs import Inputs, as_matrix, first_layer
 from agents.config import AgentConfig
+from agents.inputs import Inputs, as_matrix, first_layer
 from agents.observations import ObservationSpec
+from agents.recurrence import unroll_recurrence
 from agents.seeding import init_module, untouched_global_generator
 from envs.errors import UserError, nearest
 
@@ -152,11 +153,8 @@ class GruEncoder(Encoder):
         gates = self._gates(inputs.flatten(0, 1)).reshape(*inputs.shape[:2], -1)
         keep = (~starts).to(gates.dtype).unsqueeze(2)
         memory = self._given(memory, gates[0])
-        history = []
-        for gates_t, keep_t in zip(gates, keep, strict=True):
-            memory = self._advance(gates_t, memory * keep_t)
-            history.append(memory)
-        return torch.stack(history), memory
+        history = unroll_recurrence(gates, keep, memory, weight=self.cell.weight_hh, bias=self.cell.bias_hh)
+        return history, history[-1]
 
     def _given(self, memory: Tensor | None, gates: Tensor) -> Tensor:
         """Return the memory [B, M], zeros where there is none."""

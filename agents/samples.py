@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.active_inputs import Inputs
 from agents.agent import AlphaAgent
 from agents.config import ReinforceConfig
+from agents.inputs import Inputs
 from agents.networks import Encoder
 from agents.outcomes import bootstrap_mask, paid_components
 from agents.returns import Floats, advantages, discounts, event_shares, lambda_returns

@@ -12,12 +12,13 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.active_inputs import ActiveFinder, ActiveInputs, as_matrix, first_layer, sum_columns
+from agents.active_inputs import ActiveFinder, ActiveInputs, sum_columns
 from agents.agent import AlphaAgent, build_agent
 from agents.config import AgentConfig, ReinforceConfig
 from agents.encoding import ObservationEncoder
 from agents.environments import make_vector, open_stream
 from agents.fast_forward import FastForward
+from agents.inputs import as_matrix, first_layer
 from agents.learner import reinforce
 from agents.observations import ObservationSpec
 from envs.errors import NonFiniteError, UserError

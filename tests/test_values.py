@@ -11,7 +11,15 @@ import pytest
 import torch
 
 from agents.agent import AlphaAgent, build_agent, restart_value, with_value_encoder
-from agents.batches import Minibatch, all_values, features_of, frozen_features, minibatches, one_step_of_each
+from agents.batches import (
+    Minibatch,
+    all_values,
+    features_of,
+    frozen_features,
+    minibatches,
+    one_step_of_each,
+    unroll_padded,
+)
 from agents.checkpoint import load_agent, save_agent
 from agents.config import AgentConfig, ValueConfig
 from agents.encoded import encode_episodes, select_episodes
@@ -174,8 +182,9 @@ def test_values_with_memory_equal_a_walk_through_each_episode(episodes: Episodes
     assert finals[chosen] == pytest.approx(float(agent.value(last, memory).value.detach()), abs=1e-5)
 
 
-def test_inputs_that_never_vary_change_neither_values_nor_gradients(episodes: Episodes) -> None:
-    agent = make_agent()
+@pytest.mark.parametrize("encoder", ["mlp", "gru"])
+def test_inputs_that_never_vary_change_neither_values_nor_gradients(encoder: str, episodes: Episodes) -> None:
+    agent = make_agent(encoder=encoder)
     table = encode_episodes(agent, episodes).inputs
     index = torch.arange(0, len(table), 3)
     assert table.stored.dtype == torch.uint8
@@ -184,7 +193,10 @@ def test_inputs_that_never_vary_change_neither_values_nor_gradients(episodes: Ep
     whole = InputTable(table.rows(torch.arange(len(table))))
     found = []
     for each in (table, whole):
-        features = each.features(agent.value_encoder, index)
+        if encoder == "mlp":
+            features = each.features(agent.value_encoder, index)
+        else:
+            features = unroll_padded(agent.value_encoder, each.chosen(index[:60].reshape(6, 10)), sequence_length=4)
         gradients = torch.autograd.grad(features.square().sum(), list(agent.value_encoder.parameters()))
         found.append([features.detach(), *gradients])
     for ours, plain in zip(*found, strict=True):
