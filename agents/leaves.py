@@ -20,6 +20,8 @@ BARE_NAME = "observation"
 MAX_LEVELS = 16
 MAX_LEVEL_RANGE = 1024
 MAX_CATEGORIES = 10_000
+PLANES = "planes"
+"""The images [P, H, W] of our own worlds, of which there may be more than rows."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _categories(name: str, sizes: Sequence[int], starts: Sequence[int]) -> tuple
 def _box(space: spaces.Box, name: str) -> Leaf:
     """Describe a Box: numbers within [−1, 1] pass as they are, others are scaled by their bounds until fitted."""
     shape, is_integer = tuple(space.shape), space.dtype is not None and space.dtype.kind in "iu"
-    channels_last = len(shape) == 3 and shape[2] < shape[0]
+    channels_last = len(shape) == 3 and _is_channels_last(name, shape)
     grid = None
     if len(shape) == 3:
         grid = (shape[0], shape[1]) if channels_last else (shape[1], shape[2])
@@ -136,6 +138,19 @@ def _box(space: spaces.Box, name: str) -> Leaf:
         bounds = zip(low.ravel().tolist(), high.ravel().tolist(), strict=True)
         groups = tuple(_scaled(1, *pair, centre=0.5) for pair in bounds)
     return dataclasses.replace(leaf, groups=groups, fittable=True)
+
+
+def _is_channels_last(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether [H, W, C] rather than [C, H, W]: planes of our worlds are not; channels are what is beside a square.
+
+    Where neither tells, or both do, the shorter of the outer axes is taken for the channels.
+    """
+    first, middle, last = shape
+    if name == PLANES:
+        return False
+    if (first == middle) != (middle == last):
+        return first == middle
+    return last < first
 
 
 def _scaled(size: int, low: float, high: float, *, centre: float = 0.0) -> Group:

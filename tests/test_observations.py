@@ -20,6 +20,8 @@ from agents.encoding import ObservationEncoder
 from agents.leaves import Leaf
 from agents.observations import ObservationSpec
 from envs.errors import NonFiniteError, UserError
+from envs.registry import make_world
+from envs.step_buffers import observation_space
 
 
 def encode(spec: ObservationSpec, observations: object) -> torch.Tensor:
@@ -126,6 +128,24 @@ def test_minigrid_codes_become_planes_of_the_observed_levels() -> None:
             np.testing.assert_array_equal(planes[:, first + plane], image == code)
         assert not planes[:, first + len(codes)].any(), "every value of the sample has a plane of its own"
         first += len(codes) + 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid"),
+    [((3, 210, 160), (210, 160)), ((210, 160, 3), (210, 160)), ((14, 7, 7), (7, 7)), ((5, 5, 8), (5, 5)),
+     ((1, 4, 4), (4, 4)), ((6, 6, 6), (6, 6)), ((2, 4, 5), (4, 5))],
+)  # fmt: skip
+def test_the_axis_of_channels_is_found(shape: tuple[int, ...], grid: tuple[int, int]) -> None:
+    (leaf,) = ObservationSpec.from_space(spaces.Box(0, 1, shape, np.uint8)).leaves
+    assert leaf.grid == grid
+    assert leaf.channels_last == (shape[:2] == grid and shape != (6, 6, 6))
+
+
+@pytest.mark.parametrize("name", ["Village", "Village-ThreePersons", "Triad", "MultiNeed-5x5", "CornerMaze-9x9"])
+def test_planes_of_our_worlds_are_read_plane_by_plane(name: str) -> None:
+    """Some have more planes than rows, some as many."""
+    planes, *_ = ObservationSpec.from_space(observation_space(make_world(name))).leaves
+    assert (planes.name, planes.channels_last) == ("planes", False)
 
 
 def test_a_code_that_the_sample_lacked_lights_the_plane_for_others() -> None:

@@ -54,7 +54,7 @@ _SECONDS = {"tabular Q": 5.0, "ours": 45.0}
 Players = Iterator[tuple[str, RowPolicy]]
 
 
-@cell_function(TRAIN, version=1, seconds=lambda config: _SECONDS[config["learner"]])
+@cell_function(TRAIN, version=2, seconds=lambda config: _SECONDS[config["learner"]])
 def train_one(context: CellContext) -> list[Row]:
     """Train one learner on one objective, and score exactly what it does."""
     config = context.config

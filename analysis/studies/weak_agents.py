@@ -96,7 +96,7 @@ def run_seed(seed: int) -> int:
     return seed // SEEDS_APART
 
 
-@cell_function(WEAK_AGENT, version=1, seconds=6.0)
+@cell_function(WEAK_AGENT, version=2, seconds=6.0)
 def grow(context: CellContext) -> list[Row]:
     """Fit V; on the way, what the main monitor says of it and what it does at κ = 1, with the r̂ of the end."""
     config, schooling = context.config, schooling_of(context.config)
