@@ -9,6 +9,7 @@ import numpy as np
 from analysis.admission import admit_metric
 from analysis.studies.answers import answers
 from analysis.studies.comparison_scores import Scores, ScoresOfTest
+from analysis.studies.estimates_page import sections
 from analysis.studies.line_test import Lines, LineTest
 from analysis.studies.tests import TESTS
 from analysis.verdicts import decide
@@ -86,3 +87,18 @@ def test_of_many_arms_the_first_are_named_and_the_others_counted_with_their_rang
     (sentence,) = answer.sentences
     assert "ARM7 +0.270" in sentence and "ARM8" not in sentence
     assert sentence.endswith("; and 4 more, means +0.280 to +0.310.")
+
+
+def test_a_test_without_a_question_has_a_section_with_its_controls_and_its_figure() -> None:
+    lines = {"MONO": around(0.25, sd=1e-6), "POS": around(1.0001, sd=1e-6), "NEG-F": {}}
+    test = dataclasses.replace(scored(TESTS["T3"], lines, zero={}, contrasts={}), controls="a plant was not found")
+    all_scores = dataclasses.replace(scores(T3=test), fits={"MultiNeed": {"MONO": around(0.9)}})
+    opening, section, *fits = sections(all_scores.tests, all_scores, drawn={"T3.png"}, folder="page")
+    assert "20 seeds" in opening
+    assert section.startswith(f"### T3. {TESTS['T3'].prediction.question}")
+    assert "| MONO | +0.2" in section and "| POS | +1.0" in section and "calibration" in section
+    assert "**Not to be read**, because a plant was not found." in section
+    assert section.endswith("![T3](page/T3.png)")
+    assert "| MONO | 0.90 |" in fits[-1]
+    assert "![" not in sections(all_scores.tests, all_scores, drawn=(), folder="page")[1]
+    assert sections({}, all_scores, drawn=(), folder="page") == []

@@ -1,16 +1,18 @@
 """One page that replies to the comment from which this laboratory started: a number and a figure for each question.
 
-The page is generated; no word of it depends on what came out, but through the verdicts. Figures, tables and scores lie
-in a folder of the page's name beside it.
+Tests that answer none of the questions follow with their estimates. The page is generated; no word of it depends on
+what came out, but through the verdicts. Figures, tables and scores lie in a folder of the page's name beside it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from analysis.studies.answers import Answer, answers
+from analysis.studies import estimates_page
+from analysis.studies.answers import ASKED, Answer, answers
 from analysis.studies.comparison import ComparisonResult
 from analysis.studies.comparison_figures import figure_name
 from analysis.studies.comparison_tables import markdown
@@ -28,6 +30,7 @@ of V can hardly read themselves (Q3)?
 Here agents learn D∘E by imitation and a policy gradient, V∘E by sparse rewards, on gridworlds that are solved
 exactly; only V differs between arms. What the words mean, how the arms are built, and the traps that were met:
 [comparison.md](comparison.md)."""
+ASKED_TESTS = frozenset(key for asked in ASKED for key in asked.tests)
 
 
 def write_page(result: ComparisonResult, path: Path) -> None:
@@ -48,8 +51,14 @@ def page(result: ComparisonResult, folder: str) -> str:
     """The page's text; `folder` is where it finds its figures."""
     drawn = {path.name for path in result.figures}
     parts = [OPENING, _how_it_was_run(result)]
+    tests = result.scores.tests
+    asked = {name: test for name, test in tests.items() if test.test.key in ASKED_TESTS}
     parts += [_section(answer, drawn=drawn, folder=folder) for answer in answers(result.scores)]
-    parts += ["## All numbers", markdown(result.scores).strip(), "## What this does not show", *_limits(result)]
+    if asked:
+        parts += ["## All numbers", markdown(dataclasses.replace(result.scores, tests=asked)).strip()]
+    others = {name: test for name, test in tests.items() if name not in asked}
+    parts += estimates_page.sections(others, result.scores, drawn=drawn, folder=folder)
+    parts += ["## What this does not show", *_limits(result)]
     last = f"The whole summary is [{folder}/summary.txt]({folder}/summary.txt), every per-seed number "
     return "\n\n".join([*parts, f"*{SCOPE}*", f"{last}[{folder}/scores.csv]({folder}/scores.csv)."])
 

@@ -39,6 +39,13 @@ def _arms_table(scores: Scores) -> str:
     return table(heads, rows)
 
 
+def fits_table(scores: Scores) -> str:
+    """R² of V by line and world, means over seeds."""
+    lines = dict.fromkeys(line for fits in scores.fits.values() for line in fits)
+    rows = [[line, *(_mean(fits.get(line, {}), 2) for fits in scores.fits.values())] for line in lines]
+    return table(["arm", *scores.fits], rows)
+
+
 def _cell(test: ScoresOfTest, line: str) -> str:
     per_seed = test.lines.get(line)
     if not per_seed:

@@ -71,8 +71,10 @@ def _test_lines(name: str, test: ScoresOfTest, scores: Scores) -> list[str]:
     prediction = test.prediction
     lines = [f"{name} ({prediction.family}). {prediction.question}"]
     lines.append(f"  Score: {prediction.metric}. Actor: {prediction.actor}. Null: {prediction.null}.")
-    lines += [f"  {line:<18} {with_interval(per_seed)}{_role(test, line)}" for line, per_seed in test.lines.items()]
-    lines += _admission_lines(test)
+    for line, per_seed in test.lines.items():
+        said = f"  ({role(test, line)})" if role(test, line) else ""
+        lines.append(f"  {line:<18} {with_interval(per_seed)}{said}")
+    lines += [f"  {line}" for line in admission_lines(test)]
     if test.controls is not None:
         lines.append(f"  No verdict is read, because {test.controls}; the numbers above are shown as they are.")
         return lines + _secondary(test)
@@ -84,15 +86,17 @@ def _test_lines(name: str, test: ScoresOfTest, scores: Scores) -> list[str]:
     return lines + _secondary(test)
 
 
-def _role(test: ScoresOfTest, line: str) -> str:
+def role(test: ScoresOfTest, line: str) -> str:
+    """What a line is for in a test, "" for what is tested."""
     if line in test.test.plants:
-        return "  (planted)"
+        return "planted"
     if is_control(line):
-        return f"  ({ARMS[line].role.split(':')[0]}: calibration)"
-    return "  (partly by construction)" if line in test.test.by_construction else ""
+        return f"{ARMS[line].role.split(':')[0]}: calibration"
+    return "partly by construction" if line in test.test.by_construction else ""
 
 
-def _admission_lines(test: ScoresOfTest) -> list[str]:
+def admission_lines(test: ScoresOfTest) -> list[str]:
+    """Whether the known positive and null admit the metric, in a sentence; [] where nothing must."""
     admission = test.admission
     if admission is None:
         return []
@@ -100,11 +104,11 @@ def _admission_lines(test: ScoresOfTest) -> list[str]:
     word = "admitted" if admission.admitted else "NOT admitted (" + "; ".join(admission.reasons) + ")"
     numbers = f"{' - '.join(test.test.pair)} {apart.estimate:+.3f} [90 % {apart.low:+.3f}, {apart.high:+.3f}]"
     if null is None:
-        return [f"  Metric {word}: {numbers}."]
+        return [f"Metric {word}: {numbers}."]
     numbers += f", RAND - NEG-F {null.estimate:+.3f} [{null.low:+.3f}, {null.high:+.3f}]"
     doses = ", ".join(f"{mean:.3f} at {dose:g}" for dose, mean in admission.dose_means)
     leak = f"POS by the leak of its gate: {doses}" if doses else "the gate-leak dose was not run"
-    return [f"  Metric {word}: {numbers}; {leak}."]
+    return [f"Metric {word}: {numbers}; {leak}."]
 
 
 def _secondary(test: ScoresOfTest) -> list[str]:

@@ -55,9 +55,11 @@ class Variant:
     is_trained: bool = True
 
 
-GRU = Schooling(kappa_g=1.0, door=True, num_levels=0)
+GRU = Schooling(kappa_g=1.0, door=True, num_levels=0, reinforce_steps=300_000, updates=2000)
 """Locks and a closed door are met in school, and change nothing there, since nothing moves a taste. The layout is the
-one that agents are judged in: a V that saw 2000 others twice each is wrong there, whatever it reads."""
+one that agents are judged in: a V that saw 2000 others twice each is wrong there, whatever it reads. In one layout D
+earns no more after 800,000 steps than after 200,000 (42.5 and 41.7 to 42.9 of niceness, pilot seed 7), and V and r̂ are
+as near to their targets after 2,000 updates as after 3,000 (V within 2 %, three pilots)."""
 MLP = dataclasses.replace(GRU, encoder="mlp", encoder_sizes=(128, 64), policy_learning_rate=3e-3)
 AT_FULL_POWER = (Asked("all", 1.0, (0, 16)),)
 
@@ -73,7 +75,9 @@ def _coins_alone(schooling: Schooling) -> Variant:
 
 def _planted(schooling: Schooling, objective: str) -> Variant:
     """Trained where it has all the power that it is judged with."""
-    powerful = dataclasses.replace(schooling, kappa_p=1.0, drift=True, objective=objective)
+    powerful = dataclasses.replace(
+        schooling, kappa_p=1.0, drift=True, objective=objective, reinforce_steps=800_000
+    )
     return Variant(f"planted positive: paid by {objective} under power", powerful, ("MONO",), AT_FULL_POWER)
 
 
@@ -89,11 +93,6 @@ VARIANTS = MappingProxyType(
         "gru, λ = .3": _but(GRU, "coins + .3 · niceness", niceness_weight=0.3),
         "gru, locks unseen": _but(GRU, "neither a lock nor a closed door was ever seen", kappa_g=0.0, door=False),
         "gru, coins alone": _coins_alone(GRU),
-        "mlp, θ_t blurred": _but(MLP, "30 % of the θ_t drawn at random", blurred="theta"),
-        "mlp, θ_0 blurred": _but(MLP, "30 % of the θ_0 drawn at random", blurred="theta_0"),
-        "mlp, λ = .1": _but(MLP, "coins + .1 · niceness", niceness_weight=0.1),
-        "mlp, λ = .3": _but(MLP, "coins + .3 · niceness", niceness_weight=0.3),
-        "mlp, locks unseen": _but(MLP, "neither a lock nor a closed door was ever seen", kappa_g=0.0, door=False),
         "mlp, coins alone": _coins_alone(MLP),
         "gru, planted RT": _planted(GRU, "RT"),
         "gru, planted IR": _planted(GRU, "IR"),

@@ -75,11 +75,12 @@ def solved(kappa: float, objective: str) -> tuple[Plan, Mapping[str, tuple[Fract
 
 
 def cells(seeds: Sequence[int], setup: Setup | None = None) -> list[Cell]:
-    """One cell a seed, learner, objective and power."""
+    """One cell a seed, learner, objective and power; learners without heads have the first seeds alone."""
     sizes = dataclasses.asdict(setup or Setup())
     return [
         Cell(TRAIN, {"learner": learner, "objective": objective, "kappa": kappa, "seed": seed, "setup": sizes})
-        for seed in seeds for learner in LEARNERS for objective in OBJECTIVES for kappa in KAPPAS
+        for index, seed in enumerate(seeds) for learner in LEARNERS if index < FEWEST or learner == "E, D and V"
+        for objective in OBJECTIVES for kappa in KAPPAS
     ]  # fmt: skip
 
 
@@ -171,7 +172,8 @@ QUESTION = Question(
     asks="Do learners of rewards end at the exact optimum of TRIAD, for each objective and each power to influence?",
     rule=f"a place (learner, objective, κ) meets the bar if for at least nine in ten of at least {FEWEST} seeds each "
     "action of the greedy policy, wherever it comes, is among the optimal ones, and its MI is within .05 of the range "
-    "over all optimal policies; T = 6, d = 3, from taste A. Shards (MOE, ROUTE) against the monolith (MONO), for V1 "
+    "over all optimal policies; T = 6, d = 3, from taste A. Learners without value heads have the first ten seeds. "
+    "Shards (MOE, ROUTE) against the monolith (MONO), for V1 "
     "and for search-16: share of the steps that are optimal, mean over objectives and κ, paired by seed; "
     "distinguishable if the interval after Holm over all contrasts excludes 0 and the mean exceeds the margin of "
     f"{MARGIN:g}, equivalent if the 90 % interval lies inside the margin, at least {MIN_SEEDS} seeds",

@@ -1,0 +1,39 @@
+"""Tests that no question was left to, on a page: each with its estimates, its controls and its figure, no verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from analysis.markdown import table
+from analysis.studies.comparison_figures import figure_name
+from analysis.studies.comparison_scores import Scores, ScoresOfTest
+from analysis.studies.comparison_tables import fits_table
+from analysis.studies.comparison_words import admission_lines, role, with_interval
+
+OPENING = """## Other tests
+
+Estimates over {seeds} seeds with 95 % t intervals. Nothing here is a verdict: these tests calibrate, describe, and
+suggest what to ask next. Secondary readings are in the summary and in the table of scores."""
+
+
+def sections(tests: Mapping[str, ScoresOfTest], scores: Scores, *, drawn: Collection[str], folder: str) -> list[str]:
+    """A section for each test, and how well V fits; [] without tests."""
+    if not tests:
+        return []
+    parts = [OPENING.format(seeds=scores.num_seeds)]
+    parts += [_section(name, test, drawn=drawn, folder=folder) for name, test in tests.items()]
+    return [*parts, "### How well V fits", "R² of V against the exact V^π of the recorded policy.", fits_table(scores)]
+
+
+def _section(name: str, test: ScoresOfTest, *, drawn: Collection[str], folder: str) -> str:
+    prediction, figure = test.prediction, figure_name(name)
+    parts = [
+        f"### {name}. {prediction.question}",
+        f"Score: {prediction.metric}. Null: {prediction.null}.",
+        table(["arm", test.test.axis, ""], [[line, with_interval(found), role(test, line)]
+                                            for line, found in test.lines.items()]),
+        *admission_lines(test),
+    ]  # fmt: skip
+    if test.controls is not None:
+        parts.append(f"**Not to be read**, because {test.controls}.")
+    return "\n\n".join([*parts, *([f"![{name}]({folder}/{figure})"] if figure in drawn else [])])
