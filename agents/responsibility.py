@@ -22,29 +22,42 @@ from envs.errors import UserError
 from envs.storage import write_bytes
 from shards.value_head import ValueEstimate
 
+UPDATES_AT_ONCE = 64
+
 
 class ReceivedCredit:
     """Adds up what parts are taught at each step of recorded episodes: by_step_tk = Σ over updates of |∂loss/∂p_tk|.
 
-    p_tk is the value of part k at step t. It listens to the gradient and changes nothing.
-
-    Attributes:
-        by_step: float64[n, K].
+    p_tk is the value of part k at step t. It listens to the gradient and changes nothing. Gradients are added several
+    updates at a time, in their order, since one addition costs as much as many.
     """
-
-    by_step: Tensor
 
     def begin(self, num_steps: int, num_parts: int) -> None:
         """Start from zero."""
-        self.by_step = torch.zeros(num_steps, num_parts, dtype=torch.float64)
+        self._by_step = torch.zeros(num_steps, num_parts, dtype=torch.float64)
+        self._waiting: list[tuple[Tensor, Tensor]] = []
 
     def listen(self, estimate: ValueEstimate, steps: Tensor) -> None:
         """Add the gradient that an estimate, of steps int64[b], gets when the loss is differentiated."""
 
         def add(gradient: Tensor) -> None:
-            self.by_step.index_add_(0, steps.cpu(), gradient.detach().abs().double().cpu())
+            self._waiting.append((steps, gradient.detach().abs()))
+            if len(self._waiting) == UPDATES_AT_ONCE:
+                self._add()
 
         estimate.part_values.register_hook(add)  # type: ignore[no-untyped-call]
+
+    @property
+    def by_step(self) -> Tensor:
+        """float64[n, K], of all updates so far."""
+        self._add()
+        return self._by_step
+
+    def _add(self) -> None:
+        if self._waiting:
+            steps, gradients = (torch.cat(parts).cpu() for parts in zip(*self._waiting, strict=True))
+            self._by_step.index_add_(0, steps, gradients.double())
+            self._waiting.clear()
 
 
 @dataclass(frozen=True, eq=False)
