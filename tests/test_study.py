@@ -354,7 +354,7 @@ def test_an_interrupted_study_keeps_its_finished_cells_and_goes_on(tmp_path, num
         text=True,
         start_new_session=True,
     )
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 180
     while len(list((tmp_path / "s" / "cells").glob("[!.]*"))) < 7 and time.monotonic() < limit:
         time.sleep(0.02)
     if number == signal.SIGINT:
