@@ -12,7 +12,7 @@ so that they are worked out for all steps at once, and a step back takes one pro
 
     ∂u_t = s_t ∘ δ_t,    δ_{t−1} = ∂h_{t−1} + keep_t (z_t ∘ δ_t + ∂u_t U),    ∂U = Σ_t ∂u_tᵀ h̃_t.
 
-Minibatches are so small that autograd's way, operation by operation, takes two to three times as long.
+Minibatches are so small that autograd's way, operation by operation, takes half as long again or more.
 
 Shape key: T time, B batch, M memory.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import json
@@ -316,6 +317,13 @@ class TestCalibration:
         bad = calibration.report(records(*[hit] * 8, *[miss] * 2))
         assert "Not met: D on RT at κ = 1: 2 of 10 seeds" in bad.found[1] and "50 % of their steps" in bad.found[1]
         assert calibration.report(records(hit)).found[0] == "1 of 1 places have fewer than 10 finished seeds."
+
+    def test_learners_without_heads_have_the_seeds_that_the_bar_asks_for(self) -> None:
+        seeds = collections.defaultdict(set)
+        for cell in calibration.cells(range(200, 220)):
+            seeds[cell.config["learner"]].add(cell.config["seed"])
+        few = set(range(200, 200 + calibration.FEWEST))
+        assert seeds == {"E, D and V": set(range(200, 220)), "tabular Q": few, "PPO": few, "DQN": few}
 
     def test_heads_learn_from_one_recording_of_one_d(self) -> None:
         task = Task(ENV_ID, {"kappa": 0.5}, "RT", seed=1)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents import responsibility
 from agents.agent import AlphaAgent, build_agent
 from agents.config import AgentConfig, ValueConfig
 from agents.recorder import record_episodes
@@ -127,6 +128,14 @@ def test_listening_changes_no_bit(head: str, episodes: Episodes) -> None:
     assert all(torch.equal(a, b) for a, b in zip(agent.parameters(), alone.parameters(), strict=True))
     assert received.shape == (episodes.num_steps, agent.value_head.num_parts)
     assert (received >= 0).all() and received.any(axis=0).all()
+
+
+def test_how_many_updates_are_added_at_once_changes_no_bit(episodes: Episodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 updates: all at the end, one by one, and seven at a time with four left over."""
+    _, at_the_end = trained("MOE", episodes)
+    for at_once in (1, 7):
+        monkeypatch.setattr(responsibility, "UPDATES_AT_ONCE", at_once)
+        np.testing.assert_array_equal(trained("MOE", episodes)[1], at_the_end)
 
 
 def test_what_is_received_in_one_update_is_the_gradient(episodes: Episodes) -> None:

@@ -71,7 +71,8 @@ def _how_it_was_run(result: ComparisonResult) -> str:
     elif result.deviations:
         frozen = f"Frozen before the run, which departs from it: {' '.join(result.deviations)}"
     failed = f" {len(result.study.failed)} cells failed." if result.study.failed else ""
-    return f"**The run.** {result.scores.num_seeds} seeds, worlds {', '.join(worlds)}. {frozen}{failed}"
+    warnings = "".join(f" {warning}" for warning in result.study.warnings)
+    return f"**The run.** {result.scores.num_seeds} seeds, worlds {', '.join(worlds)}. {frozen}{failed}{warnings}"
 
 
 def _section(answer: Answer, *, drawn: Collection[str], folder: str) -> str:

@@ -123,7 +123,7 @@ def agent_config(world: World, schooling: Schooling, *, head: str = "MONO", **op
     })  # fmt: skip
 
 
-@cell_function(SCHOOL, version=2, seconds=50.0)
+@cell_function(SCHOOL, version=2, seconds=lambda config: 4e-5 * config["schooling"]["reinforce_steps"])
 def school(context: CellContext) -> list[Row]:
     """Train D∘E in the ambiguous village, and write down what it plays."""
     config, schooling = context.config, schooling_of(context.config)
@@ -159,7 +159,7 @@ def _earned(played: Episodes, world: World) -> dict[str, float]:
     return {name: float(means[world.component_names.index(name)]) for name in ("RT", "coins")}
 
 
-@cell_function(LEARN_VALUE, version=2, seconds=22.0)
+@cell_function(LEARN_VALUE, version=2, seconds=9.0)
 def learn_value(context: CellContext) -> list[Row]:
     """Fit an arm's V∘E to the recording."""
     config, schooling = context.config, schooling_of(context.config)
@@ -172,7 +172,7 @@ def learn_value(context: CellContext) -> list[Row]:
     return [{"kind": "value", **curve[-1]}]
 
 
-@cell_function(LEARN_REWARD, version=2, seconds=20.0)
+@cell_function(LEARN_REWARD, version=2, seconds=8.0)
 def learn_reward(context: CellContext) -> list[Row]:
     """Fit a reward model r̂∘E to the recording."""
     config, schooling = context.config, schooling_of(context.config)
