@@ -220,17 +220,18 @@ def run_script(script, *paths, cache=None):
     return result.stdout.splitlines()
 
 
-def cache_files():
-    return {(path.name, path.stat().st_mtime_ns) for path in (ROOT / "envs").rglob("__pycache__/*.nb[ic]")}
+def cache_files(folder):
+    return {(path.name, path.stat().st_mtime_ns) for path in folder.rglob("*.nb[ic]")}
 
 
-def test_the_second_process_compiles_nothing():
+def test_the_second_process_compiles_nothing(tmp_path):
+    """In a cache of its own, since other tests compile into the common one meanwhile."""
     script = RUN.format(module="envs.worlds.multi_need", config="module.MultiNeedConfig()")
-    run_script(script)
-    before = cache_files()
-    counts, _ = run_script(script)
-    assert counts == "2 0"
-    assert cache_files() == before
+    run_script(script, cache=tmp_path)
+    before = cache_files(tmp_path)
+    counts, _ = run_script(script, cache=tmp_path)
+    assert counts == "2 0" and before
+    assert cache_files(tmp_path) == before
 
 
 HELPER = """
