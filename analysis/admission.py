@@ -23,6 +23,7 @@ MIN_SEEDS = 10
 SEPARATION = 0.5
 NULL_MARGIN = 0.1
 LEVEL = 0.9
+MIN_DOSES = 2
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def admit_metric(
         positive: POS's score for each seed, on the metric's 0..1 scale.
         negative: NEG-F's.
         untrained: RAND's; None for a test that plants a pair of its own in the place of all three.
-        by_dose: dose epsilon -> {seed: score}; without it the ordering is not checked and not asked for.
+        by_dose: dose epsilon -> {seed: score}. It is asked for wherever `untrained` is.
         pair: What the positive and the negative are called.
 
     Returns:
@@ -85,6 +86,7 @@ def admit_metric(
             f"{apart} has a lower 90 % bound of {separation.low:.3g}, below {SEPARATION:g}",
         ),
         (null is not None and max(-null.low, null.high) > NULL_MARGIN, _null_fault(null)),
+        (untrained is not None and len(means) < MIN_DOSES, "the gate-leak dose was not run"),
         (not _ordered([mean for _, mean in means]), "the means are not ordered by the dose"),
     )
     reasons = tuple(reason for present, reason in faults if present)
@@ -149,7 +151,7 @@ def position_between(arm: PerSeed, *, low: PerSeed, high: PerSeed, level: float 
 
 
 def _ordered(means: list[float]) -> bool:
-    if len(means) < 2:
+    if len(means) < MIN_DOSES:
         return True
     return all(later <= earlier for earlier, later in zip(means, means[1:], strict=False)) and means[-1] < means[0]
 

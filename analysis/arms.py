@@ -7,7 +7,7 @@ To add an arm, name it in `ARMS`. An arm is written NAME, or NAME@ENCODER for an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -51,6 +51,18 @@ class Arm:
     control: bool = False
     matched: bool = True
     worlds: tuple[str, ...] = ()
+
+    @property
+    def needs_recording(self) -> bool:
+        """Whether it learns from a recording in a way of its own, so that it has no experience of its own."""
+        told = self.shuffled_events or self.labelled_share < 1.0
+        return self.lesson != "outcomes" or self.in_blocks or told
+
+    def frozen(self) -> dict[str, Any]:
+        """What a preregistration freezes: everything that makes the arm, as a JSON object."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "options": dict(self.options), "worlds": list(self.worlds)
+        }
 
     def __post_init__(self) -> None:
         """Refuse a teacher without a lesson, and a lesson without its teacher."""
@@ -99,6 +111,11 @@ ARMS = MappingProxyType(
             Arm("ADD", "ADD", "parts without a gate; with one hidden layer it is MONO but for rounding"),
             Arm("HRA", "HRA", "a head for each component of the reward, each with its own credit"),
             Arm("ROUTE-HALF", "ROUTE", "ROUTE told the events of half of the episodes", labelled_share=0.5),
+            Arm("ROUTE-GATE", "ROUTE", "ROUTE whose gate is routed, too", {"route_gate": True}),
+            Arm(
+                "ROUTE-GLOBAL-E", "ROUTE", "ROUTE whose E has global credit, as MONO-ROUTE's has",
+                {"route_encoder": "global"}, worlds=("CrossedHistory",),
+            ),
             Arm("MOE-REFLECT", "MOE", "MOE whose parts read each other", {"reflection": True}),
             Arm("ROUTE-REFLECT", "ROUTE", "ROUTE whose parts read each other", {"reflection": True}),
             *map(_mixed, ("max", "sigmoid", "top-k", "auction")),
@@ -119,6 +136,10 @@ ARMS = MappingProxyType(
     }
 )  # fmt: skip
 """All arms by name, in the order of tables."""
+
+LABELLED = ("MONO-ROUTE", "ROUTE", "HRA", "ROUTE-HALF", "ROUTE-GATE", "ROUTE-GLOBAL-E", "ROUTE-REFLECT")
+"""Arms whose credit is divided by the labels of events or components that they are told: what is local to a history in
+them holds partly by construction."""
 
 CONTRASTS = (
     ("MOE", "MONO", "parts"), ("MONO-ROUTE", "MONO", "routing"), ("ROUTE", "MOE", "routing in parts"),

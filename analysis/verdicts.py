@@ -28,7 +28,7 @@ from analysis.statistics import Interval, Scores, paired_t_test, seed_column, t_
 PerSeed = Mapping[int, float]
 Word = Literal["distinguishable", "equivalent", "inconclusive", "no verdict"]
 
-RULE_VERSIONS: Mapping[str, int] = MappingProxyType({"verdict": 1, "admission": 1, "position": 1})
+RULE_VERSIONS: Mapping[str, int] = MappingProxyType({"verdict": 1, "admission": 2, "position": 1})
 """Raised by hand when a rule changes; part of every preregistration."""
 
 MIN_SEEDS = 20

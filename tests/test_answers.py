@@ -70,7 +70,10 @@ def test_the_position_of_mono_is_that_between_the_controls() -> None:
     assert answer.asked.name == "Q2" and not any("lies at" in sentence for sentence in answer.sentences)
     assert "For ROUTE - MOE: learning in one context leaves" in answer.short
     assert "For MOE - MONO: parts, and routing" in answer.short
-    admission = admit_metric(lines["POS"], negative=lines["NEG-F"], untrained=around(0.0, seed=4))
+    admission = admit_metric(
+        lines["POS"], negative=lines["NEG-F"], untrained=around(0.0, seed=4),
+        by_dose={0.0: lines["POS"], 1.0: around(0.0, seed=5)},
+    )  # fmt: skip
     assert admission.admitted
     (answer,) = answers(scores(T3=dataclasses.replace(test, admission=admission), T5=credit))
     sentence = answer.sentences[-1]

@@ -17,7 +17,8 @@ from agents.exact import policy_table, value_table
 from agents.outcomes import outcomes_of
 from agents.responsibility import load_event_log
 from analysis.arms import ARMS, Arm, Line, contrasts_among, find_lines
-from analysis.cells import CellContext
+from analysis.canonical import content_hash
+from analysis.cells import CELLS, CellContext
 from analysis.predictions.crossed_history import MARGIN_AGAINST_ZERO
 from analysis.predictions.crossed_states import object_distances
 from analysis.predictions.lookahead import first_reached, preference
@@ -110,11 +111,27 @@ class TestPlan:
             ({"arms": ("MONO@imitate",)}, "'imitate'.*Did you mean 'imitated'"),
             ({"worlds": ("MultiNeed",)}, "T0, CrossedHistory runs on CrossedHistory"),
             ({"experience": "mine"}, "no regime 'mine'"),
+            ({"experience": "own", "arms": ("MONO", "ROUTE-RAND", "MOE-BLOCK")}, "ROUTE-RAND, MOE-BLOCK learn"),
         ],
     )
     def test_bad_plans_are_refused(self, changes: dict[str, object], message: str) -> None:
         with pytest.raises(UserError, match=message):
             tiny_plan(**changes)
+
+    def test_presets_leave_out_what_has_no_experience_of_its_own(self) -> None:
+        assert "ROUTE-RAND" in make_plan("first").arms and "ROUTE-RAND" not in make_plan("first", experience="own").arms
+
+    def test_an_arm_is_frozen_with_what_makes_it(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        preregister(frozen(tiny_plan()), tmp_path / "plan.json")
+        leaky = dataclasses.replace(ARMS["POS"], options={"gate_leak": 0.3})
+        monkeypatch.setattr("analysis.studies.plan.ARMS", {**ARMS, "POS": leaky})
+        (said,) = check(frozen(tiny_plan()), tmp_path / "plan.json")
+        assert "definitions.POS.options.gate_leak is 0.3 now and was not frozen" in said
+
+    def test_cells_name_arms_so_that_a_new_definition_needs_a_new_version(self) -> None:
+        """A cell's hash holds an arm's name alone: where a definition changes, raise `comparison.fit`'s version."""
+        made = {name: {**arm.frozen(), "role": ""} for name, arm in ARMS.items()}
+        assert (CELLS[yoked.FIT].version, content_hash(made)[:12]) == (3, "ef90b5f1bb0f")
 
     def test_an_unknown_preset_is_refused(self) -> None:
         with pytest.raises(UserError, match="'frist'.*Did you mean 'first'"):
@@ -139,6 +156,19 @@ class TestRun:
         lines = finished.scores.tests["T0"].lines
         assert min(lines["SHARD-LAW"].values()) > 1.0
         assert max(map(abs, (*lines["OPTIMUM"].values(), *lines["ANTI-LAW"].values()))) < 0.2
+
+        crossed = finished.scores.tests["CrossedHistory"]
+        assert min(crossed.lines["SHARD-LAW"].values()) > 1.0 and crossed.controls is None
+        assert max(map(abs, crossed.lines["OPTIMUM"].values())) < MARGIN_AGAINST_ZERO
+        assert max(crossed.lines["ANTI-LAW"].values()) < -0.3
+
+    def test_unmatched_arms_forbid_verdicts(
+        self, monkeypatch: pytest.MonkeyPatch, finished: comparison.ComparisonResult
+    ) -> None:
+        monkeypatch.setattr("analysis.studies.matching.MATCH", -1.0)
+        scores = comparison_scores.score(finished.folder, tiny_plan())
+        assert all("arms are not matched: " in str(test.controls) for test in scores.tests.values())
+        assert {row["against 0"] for row in comparison_words.table(scores)} == {""}
 
     def test_a_part_of_pos_gets_all_credit_for_its_own_event(self, finished: comparison.ComparisonResult) -> None:
         credit = finished.scores.credit["CrossedHistory"]

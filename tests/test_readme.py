@@ -32,7 +32,7 @@ from analysis.predictions.locality import MAX_STEPS
 from analysis.statistics import t_interval
 from analysis.studies.comparison import run_comparison
 from analysis.studies.comparison_words import SCOPE
-from analysis.studies.contest_cells import PLANTS
+from analysis.studies.crossed_plants import PLANTS
 from analysis.studies.plan import PRESETS, SETUPS, make_plan
 from analysis.studies.tests import TESTS
 from analysis.studies.yoked import NUM_LEVELS, Setup

@@ -33,8 +33,9 @@ def run(command: Compare) -> int:
         require_writable(command.page.with_suffix(""))
     with showing("compare") as display:
         result = run_comparison(
-            plan, folder, workers=command.workers, progress=follow(display), preregistration=command.preregistration
-        )
+            plan, folder, workers=command.workers, progress=follow(display), preregistration=command.preregistration,
+            warn=lambda deviation: display.print(f"departs from {command.preregistration}: {deviation}"),
+        )  # fmt: skip
     show(result)
     if command.page is not None:
         write_page(result, command.page)

@@ -46,6 +46,7 @@ def run(command: StudyOfSeeds) -> int:
         found = answer(
             question, folder, seeds=seeds, workers=command.workers, progress=follow(display),
             preregistration=command.preregistration,
+            warn=lambda deviation: display.print(f"departs from {command.preregistration}: {deviation}"),
         )  # fmt: skip
     if found.report.table:
         table_of(found.report.table, title=f"{question.name}: what was measured, with 95 % intervals")

@@ -27,13 +27,16 @@ PREDICTION = Prediction(
     metric="interaction = mean[V(matched) - V(mismatched)] / sd(V*) over minimal pairs of held-out layouts; V*'s is 0",
     margin=0.05,
     family="confirmatory",
-    positive="POS: its expert for a cue never saw the other cue's object (holds by construction: calibration)",
-    null="V* itself, exactly 0",
-    rule="each arm that is no control against 0 (margin 0.03, Holm), and the primary contrasts (margin 0.05, Holm); "
-    "distinguishable: adjusted interval excludes 0 and |mean| > margin; equivalent: 90 % interval inside the margin; "
-    "else inconclusive",
+    positive="a planted agent that follows the shard law (tau = 0.5), with noise; POS: its expert for a cue never saw "
+    "the other cue's object (holds by construction: calibration)",
+    null="a planted agent that is V* with the same noise",
+    rule="read only if SHARD-LAW - OPTIMUM has a lower 90 % bound above 0.03 and the 90 % interval of OPTIMUM lies "
+    "inside it; then each arm that is no control against 0 (margin 0.03, Holm), and the primary contrasts (margin "
+    "0.05, Holm); distinguishable: adjusted interval excludes 0 and |mean| > margin; equivalent: 90 % interval inside "
+    "the margin; else inconclusive",
     does_not_show="why V does so: any learner that has not seen a pairing may also shrink there; T0 asks "
     "whether one kernel learner does. It shows nothing about worlds in which the cue is relevant",
+    version=2,
 )
 MARGIN_AGAINST_ZERO = 0.03
 

@@ -17,7 +17,7 @@ def controls_fault(test: LineTest, lines: Lines, admission: Admission | None) ->
         return None
     if admission is None:
         return " or ".join(test.pair) + (" or MONO's untrained network" if test.common_pair else "") + " was not run"
-    return None if admission.admitted else "the metric is not admitted"
+    return None if admission.admitted else "the metric is not admitted: " + "; ".join(admission.reasons)
 
 
 def admission_of(test: LineTest, lines: Lines, readings: Mapping[str, Lines]) -> Admission | None:
@@ -33,7 +33,7 @@ def admission_of(test: LineTest, lines: Lines, readings: Mapping[str, Lines]) ->
     if any(len(control) < 2 for control in (positive, negative, untrained) if control is not None):
         return None
     doses = by_leak(lines, readings) if test.common_pair else {}
-    by_dose = {0.0: positive, **doses} if doses else {}
+    by_dose = {0.0: positive, **doses} if doses else None
     return admit_metric(positive, negative=negative, untrained=untrained, by_dose=by_dose, pair=test.pair)
 
 

@@ -42,9 +42,11 @@ def write_page(result: ComparisonResult, path: Path) -> None:
     """
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (*result.figures, *(result.folder / name for name in ("summary.txt", "tables.md", "scores.csv"))):
+    text = page(result, folder.name)
+    shown = [figure for figure in result.figures if f"({folder.name}/{figure.name})" in text]
+    for file in (*shown, *(result.folder / name for name in ("summary.txt", "tables.md", "scores.csv"))):
         shutil.copyfile(file, folder / file.name)
-    write_bytes(path, (page(result, folder.name) + "\n").encode())
+    write_bytes(path, (text + "\n").encode())
 
 
 def page(result: ComparisonResult, folder: str) -> str:

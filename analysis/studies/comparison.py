@@ -49,6 +49,7 @@ def run_comparison(
     workers: int = 2,
     progress: Callable[[Progress], None] | None = None,
     preregistration: Path | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> ComparisonResult:
     """Run what is not finished, score it, and write table, figures and summary.
 
@@ -58,14 +59,15 @@ def run_comparison(
         workers: Local processes; 0 computes in this one. The numbers do not depend on it.
         progress: Called after each cell.
         preregistration: A frozen plan; departures from it are named in the summary.
+        warn: Told of each departure before anything is computed.
 
     Raises:
         UserError: The folder cannot be written, or the frozen plan cannot be read; before anything is computed.
     """
     folder = Path(folder)
     cells = cells_of(plan)
-    if preregistration is not None:
-        registry.check(frozen(plan), preregistration)
+    for deviation in [] if preregistration is None else registry.check(frozen(plan), preregistration):
+        warn(deviation)
     study = run_study(cells, folder, workers=workers, progress=progress)
     deviations = None if preregistration is None else tuple(registry.check(frozen(plan), preregistration, study=folder))
     export_parquet(folder)

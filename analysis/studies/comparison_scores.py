@@ -21,6 +21,7 @@ from analysis.predictions.prediction import Prediction
 from analysis.statistics import paired_differences
 from analysis.studies.admitting import admission_of, controls_fault
 from analysis.studies.line_test import Lines, LineTest
+from analysis.studies.matching import matching_fault
 from analysis.studies.plan import ComparisonPlan, cells_of
 from analysis.studies.tests import TESTS
 from analysis.studies.yoked import FIT
@@ -107,14 +108,15 @@ def score(folder: Path, plan: ComparisonPlan) -> Scores:
     planned = {cell.hash for cell in cells_of(plan) if "arm" in cell.config}
     finished = [r for r in read_study(folder) if r.status == "finished" and r.hash in planned]
     cells = [_Cell(record.function, record.config, record.rows) for record in finished]
+    parameters, steps = (_largest(cells, plan, name) for name in ("parameters", "step"))
+    faults = {world: matching_fault(counts, steps[world]) for world, counts in parameters.items()}
     tests: dict[str, ScoresOfTest] = {}
     for name in plan.tests:
-        tests |= _test_scores(TESTS[name], plan, cells)
+        tests |= _test_scores(TESTS[name], plan, cells, unmatched=faults)
     return Scores(
         tests=tests,
         fits=_by_world(cells, plan, lambda rows: rows[0]["r_squared"]),
-        parameters={world: {line: int(max(found.values())) for line, found in lines.items()}
-                    for world, lines in _by_world(cells, plan, lambda rows: rows[0]["parameters"]).items()},
+        parameters=parameters,
         curves=_by_world(cells, plan, lambda rows: [(r["step"], r["r_squared"]) for r in rows if r["kind"] == "curve"]),
         credit=_credit(cells, plan),
         num_seeds=len(plan.seeds),
@@ -134,6 +136,12 @@ def _by_world(cells: Sequence[_Cell], plan: ComparisonPlan, read: Callable[[Sequ
                 for line in lines
             }
     return found
+
+
+def _largest(cells: Sequence[_Cell], plan: ComparisonPlan, name: str) -> dict[str, dict[str, int]]:
+    """World -> line -> the largest number of this name in the line's fits."""
+    found = _by_world(cells, plan, lambda rows: rows[0][name])
+    return {world: {line: int(max(each.values())) for line, each in lines.items()} for world, lines in found.items()}
 
 
 def _credit(cells: Sequence[_Cell], plan: ComparisonPlan) -> dict[str, dict[str, dict[int, Floats]]]:
@@ -156,7 +164,9 @@ def _ordered(lines: Iterable[str], plan: ComparisonPlan) -> list[str]:
     return sorted(lines, key=lambda line: (order.index(line) if line in order else len(order), line))
 
 
-def _test_scores(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) -> dict[str, ScoresOfTest]:
+def _test_scores(
+    test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell], *, unmatched: Mapping[str, str | None]
+) -> dict[str, ScoresOfTest]:
     """The scores of a test in each of its worlds; Holm's procedure runs over all of them together."""
     worlds = plan.worlds_of(test)
     own = [cell for cell in cells if cell.function == test.cell]
@@ -176,7 +186,8 @@ def _test_scores(test: LineTest, plan: ComparisonPlan, cells: Sequence[_Cell]) -
         admission = admission_of(test, scored[world], readings[world]) if test.admission else None
         found[f"{test.key}, {world}" if len(worlds) > 1 else test.key] = ScoresOfTest(
             test, world, scored[world], zero[world], apart[world], admission,
-            controls=controls_fault(test, scored[world], admission), extra=readings[world], rows=rows[world],
+            controls=unmatched.get(world) or controls_fault(test, scored[world], admission),
+            extra=readings[world], rows=rows[world],
         )  # fmt: skip
     return found
 

@@ -34,8 +34,6 @@ def _arms_table(scores: Scores) -> str:
          " / ".join(_mean(scores.fits[world].get(line, {}), 2) for world in worlds)]
         for line in lines
     ]  # fmt: skip
-    if "CrossedHistory" in tests:
-        rows.append(["V* (null)", *("0, exactly" if key == "CrossedHistory" else "–" for key in tests), ""])
     return table(heads, rows)
 
 

@@ -9,6 +9,7 @@ from analysis.statistics import interval_over_seeds
 from analysis.studies.answers import answers
 from analysis.studies.comparison_scores import Scores, ScoresOfTest, is_control
 from analysis.studies.line_test import PerSeed
+from analysis.studies.matching import MATCH, is_matched
 from analysis.study import StudyResult
 from analysis.verdicts import MIN_SEEDS, explain
 
@@ -16,7 +17,6 @@ SCOPE = (
     "Scope: networks of about 50 thousand parameters on gridworlds can calibrate instruments, refute universal claims "
     "and give existence proofs; no verdict here is about brains, AlphaGo or language models."
 )
-MATCH = 0.02
 FIT_GAP = 0.1
 
 
@@ -74,6 +74,8 @@ def _test_lines(name: str, test: ScoresOfTest, scores: Scores) -> list[str]:
     for line, per_seed in test.lines.items():
         said = f"  ({role(test, line)})" if role(test, line) else ""
         lines.append(f"  {line:<18} {with_interval(per_seed)}{said}")
+    unread = [line for line in scores.fits.get(test.world, {}) if line not in test.lines]
+    lines += [f"  Fitted, and not read by this test: {', '.join(unread)}."] if unread else []
     lines += [f"  {line}" for line in admission_lines(test)]
     if test.controls is not None:
         lines.append(f"  No verdict is read, because {test.controls}; the numbers above are shown as they are.")
@@ -92,7 +94,7 @@ def role(test: ScoresOfTest, line: str) -> str:
         return "planted"
     if is_control(line):
         return f"{ARMS[line].role.split(':')[0]}: calibration"
-    return "partly by construction" if line in test.test.by_construction else ""
+    return "partly by construction" if test.test.holds_by_construction(line) else ""
 
 
 def admission_lines(test: ScoresOfTest) -> list[str]:
@@ -128,7 +130,7 @@ def _fit_lines(scores: Scores) -> list[str]:
         lines.append(f"  {world}: R² of V against the exact V^pi of the recorded policy, held-out levels")
         for line, per_seed in fits.items():
             off = counts[line] / counts.get("MONO", counts[line]) - 1.0
-            flag = "  UNMATCHED PARAMETERS" if abs(off) > MATCH and ARMS[line.split(" (")[0]].matched else ""
+            flag = "  UNMATCHED PARAMETERS" if abs(off) > MATCH and is_matched(line) else ""
             lines.append(f"    {line:<18} {with_interval(per_seed)}  {counts[line]} parameters ({off:+.1%}){flag}")
         lines += _unmatched(fits)
     return lines

@@ -6,7 +6,6 @@ Shapes: n logged steps, N rows, M test states, A actions, S row size.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from analysis.predictions.crossed_states import (
 )
 from analysis.predictions.lookahead import ValueFunction, first_reached, preference
 from analysis.predictions.parts import Floats
+from analysis.studies.crossed_plants import PLANTS, planted_value
 from analysis.studies.yoked import AGENT, EPISODES, FIT, RECORD, world_of_run
 from envs.archives import unzipped, zipped
 from envs.episodes import Episodes, episode_of_step, load_episodes
@@ -34,9 +34,6 @@ from envs.rows import World
 from envs.storage import write_bytes
 
 PREDICT, CONTEST = "comparison.predict", "comparison.contest"
-PLANTS = MappingProxyType({"SHARD-LAW": np.exp(-2.0), "OPTIMUM": 1.0, "ANTI-LAW": 1.3})
-"""Planted agents: what each bids for an object under a cue that it never met it under; 1 under its own cue."""
-PLANT_NOISE = 0.02
 NUM_LAYOUTS = 12
 NUM_CHOICES = 600
 LOGGED_STEPS = 20_000
@@ -164,7 +161,8 @@ def _of_seed(context: CellContext, seed: int) -> tuple[Subject, Subject]:
     (predicted,) = (parent for parent in parents if parent.function == PREDICT)
     columns = unzipped((predicted.folder / COLUMNS).read_bytes())
     if config["arm"] in PLANTS:
-        return subjects_of(config, columns, value=_plant(config, "agent"), sister=_plant(config, "sister"))
+        value, sister = (planted_value(config, stream) for stream in ("agent", "sister"))
+        return subjects_of(config, columns, value=value, sister=sister)
     fits = sorted((parent for parent in parents if parent.function == FIT), key=lambda parent: parent.config["replica"])
     value, sister = (_fitted(parent) for parent in fits)
     return subjects_of(config, columns, value=value, sister=sister)
@@ -174,20 +172,6 @@ def _fitted(parent: ParentResult) -> ValueFunction:
     agent, _ = load_agent(parent.folder / AGENT)
     world = world_of_run(parent.config)
     return lambda rows: value_table(agent, world, rows)
-
-
-def _plant(config: Mapping[str, Any], name: str) -> ValueFunction:
-    """A planted agent of `PLANTS`, with fresh noise of sd 0.02 at every look."""
-    world, rng = world_of_run(config), numpy_generator(config["seed"], "comparison", "plant", config["arm"], name)
-    pairing = np.array(world.config.pairing)
-    bids = np.full((len(pairing), len(pairing)), PLANTS[config["arm"]])
-    bids[np.arange(len(pairing)), pairing] = 1.0
-
-    def value(rows: Rows) -> Floats:
-        noise = PLANT_NOISE * rng.normal(size=len(rows))
-        return predictors.shard_values(_states(rows), bids, world.discount) + noise
-
-    return value
 
 
 def _numbers(gain: Gain, index: int) -> Row:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import admission
+from analysis.arms import LABELLED
 from analysis.cells import Row
 from analysis.predictions.contest import PREDICTION
-from analysis.studies.contest_cells import CONTEST, PLANTS, PREDICT
+from analysis.studies.contest_cells import CONTEST, PREDICT
+from analysis.studies.crossed_plants import PLANTS
 from analysis.studies.line_test import LineTest
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ TEST = LineTest(
     fault=planted_fault,
     encoders=True,
     against_zero=PREDICTION.margin,
+    by_construction=LABELLED,
     shown=("choices gain", "values gain_over_sister", "values ceiling", "share of choices made"),
     draw=draw,
 )

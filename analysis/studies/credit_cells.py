@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from agents.agent import AlphaAgent, restart_value
@@ -9,7 +11,7 @@ from agents.config import ValueConfig
 from agents.exact import value_table
 from agents.outcomes import outcomes_of
 from agents.seeding import numpy_generator
-from analysis.arms import ARMS
+from analysis.arms import ARMS, LABELLED
 from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.locality import (
     PREDICTION,
@@ -23,17 +25,18 @@ from analysis.predictions.locality import (
 )
 from analysis.studies.held_out_units import NUM_LEVELS, held_out_table
 from analysis.studies.lessons import arm_episodes
-from analysis.studies.line_test import LineTest
+from analysis.studies.line_test import LEAK, LEAKS, LineTest
 from analysis.studies.yoked import RECORD, fitted_agent, read_recording, world_of_run
+from shards.gates import OracleGate
 
 FLIP = "comparison.credit"
 NUM_PHASE_STEPS = 16_384
 BATCH = 128
 
 
-@cell_function(FLIP, version=3, seconds=3.0)
+@cell_function(FLIP, version=4, seconds=4.0)
 def flip(context: CellContext) -> list[Row]:
-    """T5 of one fitted V: E frozen, E free, and for MONO an untrained network in the same phase."""
+    """T5 of one fitted V: E frozen, E free, for MONO an untrained network in the same phase, for POS its doses."""
     config, world = context.config, world_of_run(context.config)
     agent = fitted_agent(context)
     flipped = config["seed"] % len(world.context_names)
@@ -42,21 +45,33 @@ def flip(context: CellContext) -> list[Row]:
     rows = held_out_table(world, num_levels=NUM_LEVELS).rows
     other = world.context_of(rows) != flipped
     readings: Row = {"gradient_cosine": gradient_cosine(agent, phase, phases)}
-    for reading in ("frozen", "free", *(["untrained"] if config["arm"] == "MONO" else [])):
-        subject = restart_value(agent) if reading == "untrained" else agent
-        targets = _turned(agent, phase) if reading == "untrained" else None
-        after, facts = turn_round(
-            subject, phase, free=reading == "free", batch_size=BATCH, seed=config["seed"], targets=targets
-        )
+
+    def turned(subject: AlphaAgent, *, free: bool = False, targets: torch.Tensor | None = None) -> Row:
+        after, facts = turn_round(subject, phase, free=free, batch_size=BATCH, seed=config["seed"], targets=targets)
         values = value_table(subject, world, rows), value_table(after, world, rows)
         ratio, centred = interference(*values, other)
-        found = {
+        return facts | {
             "score": score_of(ratio), "interference": ratio, "interference_centred": centred,
-            "retention": retention(*values, other), **facts,
+            "retention": retention(*values, other),
         }  # fmt: skip
-        readings |= {f"{reading} {name}": number for name, number in found.items()}
-    untrained = {"untrained": readings.pop("untrained score", None)}
-    return [{"kind": "score", "score": readings.pop("frozen score"), **readings, **untrained}]
+
+    frozen, free = turned(agent), turned(agent, free=True)
+    readings |= {f"frozen {name}": number for name, number in frozen.items() if name != "score"}
+    readings |= {f"free {name}": number for name, number in free.items()}
+    if config["arm"] == "MONO":
+        readings["untrained"] = turned(restart_value(agent), targets=_turned(agent, phase))["score"]
+    if config["arm"] == "POS":
+        readings |= {f"{LEAK}{leak:g}": turned(_leaking(agent, leak))["score"] for leak in LEAKS}
+    return [{"kind": "score", "score": frozen["score"], **readings}]
+
+
+def _leaking(agent: AlphaAgent, leak: float) -> AlphaAgent:
+    """POS with a leak laid on its gate."""
+    agent = copy.deepcopy(agent)
+    gate = agent.value_head.gate
+    assert isinstance(gate, OracleGate), "only POS has doses"
+    gate.leak = leak
+    return agent
 
 
 def phase_of(context: CellContext, agent: AlphaAgent, *, flipped: int) -> Phase:
@@ -91,7 +106,7 @@ TEST = LineTest(
     parents=("fit", "record"),
     contrasts=True,
     admission=True,
-    by_construction=("ROUTE", "MONO-ROUTE"),
+    by_construction=LABELLED,
     shown=(
         "frozen interference", "frozen interference_centred", "frozen retention", "frozen reached", "free interference",
         "free retention", "gradient_cosine",

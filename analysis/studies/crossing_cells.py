@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.exact import value_table
+from analysis import admission
+from analysis.arms import LABELLED
 from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.crossed_history import (
     MARGIN_AGAINST_ZERO,
@@ -19,6 +21,7 @@ from analysis.predictions.crossed_history import (
 from analysis.predictions.crossed_states import crossed_rows, object_distances
 from analysis.predictions.parts import Floats, Ints
 from analysis.predictions.predictors import proximity
+from analysis.studies.crossed_plants import PLANTS, planted_value
 from analysis.studies.line_test import LineTest
 from analysis.studies.yoked import fitted_agent, world_of_run
 
@@ -32,12 +35,14 @@ PANELS = ("MONO", "MOE", "ROUTE", "ROUTE-RAND")
 
 @cell_function(CROSS, version=2, seconds=0.6)
 def cross(context: CellContext) -> list[Row]:
-    """Score one fitted V on held-out layouts under every pairing."""
+    """Score one fitted V, or a planted one, on held-out layouts under every pairing."""
     world = world_of_run(context.config)
-    agent = fitted_agent(context)
     rows = crossed_rows(world.in_layout("crossed"), num_layouts=NUM_LAYOUTS)
     flat = rows.reshape(-1, rows.shape[-1])
-    values = value_table(agent, world, flat).reshape(rows.shape[:3])
+    if context.config["arm"] in PLANTS:
+        values = planted_value(context.config, "crossing")(flat).reshape(rows.shape[:3])
+    else:
+        values = value_table(fitted_agent(context), world, flat).reshape(rows.shape[:3])
     optimum = proximity(object_distances(flat), world.discount).max(axis=1).reshape(rows.shape[:3])
     pairing = np.array(world.config.pairing, dtype=np.int64)
     found = crossing(values, optimum, pairing)
@@ -50,6 +55,11 @@ def _readings(found: Crossing) -> Row:
         "slope_matched": found.slope_matched, "slope_mismatched": found.slope_mismatched,
         "error_matched": found.error_matched, "slope gap": found.slope_matched - found.slope_mismatched,
     }  # fmt: skip
+
+
+def planted_fault(lines: Mapping[str, Mapping[int, float]]) -> str | None:
+    """Why the test may not be read: V* is not 0 to it, or an agent of the shard law no more than V*."""
+    return admission.planted_fault(lines, "SHARD-LAW", "OPTIMUM", margin=MARGIN_AGAINST_ZERO)
 
 
 def value_lines(values: Floats, optimum: Floats, pairing: Ints) -> list[Row]:
@@ -86,10 +96,12 @@ TEST = LineTest(
     worlds=("CrossedHistory",),
     title="CrossedHistory: is V lower on pairings that it never trained?",
     axis="V(matched) - V(mismatched), in sd(V*)",
+    plants=tuple(PLANTS),
+    fault=planted_fault,
     encoders=True,
     against_zero=MARGIN_AGAINST_ZERO,
     contrasts=True,
-    by_construction=("ROUTE", "MONO-ROUTE"),
+    by_construction=LABELLED,
     shown=("slope_matched", "slope_mismatched", "slope gap"),
     draw=draw,
 )

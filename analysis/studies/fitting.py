@@ -126,7 +126,7 @@ def _learn_from_own(
     Credit is logged for the second half alone, whose episodes are kept.
     """
     config, setup, arm = context.config, setup_of(context.config), ARMS[context.config["arm"]]
-    if arm.lesson != "outcomes" or arm.in_blocks or arm.shuffled_events or arm.labelled_share < 1.0:
+    if arm.needs_recording:
         raise UserError(f"{arm.name} learns from the recording in its own way; it has no experience of its own.")
     seed, world, options = config["seed"], world_of_run(config), options_of(config["world"], config["seed"])
     settings = ReinforceConfig(num_steps=setup.own_steps, learning_rate=setup.own_learning_rate, share_value=True)

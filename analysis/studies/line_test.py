@@ -29,6 +29,8 @@ Lines = dict[str, PerSeed]
 Parent = Literal["fit", "sister", "teacher", "teacher's sister", "record", "log"]
 LEAK = "leak "
 """Start of the names of readings of POS with a leak in its gate, such as "leak 0.1"."""
+LEAKS = (0.1, 0.25, 0.5, 1.0)
+"""Doses of POS's gate beside 0: (1 - leak) one-hot + leak/K, laid on the weights that were trained without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,10 @@ class LineTest:
     def common_pair(self) -> bool:
         """Whether POS and NEG-F admit the metric, and no pair of its own."""
         return self.pair == ("POS", "NEG-F")
+
+    def holds_by_construction(self, line: str) -> bool:
+        """Whether the score of a line, in any E regime, holds partly by construction."""
+        return line.split(" (")[0] in self.by_construction
 
     @property
     def key(self) -> str:

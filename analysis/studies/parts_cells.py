@@ -17,13 +17,14 @@ import torch
 
 from agents.agent import AlphaAgent, restart_value
 from agents.seeding import derive_seed
+from analysis.arms import LABELLED
 from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions import ablation as locality
 from analysis.predictions import activation, shard_count
 from analysis.predictions.parts import Floats, Ints, UnitReading
 from analysis.studies import part_pictures
 from analysis.studies.held_out_units import cluster_seed, held_out_states, unit_contributions
-from analysis.studies.line_test import LEAK, LineTest
+from analysis.studies.line_test import LEAK, LEAKS, LineTest
 from analysis.studies.yoked import fitted_agent, world_of_run
 from envs.rows import World
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ACTIVATE, ABLATE, COUNT = "comparison.activation", "comparison.ablation", "comparison.part_count"
-LEAKS = (0.1, 0.25, 0.5, 1.0)
-"""Doses of POS's gate beside 0: (1 - leak) one-hot + leak/K, laid on the weights that were trained without it."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ ACTIVATION_TEST = LineTest(
     title="T1: does the context tell which part of V is at work?",
     axis="information of context and active part, above the untrained network's",
     admission=True,
-    by_construction=("ROUTE", "MONO-ROUTE"),
+    by_construction=LABELLED,
     shown=("information", "information_untrained", "untrained", "declared", "rotated"),
 )
 
@@ -194,7 +193,7 @@ ABLATION_TEST = LineTest(
     title="T3: does removing one part of V damage one context only?",
     axis="ablation locality (0: spread evenly, 1: one context a part)",
     admission=True,
-    by_construction=("ROUTE", "MONO-ROUTE"),
+    by_construction=LABELLED,
     shown=("random_parts", "pair_overlap", "untrained", "declared", "rotated"),
     draw=part_pictures.draw,
 )
@@ -206,7 +205,7 @@ COUNT_TEST = LineTest(
     title="T13: does V fall by itself into as many parts as there are needs?",
     axis="share of seeds with as many stable parts as needs",
     admission=True,
-    by_construction=("ROUTE", "MONO-ROUTE"),
+    by_construction=LABELLED,
     shown=("num_parts", "stability", "untrained", "rotated"),
     draw=draw_stability,
 )

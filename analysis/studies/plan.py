@@ -16,45 +16,10 @@ from analysis.arms import ARMS, Line, contrasts_among, find_lines
 from analysis.cells import Cell
 from analysis.studies.bench import Bench
 from analysis.studies.line_test import LineTest
+from analysis.studies.setups import SETUPS
 from analysis.studies.tests import TESTS
 from analysis.studies.yoked import Setup
 from envs.errors import UserError, nearest, require_integer
-
-_NEEDS = Setup(value_updates=2000, learning_rate=5e-3, route_encoder="global")
-_DISH = Setup(
-    num_demonstrations=5000, imitation_updates=1000, reinforce_steps=24_576, num_episodes=10_000,
-    value_updates=4000, learning_rate=3e-3, route_encoder="global", num_checked_levels=100,
-)  # fmt: skip
-
-_DOORS = Setup(
-    num_demonstrations=0, imitation_updates=0, reinforce_steps=614_400, num_episodes=10_000, value_updates=1000,
-    learning_rate=3e-3, route_encoder="global", num_checked_levels=100,
-)  # fmt: skip
-
-SETUPS = MappingProxyType(
-    {
-        "CrossedHistory": Setup(
-            num_demonstrations=10_000, imitation_updates=1500, value_updates=1000, learning_rate=3e-3
-        ),
-        "MultiNeed": _NEEDS,
-        "MultiNeed-Objects2": _NEEDS,
-        "MultiNeed-Objects8": _NEEDS,
-        "DiamondGhost": Setup(
-            num_demonstrations=5000, imitation_updates=1000, reinforce_steps=24_576, num_episodes=10_000,
-            value_updates=1000, learning_rate=3e-3, route_encoder="global", num_checked_levels=100,
-        ),
-        "DishMaze": _DISH,
-        "DishMaze@dose10": _DISH,
-        "TwoDoors": _DOORS,
-        "TwoDoors@normalised": _DOORS,
-        "TwoDoors@explored": dataclasses.replace(_DOORS, uniform_share=1.0),
-        "Triad": Setup(
-            num_demonstrations=2000, imitation_updates=400, reinforce_steps=24_576, num_episodes=10_000,
-            uniform_share=0.3, value_updates=1000, learning_rate=3e-3, route_encoder="global", num_checked_levels=1,
-        ),
-    }
-)  # fmt: skip
-"""Sizes by world and recording. Routed credit reaches E on CrossedHistory; where that does not fit, E's is global."""
 
 EXPERIENCES = ("yoked", "own")
 
@@ -177,7 +142,7 @@ def make_plan(
     require_integer("first_seed", first_seed, low=0, high=2**31)
     plan = ComparisonPlan(
         preset=preset,
-        lines=find_lines(chosen.arms if arms is None else arms),
+        lines=find_lines(_arms_of(chosen, experience) if arms is None else arms),
         tests=_names("test", chosen.tests if tests is None else tests, TESTS),
         worlds=_names("world", chosen.worlds if worlds is None else worlds, SETUPS),
         seeds=tuple(range(first_seed, first_seed + count)),
@@ -187,6 +152,12 @@ def make_plan(
         experience=_known("regime", experience, EXPERIENCES),
         device=device,
     )
+    bound = [line.spec for line in plan.lines if plan.experience == "own" and ARMS[line.arm].needs_recording]
+    if bound:
+        raise UserError(
+            f"{', '.join(bound)} learn from a recording in ways of their own, so that they have no experience of their "
+            "own; leave them out, or use --regime yoked."
+        )
     homeless = [name for name in plan.tests if not plan.worlds_of(TESTS[name])]
     if homeless:
         raise UserError(
@@ -194,6 +165,12 @@ def make_plan(
             f"are {', '.join(plan.worlds)}; leave the test out or add its world."
         )
     return plan
+
+
+def _arms_of(preset: Preset, experience: str) -> tuple[str, ...]:
+    """A preset's arms; of these, the ones that can learn from experience of their own where they must."""
+    own = experience == "own"
+    return tuple(spec for spec in preset.arms if not (own and ARMS[spec.partition("@")[0]].needs_recording))
 
 
 def _known(what: str, name: str, names: Sequence[str] | Mapping[str, object]) -> str:
@@ -217,6 +194,7 @@ def frozen(plan: ComparisonPlan) -> dict[str, Any]:
     worlds = [world for world in plan.worlds if any(world in plan.worlds_of(test) for test in tests.values())]
     return {
         "preset": plan.preset, "arms": [line.spec for line in plan.lines], "seeds": list(plan.seeds),
+        "definitions": {line.arm: ARMS[line.arm].frozen() for line in plan.lines},
         "worlds": worlds, "experience": plan.experience,
         "tests": {name: test.frozen() for name, test in tests.items()}, "margins": margins,
         "contrasts": [list(contrast) for contrast in contrasts_among(plan.arms)],

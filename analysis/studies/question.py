@@ -108,6 +108,7 @@ def answer(
     workers: int = 2,
     progress: Callable[[Progress], None] | None = None,
     preregistration: Path | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Answer:
     """Run what is not finished, and write table, figures and summary into the folder.
 
@@ -118,14 +119,15 @@ def answer(
         workers: Local processes; 0 computes in this one. The numbers do not depend on it.
         progress: Called after each cell.
         preregistration: A frozen plan; departures from it are named in summary and page.
+        warn: Told of each departure before anything is computed.
 
     Raises:
         UserError: The folder cannot be written, or the frozen plan cannot be read; before anything is computed.
     """
     folder = Path(folder)
     cells = question.cells(seeds)
-    if preregistration is not None:
-        registry.check(question.frozen(seeds), preregistration)
+    for deviation in [] if preregistration is None else registry.check(question.frozen(seeds), preregistration):
+        warn(deviation)
     study = run_study(cells, folder, workers=workers, progress=progress)
     export_parquet(folder)
     planned = {cell.hash for cell in cells}

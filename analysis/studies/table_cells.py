@@ -10,6 +10,7 @@ from agents.agent import AlphaAgent, restart_value
 from agents.checkpoint import load_agent
 from agents.exact import policy_table, value_table
 from agents.seeding import derive_seed
+from analysis.arms import LABELLED
 from analysis.cells import CellContext, Row, cell_function
 from analysis.instruments.minimal_pairs import context_cells, match_contexts, world_with_pairs
 from analysis.predictions import context_table, event_binding
@@ -102,6 +103,6 @@ BINDING_TEST = LineTest(
     title="T13: where histories were assigned at random, do units follow the assignment?",
     axis="binding of cue and object of one history (0: as any other pairing)",
     encoders=True,
-    by_construction=("POS", "ROUTE", "MONO-ROUTE"),
+    by_construction=("POS", *LABELLED),
     shown=("untrained", "clusters"),
 )
