@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from analysis.admission import admit_metric
-from analysis.studies.answers import answers
+from analysis.studies.answers import answers, positions
 from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.studies.estimates_page import sections
 from analysis.studies.line_test import Lines, LineTest
@@ -47,7 +47,7 @@ def test_each_word_is_said_with_its_lines() -> None:
     assert answer.asked.name == "Q1" and answer.short.startswith("No answer")
     assert any("distinguishable (margin 0.03): MONO +0.2" in s and "MOE" not in s for s in sentences)
     assert any("equivalent (margin 0.03): MOE" in s for s in sentences)
-    assert any("distinguishable (margin 0.05): MOE - MONO -0.2" in s for s in sentences)
+    assert any("distinguishable, below 0 (margin 0.05): MOE - MONO -0.2" in s for s in sentences)
 
 
 def test_a_failed_control_silences_the_test() -> None:
@@ -78,6 +78,42 @@ def test_the_position_of_mono_is_that_between_the_controls() -> None:
     (answer,) = answers(scores(T3=dataclasses.replace(test, admission=admission), T5=credit))
     sentence = answer.sentences[-1]
     assert "On T3's metric MONO lies at 25" in sentence or "On T3's metric MONO lies at 24" in sentence
+
+
+def test_what_holds_by_construction_is_no_evidence() -> None:
+    zero = {"MONO": around(0.0), "ROUTE": around(0.3), "HRA (shared E)": around(0.3)}
+    (answer,) = answers(scores(T0=scored(TESTS["T0"], {}, zero=zero, contrasts={})))
+    assert answer.short.startswith("For MONO: the shard law predicts nothing") and "For ROUTE" not in answer.short
+    assert answer.short.endswith("Partly by construction, and so no evidence: ROUTE; HRA (shared E).")
+
+
+def test_words_go_by_sign_and_say_whose_v_does_not_fit() -> None:
+    zero = {"MONO": around(0.3), "MOE": around(-0.3), "MOE-BLOCK": around(0.4, sd=1e-6)}
+    test = scored(TESTS["CrossedHistory"], {}, zero=zero, contrasts={})
+    fits = {"CrossedHistory": {"MONO": around(0.9), "MOE": around(0.85), "MOE-BLOCK": around(0.2)}}
+    above, below = answers(dataclasses.replace(scores(CrossedHistory=test), fits=fits))[0].sentences
+    assert "distinguishable (margin" in above and "MOE-BLOCK +0.400 [+0.400, +0.400] (its V does not fit)" in above
+    assert "distinguishable, below 0 (margin" in below and "MOE -0.3" in below and "fit" not in below
+
+
+def test_an_e_of_ds_is_compared_by_seed() -> None:
+    lines = {"MONO": around(0.3), "MONO (shared E)": {seed: x - 0.1 for seed, x in around(0.3).items()}}
+    test = scored(TESTS["CrossedHistory"], lines, zero={"MONO": around(0.3)}, contrasts={})
+    said = answers(scores(CrossedHistory=test))[0].sentences[-1]
+    assert "MONO - MONO (shared E) +0.100 [+0.100, +0.100]" in said and "no verdict" in said
+
+
+def test_a_position_says_whether_functions_match() -> None:
+    lines = {"MONO": around(0.25, seed=1), "NEG-F": around(0.0, seed=2), "POS": around(1.0, seed=3)}
+    admission = admit_metric(
+        lines["POS"], negative=lines["NEG-F"], untrained=around(0.0, seed=4),
+        by_dose={0.0: lines["POS"], 1.0: around(0.0, seed=5)},
+    )  # fmt: skip
+    test = dataclasses.replace(scored(TESTS["T3"], lines, zero={}, contrasts={}), admission=admission)
+    for share, word in ((0.85, "matched"), (0.5, "unmatched")):
+        fits = {"MultiNeed": {"MONO": around(0.9), "NEG-F": around(share), "POS": around(0.9)}}
+        (said,) = positions(dataclasses.replace(scores(T3=test), fits=fits))
+        assert f", at {word} function (R² of V: NEG-F {share:.2f}, MONO 0.90, POS 0.90)." in said
 
 
 def test_nothing_run_answers_nothing() -> None:

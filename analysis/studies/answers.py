@@ -11,12 +11,15 @@ verdict, is said to be silent; nothing is read into it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import statistics
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.admission import position_between
+from analysis.statistics import interval_over_seeds, paired_differences
 from analysis.studies.comparison_scores import Scores, ScoresOfTest
-from analysis.verdicts import MIN_SEEDS, Verdict, Word
+from analysis.studies.matching import unfit_lines
+from analysis.verdicts import MIN_SEEDS, Verdict
 
 MOST_NAMED = 8
 """A sentence that names more arms than this is not read; the table and the summary name them all."""
@@ -88,7 +91,7 @@ def answers(scores: Scores) -> list[Answer]:
         tests = {name: test for name, test in scores.tests.items() if test.test.key in asked.tests}
         if tests:
             sentences = [line for name, test in tests.items() for line in _sentences(name, test, scores)]
-            sentences += _positions(scores) if asked.places_mono else []
+            sentences += positions(scores) if asked.places_mono else []
             first = {name: test for name, test in tests.items() if test.test.key == asked.tests[0]}
             found.append(Answer(asked, _short(asked, first, scores), tuple(sentences), tuple(tests)))
     return found
@@ -101,17 +104,18 @@ def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> s
         few = any(test.controls is None for test in tests.values())
         why = f"{scores.num_seeds} seeds are too few" if few else "the test that was named for it is silent"
         return f"No answer: {why}."
-    verdicts = [verdict for test in readable.values() for verdict in _verdicts(test).values()]
-    yes = [v.contrast for v in verdicts if v.word == "distinguishable" and v.mean > 0]
-    less = [v.contrast for v in verdicts if v.word == "distinguishable" and v.mean < 0]
-    no = [v.contrast for v in verdicts if v.word == "equivalent"]
-    open_ = [v.contrast for v in verdicts if v.word == "inconclusive"]
-    parts = [
-        f"For {_listed(names)}: {words}."
-        for names, words in ((yes, asked.yes), (less, "the opposite, less than nothing"), (no, asked.no))
-        if names
-    ]
-    return " ".join([*parts, *([f"Undecided: {_listed(open_)}."] if open_ else [])])
+    verdicts = [(test.test, *item) for test in readable.values() for item in _verdicts(test).items()]
+    built = [v.contrast for test, name, v in verdicts if test.holds_by_construction(name)]
+    found = [v for _, _, v in verdicts if v.contrast not in built]
+    yes = [v.contrast for v in found if v.word == "distinguishable" and v.mean > 0]
+    less = [v.contrast for v in found if v.word == "distinguishable" and v.mean < 0]
+    no = [v.contrast for v in found if v.word == "equivalent"]
+    said = ((yes, asked.yes), (less, "the opposite, less than nothing"), (no, asked.no))
+    parts = [f"For {_listed(names)}: {words}." for names, words in said if names]
+    open_ = [v.contrast for v in found if v.word == "inconclusive"]
+    parts += [f"Undecided: {_listed(open_)}."] if open_ else []
+    parts += [f"Partly by construction, and so no evidence: {_listed(built)}."] if built else []
+    return " ".join(parts)
 
 
 def _listed(names: Sequence[str], rest: str = "") -> str:
@@ -138,24 +142,57 @@ def _sentences(name: str, test: ScoresOfTest, scores: Scores) -> list[str]:
     silence = _silence(name, test, scores)
     if silence is not None:
         return [silence]
-    return [*_by_word(f"{name}, against 0", test.against_zero), *_by_word(name, test.contrasts)]
+    unfit = unfit_lines(scores.fits.get(test.world, {}))
+    zero = _by_word(f"{name}, against 0", test.against_zero, unfit)
+    return [*zero, *_by_word(name, test.contrasts, unfit), *_by_encoder(name, test), *_quoted(name, test)]
 
 
-def _by_word(name: str, verdicts: Mapping[str, Verdict]) -> Iterable[str]:
-    words: dict[Word, list[Verdict]] = {}
-    for verdict in verdicts.values():
-        words.setdefault(verdict.word, []).append(verdict)
+def _by_word(name: str, verdicts: Mapping[str, Verdict], unfit: Collection[str]) -> Iterable[str]:
+    """A sentence for each word and, where something is distinguishable, each sign."""
+    words: dict[str, list[tuple[str, Verdict]]] = {}
+    for line, verdict in verdicts.items():
+        below = ", below 0" if verdict.word == "distinguishable" and verdict.mean < 0 else ""
+        words.setdefault(f"{verdict.word}{below}", []).append((line, verdict))
     for word, found in words.items():
-        means = [verdict.mean for verdict in found[MOST_NAMED:]]
+        means = [verdict.mean for _, verdict in found[MOST_NAMED:]]
         rest = f", means {min(means):+.3f} to {max(means):+.3f}" if means else ""
-        lines = [f"{verdict.contrast} {verdict.interval.text(sign='+')}" for verdict in found]
-        yield f"{name}: {word} (margin {found[0].margin:g}): {_listed(lines, rest)}."
+        lines = [
+            f"{verdict.contrast} {verdict.interval.text(sign='+')}{' (its V does not fit)' if line in unfit else ''}"
+            for line, verdict in found
+        ]
+        yield f"{name}: {word} (margin {found[0][1].margin:g}): {_listed(lines, rest)}."
 
 
-def _positions(scores: Scores) -> list[str]:
-    """Where MONO lies between NEG-F (0 %) and POS (100 %) on every admitted metric."""
+def _quoted(name: str, test: ScoresOfTest) -> Iterable[str]:
+    """Readings that the verdicts must not be read without, by line."""
+    for reading in test.test.quoted:
+        means = {line: statistics.fmean(s.values()) for line, s in test.extra.get(reading, {}).items() if s}
+        if means:
+            shown = [f"{line} {mean:.2f}" for line, mean in means.items()]
+            rest = f", {min(means.values()):.2f} to {max(means.values()):.2f} over all"
+            yield f"{name}, {reading.replace('_', ' ')}: {_listed(shown, rest)}."
+
+
+def _by_encoder(name: str, test: ScoresOfTest) -> list[str]:
+    """What an E of D's takes away: paired differences between the E regimes of an arm, estimates without verdict."""
+    pairs = {
+        f"{line.partition(' (')[0]} - {line}": paired_differences(test.lines[line.partition(" (")[0]], per_seed)
+        for line, per_seed in test.lines.items()
+        if " (" in line and test.lines.get(line.partition(" (")[0])
+    }
+    intervals = {pair: interval_over_seeds(per_seed) for pair, per_seed in pairs.items()}
+    said = [f"{pair} {interval.text(sign='+')}" for pair, interval in intervals.items() if interval is not None]
+    return [f"{name}, E of its own less another E (estimates, no verdict): {'; '.join(said)}."] if said else []
+
+
+def positions(scores: Scores) -> list[str]:
+    """Where MONO lies between NEG-F (0 %) and POS (100 %) on every admitted metric, and whether their functions match.
+
+    All three learned from the same outcomes; their functions are called matched where no R^2 is more than `FIT_GAP`
+    below MONO's.
+    """
     return [
-        f"On {name}'s metric MONO lies at {_position(test)} of the way from NEG-F to POS."
+        f"On {name}'s metric MONO lies at {_position(test)} of the way from NEG-F to POS{_match(test, scores)}."
         for name, test in scores.tests.items()
         if test.test.common_pair and test.admission is not None and test.admission.admitted and test.lines.get("MONO")
     ]
@@ -164,3 +201,13 @@ def _positions(scores: Scores) -> list[str]:
 def _position(test: ScoresOfTest) -> str:
     found = position_between(test.lines["MONO"], low=test.lines["NEG-F"], high=test.lines["POS"])
     return f"{found.estimate:.1f} % [{found.low:.1f}, {found.high:.1f}]"
+
+
+def _match(test: ScoresOfTest, scores: Scores) -> str:
+    fits = scores.fits.get(test.world, {})
+    known = {line: statistics.fmean(fits[line].values()) for line in ("NEG-F", "MONO", "POS") if fits.get(line)}
+    if len(known) < 3:
+        return ""
+    word = "unmatched" if unfit_lines({line: fits[line] for line in known}) else "matched"
+    shares = ", ".join(f"{line} {share:.2f}" for line, share in known.items())
+    return f", at {word} function (R² of V: {shares})"

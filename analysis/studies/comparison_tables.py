@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 
 import polars
 
@@ -10,7 +11,11 @@ from analysis.markdown import table
 from analysis.studies.comparison_scores import Scores, ScoresOfTest, is_control
 from analysis.studies.comparison_words import readable_words, with_interval
 from analysis.studies.contest_test import SHOWN_STACKS
-from analysis.studies.line_test import PerSeed
+from analysis.studies.line_test import Lines, PerSeed
+from analysis.studies.matching import unfit_lines
+
+LEAST_CEILING = 0.01
+"""Nats per state that a sister network must add before the law's gain is put in proportion to it."""
 
 
 def markdown(scores: Scores) -> str:
@@ -30,7 +35,7 @@ def _arms_table(scores: Scores) -> str:
     worlds = list(scores.fits)
     heads = ["arm", *(f"{key}: {scores.tests[key].test.axis}" for key in tests), f"R² of V ({' / '.join(worlds)})"]
     rows = [
-        [line, *(_cell(scores.tests[key], line) for key in tests),
+        [line, *(_cell(scores.tests[key], line, scores.fits) for key in tests),
          " / ".join(_mean(scores.fits[world].get(line, {}), 2) for world in worlds)]
         for line in lines
     ]  # fmt: skip
@@ -44,20 +49,30 @@ def fits_table(scores: Scores) -> str:
     return table(["arm", *scores.fits], rows)
 
 
-def _cell(test: ScoresOfTest, line: str) -> str:
+def _cell(test: ScoresOfTest, line: str, fits: Mapping[str, Lines]) -> str:
     per_seed = test.lines.get(line)
     if not per_seed:
         return "–"
     word = "(control)" if is_control(line) else readable_words(test).get(line, "")
+    word += ", V unfit" if word and line in unfit_lines(fits.get(test.world, {})) else ""
     return f"{with_interval(per_seed)} {word}".strip()
 
 
 def _predictors_table(test: ScoresOfTest) -> str:
     rows = [
-        [line, *(_mean(test.extra[f"values nats_{key}"].get(line, {}), 2) for key in SHOWN_STACKS)]
+        [line, *(_mean(test.extra[f"values nats_{key}"].get(line, {}), 2) for key in SHOWN_STACKS),
+         _mean(test.extra["values ceiling"].get(line, {}), 3), _share_of_ceiling(test, line)]
         for line in test.lines
-    ]
-    return table(["arm", *SHOWN_STACKS.values()], rows)
+    ]  # fmt: skip
+    return table(["arm", *SHOWN_STACKS.values(), "ceiling: abde − abd", "gain of c / ceiling"], rows)
+
+
+def _share_of_ceiling(test: ScoresOfTest, line: str) -> str:
+    """Mean gain over mean ceiling, where a sister network adds enough for the ratio to mean anything."""
+    gain, ceiling = test.lines[line], test.extra["values ceiling"].get(line, {})
+    if not gain or not ceiling or statistics.fmean(ceiling.values()) <= LEAST_CEILING:
+        return "–"
+    return f"{statistics.fmean(gain.values()) / statistics.fmean(ceiling.values()):.2f}"
 
 
 def _mean(per_seed: PerSeed, digits: int) -> str:

@@ -8,8 +8,8 @@ from analysis.arms import ARMS
 from analysis.statistics import interval_over_seeds
 from analysis.studies.answers import answers
 from analysis.studies.comparison_scores import Scores, ScoresOfTest, is_control
-from analysis.studies.line_test import PerSeed
-from analysis.studies.matching import MATCH, is_matched
+from analysis.studies.line_test import Lines, PerSeed
+from analysis.studies.matching import FIT_GAP, MATCH, is_matched, unfit_lines
 from analysis.study import StudyResult
 from analysis.verdicts import MIN_SEEDS, explain
 
@@ -17,7 +17,6 @@ SCOPE = (
     "Scope: networks of about 50 thousand parameters on gridworlds can calibrate instruments, refute universal claims "
     "and give existence proofs; no verdict here is about brains, AlphaGo or language models."
 )
-FIT_GAP = 0.1
 
 
 def with_interval(per_seed: PerSeed) -> str:
@@ -36,8 +35,10 @@ def table(scores: Scores) -> tuple[dict[str, str], ...]:
         words = readable_words(test)
         for line, per_seed in test.lines.items():
             fit = scores.fits.get(test.world, {}).get(line, {})
+            word = words.get(line, "")
+            word += ", V unfit" if word and line in unfit_lines(scores.fits.get(test.world, {})) else ""
             rows.append({
-                "test": key, "arm": line, "score": with_interval(per_seed), "against 0": words.get(line, ""),
+                "test": key, "arm": line, "score": with_interval(per_seed), "against 0": word,
                 "fit R²": f"{statistics.fmean(fit.values()):.3f}" if fit else "", "seeds": str(len(per_seed)),
             })  # fmt: skip
     return tuple(rows)
@@ -132,15 +133,12 @@ def _fit_lines(scores: Scores) -> list[str]:
             off = counts[line] / counts.get("MONO", counts[line]) - 1.0
             flag = "  UNMATCHED PARAMETERS" if abs(off) > MATCH and is_matched(line) else ""
             lines.append(f"    {line:<18} {with_interval(per_seed)}  {counts[line]} parameters ({off:+.1%}){flag}")
-        lines += _unmatched(fits)
+        lines += _unfit(fits)
     return lines
 
 
-def _unmatched(fits: dict[str, PerSeed]) -> list[str]:
-    if not fits.get("MONO"):
-        return []
-    reference = statistics.fmean(fits["MONO"].values())
-    worse = [line for line, f in fits.items() if f and statistics.fmean(f.values()) < reference - FIT_GAP]
+def _unfit(fits: Lines) -> list[str]:
+    worse = unfit_lines(fits)
     if not worse:
         return []
     return [f"    {', '.join(worse)}: R² is more than {FIT_GAP} below MONO's, so a difference may be one of fit."]

@@ -65,6 +65,7 @@ TEST = LineTest(
     encoders=True,
     against_zero=PREDICTION.margin,
     by_construction=LABELLED,
+    quoted=("share of choices made",),
     shown=("choices gain", "values gain_over_sister", "values ceiling", "share of choices made"),
     draw=draw,
 )

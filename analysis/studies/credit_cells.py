@@ -107,6 +107,7 @@ TEST = LineTest(
     contrasts=True,
     admission=True,
     by_construction=LABELLED,
+    quoted=("frozen reached", "gradient_cosine"),
     shown=(
         "frozen interference", "frozen interference_centred", "frozen retention", "frozen reached", "free interference",
         "free retention", "gradient_cosine",

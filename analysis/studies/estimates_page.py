@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 
 from analysis.markdown import table
+from analysis.studies.answers import positions
 from analysis.studies.comparison_figures import figure_name
 from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.studies.comparison_tables import fits_table
@@ -22,6 +24,9 @@ def sections(tests: Mapping[str, ScoresOfTest], scores: Scores, *, drawn: Collec
         return []
     parts = [OPENING.format(seeds=scores.num_seeds)]
     parts += [_section(name, test, drawn=drawn, folder=folder) for name, test in tests.items()]
+    placed = positions(dataclasses.replace(scores, tests=dict(tests)))
+    if placed:
+        parts += ["### Where MONO lies between the known networks", "\n".join(f"- {line}" for line in placed)]
     return [*parts, "### How well V fits", "R² of V against the exact V^π of the recorded policy.", fits_table(scores)]
 
 

@@ -60,6 +60,7 @@ class LineTest:
         pair: The planted positive and null that admit it: two arms.
         by_construction: Arms whose score holds partly by construction.
         shown: Secondary readings that the summary shows; all are in the tables.
+        quoted: Those that an answer must not be read without.
         draw: Line -> rows of its cells (with the seed) -> figures of its own, by file name.
     """
 
@@ -82,6 +83,7 @@ class LineTest:
     pair: tuple[str, str] = ("POS", "NEG-F")
     by_construction: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    quoted: tuple[str, ...] = ()
     draw: Callable[[Mapping[str, Sequence[Row]]], Mapping[str, Figure]] | None = None
 
     def __post_init__(self) -> None:

@@ -6,12 +6,23 @@ an arm could still differ in is counted in its fit: parameters of V∘E, and gra
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 
 from analysis.arms import ARMS
+from analysis.studies.line_test import Lines
 
 MATCH = 0.02
 """Largest difference in parameters, as a share of MONO's."""
+
+FIT_GAP = 0.1
+"""How far below MONO's the R^2 of an arm's V may lie before a difference may be one of fit."""
+
+
+def unfit_lines(fits: Lines) -> list[str]:
+    """Lines whose mean R^2 of V is more than `FIT_GAP` below MONO's; [] without MONO."""
+    means = {line: statistics.fmean(per_seed.values()) for line, per_seed in fits.items() if per_seed}
+    return [line for line, mean in means.items() if "MONO" in means and mean < means["MONO"] - FIT_GAP]
 
 
 def is_matched(line: str) -> bool:
