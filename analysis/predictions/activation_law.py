@@ -31,9 +31,11 @@ PREDICTION = Prediction(
     margin=0.02,
     family="exploratory",
     positive="planted contributions V* exp(-distance / 3)",
-    null="planted contributions of a kernel; V*, which knows no place",
-    rule="estimate with a 95 % interval over seeds; 0 means: as any smooth regressor",
+    null="planted contributions V*, which knows no place",
+    rule="estimate with a 95 % interval over seeds; 0 means: as any smooth regressor. Read only if FADING - OPTIMUM has "
+    "a lower 90 % bound above the margin and the 90 % interval of OPTIMUM lies inside it",
     does_not_show="that parts decay because they are parts: V as a whole may decay as fast (the reading `whole V`)",
+    version=2,
 )
 
 

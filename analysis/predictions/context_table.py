@@ -32,11 +32,13 @@ PREDICTION = Prediction(
     "of held-out levels that occur under every context",
     margin=0.1,
     family="exploratory",
-    positive="a table with an interaction of its own added to V*'s",
+    positive="a planted table: V* and an interaction of its own, of one and a half times V*'s standard deviation",
     null="V*: 0 by definition",
-    rule="estimate with a 95 % interval over seeds",
+    rule="estimate with a 95 % interval over seeds; read only if INTERACTION - OPTIMUM has a lower 90 % bound above "
+    "the margin",
     does_not_show="that V is made of shards, whatever its rank: a network without parts that fits a table has the "
     "table's rank",
+    version=2,
 )
 
 

@@ -29,11 +29,14 @@ PREDICTION = Prediction(
     metric="correlation, over units, of their main effects of a cue and of the object that the run paired it with",
     margin=0.1,
     family="exploratory",
-    positive="POS: an expert for each cue, which met that cue's object alone (holds partly by construction)",
-    null="an untrained network; any network read under a pairing that is not its own",
-    rule="estimate with a 95 % interval over seeds; 0 is the mean over all pairings of one network",
+    positive="planted units that answer to a cue and the object of its history; POS: an expert for each cue, which met "
+    "that cue's object alone (holds partly by construction)",
+    null="planted units that answer to a cue and an object at random; an untrained network",
+    rule="estimate with a 95 % interval over seeds; 0 is the mean over all pairings of one network. Read only if "
+    "HISTORY - CHANCE has a lower 90 % bound above the margin and the 90 % interval of CHANCE lies inside it",
     does_not_show="that events made the parts: a V that is lower on pairings that it never met binds them, too; and "
     "with two cues one part's binding is the negative of the other pairing's",
+    version=2,
 )
 
 

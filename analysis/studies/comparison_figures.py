@@ -32,12 +32,22 @@ def draw(scores: Scores, folder: Path) -> tuple[Path, ...]:
         if any(test.lines.values())
     }
     for test in scores.tests.values():
-        figures |= test.test.draw(test.rows) if test.test.draw is not None else {}
+        figures |= _own_figures(test)
     figures |= {f"fit-{world}.png": curves_figure(world, curves) for world, curves in scores.curves.items()}
     figures |= {f"credit-{world}.png": credit_figure(found, world=world) for world, found in scores.credit.items()}
     for name, figure in figures.items():
         save_figure(figure, folder / name)
     return tuple(folder / name for name in figures)
+
+
+def _own_figures(test: ScoresOfTest) -> dict[str, Figure]:
+    """A test's own figures by file name, which tells the world where the test has several."""
+    drawn = test.test.draw(test.rows) if test.test.draw is not None else {}
+    several = len(test.test.worlds) > 1
+    return {
+        f"{Path(name).stem}-{test.world}.png" if several and test.world not in name else name: figure
+        for name, figure in drawn.items()
+    }
 
 
 def figure_name(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from analysis.markdown import table
 from analysis.studies.answers import positions
@@ -23,7 +24,8 @@ def sections(tests: Mapping[str, ScoresOfTest], scores: Scores, *, drawn: Collec
     if not tests:
         return []
     parts = [OPENING.format(seeds=scores.num_seeds)]
-    parts += [_section(name, test, drawn=drawn, folder=folder) for name, test in tests.items()]
+    own = _own_figures(scores, drawn)
+    parts += [_section(name, test, drawn=own[name], folder=folder) for name, test in tests.items()]
     placed = positions(dataclasses.replace(scores, tests=dict(tests)))
     if placed:
         parts += ["### Where MONO lies between the known networks", "\n".join(f"- {line}" for line in placed)]
@@ -31,7 +33,7 @@ def sections(tests: Mapping[str, ScoresOfTest], scores: Scores, *, drawn: Collec
 
 
 def _section(name: str, test: ScoresOfTest, *, drawn: Collection[str], folder: str) -> str:
-    prediction, figure = test.prediction, figure_name(name)
+    prediction = test.prediction
     parts = [
         f"### {name}. {prediction.question}",
         f"Score: {prediction.metric}. Null: {prediction.null}.",
@@ -41,4 +43,20 @@ def _section(name: str, test: ScoresOfTest, *, drawn: Collection[str], folder: s
     ]  # fmt: skip
     if test.controls is not None:
         parts.append(f"**Not to be read**, because {test.controls}.")
-    return "\n\n".join([*parts, *([f"![{name}]({folder}/{figure})"] if figure in drawn else [])])
+    return "\n\n".join([*parts, *(f"![{Path(figure).stem}]({folder}/{figure})" for figure in drawn)])
+
+
+def _own_figures(scores: Scores, drawn: Collection[str]) -> dict[str, list[str]]:
+    """Name of a test -> its figures among `drawn`: that of its scores, then those that start with its key.
+
+    Maps of parts, one for each arm, are left to the folder.
+    """
+    main = {figure_name(name): name for name in scores.tests}
+    found = {name: [figure] if figure in drawn else [] for figure, name in main.items()}
+    for name, test in scores.tests.items():
+        for figure in drawn:
+            here = len(test.test.worlds) == 1 or test.world in figure
+            if figure.startswith(f"{test.test.key}-") and here and figure not in main and "-maps-" not in figure:
+                found[name].append(figure)
+    return found
+

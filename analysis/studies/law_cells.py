@@ -6,6 +6,9 @@ sister learns from the opposite corners, beside the same frozen D, whose behavio
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from agents.agent import AlphaAgent
@@ -13,6 +16,7 @@ from agents.exact import value_table
 from agents.returns import returns_to_go
 from agents.seeding import derive_seed, numpy_generator
 from agents.values import fit_values
+from analysis import admission
 from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.activation_law import (
@@ -38,6 +42,8 @@ from envs.worlds.cells import ROW_STRIDE
 LAW, KERNEL = "comparison.law", "comparison.law_kernel"
 NUM_LEVELS = 400
 NUM_STATES = 4096
+PLANTS = MappingProxyType({"FADING": 1 / 3, "OPTIMUM": 0.0})
+"""Planted contributions V* exp(-f distance): f per cell."""
 ARMS_READ = ("MONO", "MONO-ROUTE", "ADD", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
 
 
@@ -109,6 +115,8 @@ def _log(world: World, episodes: Episodes) -> Log:
 @cell_function(LAW, version=1, seconds=10.0)
 def law(context: CellContext) -> list[Row]:
     """T2: decay of an arm's parts beyond its sister's and the kernel's; the same of V as a whole."""
+    if context.config["arm"] in PLANTS:
+        return _planted(context)
     config, world = context.config, world_of_run(context.config)
     recording, held = read_recording(context.parent(RECORD).folder, device_of(config)), _Held(config, world)
     kernel = float(context.parent(KERNEL).rows[0]["excess"])
@@ -123,6 +131,20 @@ def law(context: CellContext) -> list[Row]:
     return [{
         "kind": "score", "score": excess - kernel, "parts": excess, "kernel": kernel, "whole_V": whole - kernel,
     }]  # fmt: skip
+
+
+def _planted(context: CellContext) -> list[Row]:
+    """The same of contributions that fade from their places, or know none."""
+    held = _Held(context.config, world_of_run(context.config))
+    fade = PLANTS[context.config["arm"]]
+    own, sister = (held.optimum * np.exp(-fade * distances) for distances in held.distances)
+    excess, kernel = held.excess([own, sister]), float(context.parent(KERNEL).rows[0]["excess"])
+    return [{"kind": "score", "score": excess - kernel, "parts": excess, "kernel": kernel}]
+
+
+def planted_fault(lines: Mapping[str, Mapping[int, float]]) -> str | None:
+    """Why T2 may not be read: planted contributions that do not come out."""
+    return admission.planted_fault(lines, "FADING", "OPTIMUM", margin=PREDICTION.margin)
 
 
 def _taught(config: Row, recording: Recording, *, corners: Ints, replica: int) -> AlphaAgent:
@@ -143,6 +165,8 @@ TEST = LineTest(
     parents=("record", "log"),
     log_cell=KERNEL,
     arms=ARMS_READ,
+    plants=tuple(PLANTS),
+    fault=planted_fault,
     by_construction=("POS",),
     shown=("parts", "kernel", "whole_V"),
 )

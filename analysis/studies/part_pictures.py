@@ -104,10 +104,10 @@ def maps_figure(line: str, rows: Sequence[Row]) -> Figure:
     by_place = {(row["part"], row["context"]): np.array(row["contributions"], dtype=np.float64) for row in maps}
     parts = sorted({part for part, _ in by_place})
     values = np.array([[by_place[part, c].reshape(height, width) for c in contexts] for part in parts])
-    names = [f"need {context}" for context in contexts]
+    names = [f"context {context}" for context in contexts]
     objects = {name: (row, column) for name, (row, column) in maps[0]["objects"].items()}
     return part_maps(
         values, names, objects=objects, title=f"{line}, seed {first}: what each part of V adds, by the agent's cell",
-        subtitle="one held-out level, objects by number; parts found without labels, numbered by the need whose loss\n"
-        "they are matched with; a diagonal is a part for each need",
+        subtitle="one held-out level, objects by number; parts found without labels, numbered by the\n"
+        "context whose loss they are matched with; a diagonal is a part for each context",
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from analysis.studies import (
+    binding_cells,
     compression_cells,
     contest_test,
     credit_cells,
@@ -32,7 +33,7 @@ TESTS = MappingProxyType(
             reflection_cells.ACCESS_TEST, reflection_cells.CROSS_TEST, reflection_cells.CALIBRATION_TEST,
             organisation_cells.TEST, search_cells.TEST, search_cells.GOAL_TEST,
             compression_cells.TEST, trend_cells.TEST, trend_cells.CONTEST_TEST,
-            parts_cells.COUNT_TEST, parts_cells.KNOWN_COUNT_TEST, table_cells.BINDING_TEST, table_cells.TABLE_TEST,
+            parts_cells.COUNT_TEST, parts_cells.KNOWN_COUNT_TEST, binding_cells.TEST, table_cells.TEST,
             power_cells.MANIPULATION_TEST, power_cells.LOCK_IN_TEST,
         )
     }
