@@ -32,8 +32,8 @@ PREDICTION = Prediction(
     family="exploratory",
     positive="planted contributions V* exp(-distance / 3)",
     null="planted contributions V*, which knows no place",
-    rule="estimate with a 95 % interval over seeds; 0 means: as any smooth regressor. Read only if FADING - OPTIMUM has "
-    "a lower 90 % bound above the margin and the 90 % interval of OPTIMUM lies inside it",
+    rule="estimate with a 95 % interval over seeds; 0 means: as any smooth regressor. Read only if FADING - OPTIMUM "
+    "has a lower 90 % bound above the margin and the 90 % interval of OPTIMUM lies inside it",
     does_not_show="that parts decay because they are parts: V as a whole may decay as fast (the reading `whole V`)",
     version=2,
 )

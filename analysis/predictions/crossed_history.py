@@ -38,6 +38,15 @@ PREDICTION = Prediction(
     "whether one kernel learner does. It shows nothing about worlds in which the cue is relevant",
     version=2,
 )
+DOSE_PREDICTION = dataclasses.replace(
+    PREDICTION,
+    key="CrossedHistory-dose",
+    question="How much of that is left where some levels of training show the other pairing?",
+    family="exploratory",
+    rule="estimate with a 95 % interval over seeds, beside CrossedHistory's own at dose 0; read only if its plants "
+    "come out as there. At a dose of one half all pairings are met alike, and 0 is what every arm should have",
+    version=1,
+)
 MARGIN_AGAINST_ZERO = 0.03
 
 

@@ -12,6 +12,7 @@ from analysis import admission
 from analysis.arms import LABELLED
 from analysis.cells import CellContext, Row, cell_function
 from analysis.predictions.crossed_history import (
+    DOSE_PREDICTION,
     MARGIN_AGAINST_ZERO,
     PREDICTION,
     Crossing,
@@ -104,4 +105,16 @@ TEST = LineTest(
     by_construction=LABELLED,
     shown=("slope_matched", "slope_mismatched", "slope gap"),
     draw=draw,
+)
+
+DOSE_TEST = LineTest(
+    prediction=DOSE_PREDICTION,
+    cell=CROSS,
+    worlds=("CrossedHistory@dose10", "CrossedHistory@dose25", "CrossedHistory@dose50"),
+    title="CrossedHistory: what is left where training breaks its pairing?",
+    axis="V(matched) - V(mismatched), in sd(V*)",
+    plants=tuple(PLANTS),
+    fault=planted_fault,
+    by_construction=LABELLED,
+    shown=("slope_matched", "slope_mismatched", "slope gap"),
 )

@@ -27,15 +27,14 @@ from agents.responsibility import ReceivedCredit, event_log, responsibility_matr
 from agents.values import fit_values
 from analysis.arms import ARMS
 from analysis.cells import CellContext, Row, cell_function
+from analysis.studies.checked_states import CheckedStates, checked_states
 from analysis.studies.lessons import lesson_of
 from analysis.studies.yoked import (
     AGENT,
     FIT,
-    CheckedStates,
     Recording,
     Setup,
     arm_agent,
-    checked_states,
     device_of,
     options_of,
     read_recording,

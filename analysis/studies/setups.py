@@ -18,11 +18,14 @@ _DOORS = Setup(
     learning_rate=3e-3, route_encoder="global", num_checked_levels=100,
 )  # fmt: skip
 
+_CROSSED = Setup(num_demonstrations=10_000, imitation_updates=1500, value_updates=1000, learning_rate=3e-3)
+
 SETUPS = MappingProxyType(
     {
-        "CrossedHistory": Setup(
-            num_demonstrations=10_000, imitation_updates=1500, value_updates=1000, learning_rate=3e-3
-        ),
+        "CrossedHistory": _CROSSED,
+        "CrossedHistory@dose10": _CROSSED,
+        "CrossedHistory@dose25": _CROSSED,
+        "CrossedHistory@dose50": _CROSSED,
         "MultiNeed": _NEEDS,
         "MultiNeed-Objects2": _NEEDS,
         "MultiNeed-Objects8": _NEEDS,

@@ -27,7 +27,7 @@ TESTS = MappingProxyType(
     {
         test.key: test
         for test in (
-            contest_test.TEST, crossing_cells.TEST,
+            contest_test.TEST, crossing_cells.TEST, crossing_cells.DOSE_TEST,
             parts_cells.ACTIVATION_TEST, law_cells.TEST, parts_cells.ABLATION_TEST, goal_cells.TEST,
             credit_cells.TEST, preference_cells.TEST, retargeting_test.TEST,
             reflection_cells.ACCESS_TEST, reflection_cells.CROSS_TEST, reflection_cells.CALIBRATION_TEST,

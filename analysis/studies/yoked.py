@@ -25,7 +25,6 @@ from agents.checkpoint import load_agent, save_agent
 from agents.config import AgentConfig, ImitationConfig, ReinforceConfig
 from agents.encoded import EncodedEpisodes, encode_episodes
 from agents.environments import make_vector, open_stream
-from agents.exact import policy_table
 from agents.imitation import imitate
 from agents.learner import reinforce
 from agents.recorder import record_episodes
@@ -36,9 +35,8 @@ from analysis.cells import CellContext, cell_function
 from envs.demonstrations import demonstrate
 from envs.episodes import Episodes, episode_returns, load_episodes, save_episodes
 from envs.registry import make_world, world_id
-from envs.rows import Levels, World
+from envs.rows import World
 from envs.step_buffers import observation_space
-from envs.tabular import enumerate_world, occupancy, policy_evaluation
 
 RECORD, FIT = "comparison.record", "comparison.fit"
 RECORDERS = MappingProxyType({"TwoDoors": "comparison.record_reinforced"})
@@ -116,6 +114,12 @@ def world_name(label: str) -> str:
     return label.partition("@")[0]
 
 
+def dose_of(label: str) -> float:
+    """0.25 of WORLD@dose25: the share of training levels that break the rule which the others keep; 0 of WORLD."""
+    recording = label.partition("@")[2]
+    return int(recording.removeprefix("dose")) / 100 if recording.startswith("dose") else 0.0
+
+
 def recorder_of(label: str) -> str:
     """Key of the cell function that makes the recording."""
     return RECORDERS.get(world_name(label), RECORD)
@@ -125,10 +129,11 @@ def options_of(label: str, seed: int) -> dict[str, Any]:
     """Options of a world in the run of `seed`: CrossedHistory draws its pairing from the seed's own stream."""
     options: dict[str, Any] = {"num_levels": NUM_LEVELS}
     if world_name(label) == "DishMaze":
-        options |= OPEN_ROOM | {"dose": 0.1 if label.endswith("@dose10") else 0.0}
+        options |= OPEN_ROOM | {"dose": dose_of(label)}
     if label == "Triad":
         options |= SCHOOL
-    if label == "CrossedHistory":
+    if world_name(label) == "CrossedHistory":
+        options |= {"dose": dose_of(label)} if dose_of(label) else {}
         options["pairing"] = [int(item) for item in numpy_generator(seed, "comparison", "pairing").permutation(2)]
     return options
 
@@ -226,20 +231,3 @@ def arm_agent(player: AlphaAgent, arm: Arm, world: World, *, setup: Setup, regim
     )
     agent.seed = player.seed if replica == 0 else derive_seed(player.seed, "comparison", "replica", replica)
     return restart_value(agent)
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckedStates:
-    """Held-out states: rows int16[N, S], exact V^pi of the recorded policy and its visits per episode, float64[N]."""
-
-    rows: Any
-    exact: Any
-    visits: Any
-
-
-def checked_states(player: AlphaAgent, world: World, setup: Setup) -> CheckedStates:
-    """All states of some held-out levels, with V^pi of the recorded mixture solved exactly."""
-    levels = Levels(world.levels("test").first, min(setup.num_checked_levels, world.num_levels))
-    mdp = enumerate_world(world, levels)
-    policy = policy_table(player, world, mdp.rows, uniform_share=setup.uniform_share)
-    return CheckedStates(mdp.rows, policy_evaluation(mdp, policy), occupancy(mdp, policy, horizon=world.time_limit))
