@@ -1,4 +1,4 @@
-"""T14 as the comparison runs it: the graph of E's last layers and V's hidden units, of a fitted V and before training."""
+"""T14 as the comparison runs it: the graph of E's last layers and V's hidden units, of a fit and before training."""
 
 from __future__ import annotations
 
