@@ -96,6 +96,16 @@ def test_words_go_by_sign_and_say_whose_v_does_not_fit() -> None:
     assert "distinguishable, below 0 (margin" in below and "MOE -0.3" in below and "fit" not in below
 
 
+def test_nothing_found_and_a_tie_is_a_description() -> None:
+    zero = {"MONO": around(0.0), "MOE": around(0.0), "ROUTE": around(0.4)}
+    found = {key: scored(TESTS[key], {}, zero=zero, contrasts={}) for key in ("T0", "CrossedHistory")}
+    for gain, said in ((0.0, True), (0.2, False)):
+        contest = scored(TESTS["T11"], {"MONO": around(gain), "BIDS": around(0.5)}, zero={}, contrasts={})
+        answer = answers(scores(**found, T11=contest))[0]
+        assert answer.short.endswith("(H-desc).") is said
+    assert "H-desc" not in answers(scores(**found))[0].short
+
+
 def test_an_e_of_ds_is_compared_by_seed() -> None:
     lines = {"MONO": around(0.3), "MONO (shared E)": {seed: x - 0.1 for seed, x in around(0.3).items()}}
     test = scored(TESTS["CrossedHistory"], lines, zero={"MONO": around(0.3)}, contrasts={})

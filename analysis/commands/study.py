@@ -54,7 +54,9 @@ def run(command: StudyOfSeeds) -> int:
     say(f"Table: {folder / 'rows.parquet'}. These words: {folder / 'summary.txt'}.")
     if command.page is not None:
         asked = f"valuelab study {question.name} --seeds {count} --first-seed {command.first_seed}"
-        asked += f" --preregistration {command.preregistration.name}" if command.preregistration else ""
+        if command.preregistration is not None:
+            frozen = command.preregistration
+            asked += f" --preregistration {frozen.name if frozen.is_absolute() else frozen.as_posix()}"
         copies = {path: command.page.with_name(f"{command.page.stem}-{path.name}") for path in found.figures}
         for path, beside in copies.items():
             write_bytes(beside, path.read_bytes())

@@ -21,6 +21,9 @@ from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.studies.matching import unfit_lines
 from analysis.verdicts import MIN_SEEDS, Verdict
 
+DESCRIPTION = (
+    " T0 and CrossedHistory find nothing and T11 ties: shards describe what any V does that fits the reward (H-desc)."
+)
 MOST_NAMED = 8
 """A sentence that names more arms than this is not read; the table and the summary name them all."""
 
@@ -93,8 +96,28 @@ def answers(scores: Scores) -> list[Answer]:
             sentences = [line for name, test in tests.items() for line in _sentences(name, test, scores)]
             sentences += positions(scores) if asked.places_mono else []
             first = {name: test for name, test in tests.items() if test.test.key == asked.tests[0]}
-            found.append(Answer(asked, _short(asked, first, scores), tuple(sentences), tuple(tests)))
+            short = _short(asked, first, scores)
+            short += DESCRIPTION if asked.name == "Q1" and _describes(scores) else ""
+            found.append(Answer(asked, short, tuple(sentences), tuple(tests)))
     return found
+
+
+def _describes(scores: Scores) -> bool:
+    """Whether T0 and CrossedHistory find nothing in any arm that could be evidence, and T11 ties."""
+    tests = {test.test.key: (name, test) for name, test in scores.tests.items()}
+    asked = ("T0", "CrossedHistory", "T11")
+    if not set(asked) <= tests.keys() or any(_silence(*tests[key], scores) for key in asked):
+        return False
+    words = [
+        verdict.word
+        for key in ("T0", "CrossedHistory")
+        for line, verdict in tests[key][1].against_zero.items()
+        if not tests[key][1].test.holds_by_construction(line)
+    ]
+    contest = tests["T11"][1]
+    trained = [per_seed for line, per_seed in contest.lines.items() if line not in contest.test.plants and per_seed]
+    ties = [abs(statistics.fmean(per_seed.values())) < contest.prediction.margin for per_seed in trained]
+    return set(words) == {"equivalent"} and all(ties)
 
 
 def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> str:

@@ -67,7 +67,8 @@ def arms_figure(test: ScoresOfTest, scores: Scores) -> Figure:
         bands=bands(test.lines),
         null=0.0,
         margin=test.test.against_zero or test.prediction.margin,
-        subtitle=f"{test.world}, {scores.num_seeds} seeds, 95 % t intervals{admitted}",
+        subtitle=f"{test.world}, {scores.num_seeds} seeds, 95 % t intervals{admitted}"
+        + ("\nverdicts on small networks in gridworlds, not on brains, AlphaGo or language models" if words else ""),
     )
 
 

@@ -9,7 +9,7 @@ import polars
 
 from analysis.markdown import table
 from analysis.studies.comparison_scores import Scores, ScoresOfTest, is_control
-from analysis.studies.comparison_words import readable_words, with_interval
+from analysis.studies.comparison_words import SCOPE, readable_words, with_interval
 from analysis.studies.contest_test import SHOWN_STACKS
 from analysis.studies.line_test import Lines, PerSeed
 from analysis.studies.matching import unfit_lines
@@ -26,7 +26,7 @@ def markdown(scores: Scores) -> str:
             "T0's predictors of V on never-trained pairings, held-out log-likelihood in nats per state:",
             _predictors_table(scores.tests["T0"]),
         ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, SCOPE]) + "\n"
 
 
 def _arms_table(scores: Scores) -> str:

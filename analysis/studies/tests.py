@@ -34,7 +34,8 @@ TESTS = MappingProxyType(
             reflection_cells.ACCESS_TEST, reflection_cells.CROSS_TEST, reflection_cells.CALIBRATION_TEST,
             organisation_cells.TEST, search_cells.TEST, search_cells.GOAL_TEST,
             compression_cells.TEST, trend_cells.TEST, trend_cells.CONTEST_TEST,
-            parts_cells.COUNT_TEST, parts_cells.KNOWN_COUNT_TEST, binding_cells.TEST, weight_cells.TEST, table_cells.TEST,
+            parts_cells.COUNT_TEST, parts_cells.KNOWN_COUNT_TEST, binding_cells.TEST, weight_cells.TEST,
+            table_cells.TEST,
             power_cells.MANIPULATION_TEST, power_cells.LOCK_IN_TEST,
         )
     }
