@@ -59,7 +59,8 @@ ASKED = (
     Asked(
         "Q2", "Is sharding a way to describe networks, or a claim about which network V is?", ("T5",),
         yes="learning in one context leaves the others more alone: which network V is matters",
-        no="parts, and routing of credit to them, leave V's other contexts no more alone: a way to describe V",
+        no="parts, and routing of credit to them, leave V's other contexts no more alone, beyond the margin: a way to "
+        "describe V",
         places_mono=True,
     ),
     Asked(
@@ -188,12 +189,12 @@ def _by_word(name: str, verdicts: Mapping[str, Verdict], unfit: Collection[str])
 
 def _quoted(name: str, test: ScoresOfTest) -> Iterable[str]:
     """Readings that the verdicts must not be read without, by line."""
-    for reading in test.test.quoted:
+    for reading, words in test.test.quoted.items():
         means = {line: statistics.fmean(s.values()) for line, s in test.extra.get(reading, {}).items() if s}
         if means:
             shown = [f"{line} {mean:.2f}" for line, mean in means.items()]
             rest = f", {min(means.values()):.2f} to {max(means.values()):.2f} over all"
-            yield f"{name}, {reading.replace('_', ' ')}: {_listed(shown, rest)}."
+            yield f"{name}, {words}: {_listed(shown, rest)}."
 
 
 def _by_encoder(name: str, test: ScoresOfTest) -> list[str]:

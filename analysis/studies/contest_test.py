@@ -65,7 +65,7 @@ TEST = LineTest(
     encoders=True,
     against_zero=PREDICTION.margin,
     by_construction=LABELLED,
-    quoted=("share of choices made",),
+    quoted=MappingProxyType({"share of choices made": "share of two-object levels in which V₁ reaches an object"}),
     shown=("choices gain", "values gain_over_sister", "values ceiling", "share of choices made"),
     draw=draw,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import MappingProxyType
 
 import torch
 
@@ -107,7 +108,12 @@ TEST = LineTest(
     contrasts=True,
     admission=True,
     by_construction=LABELLED,
-    quoted=("frozen reached", "gradient_cosine"),
+    quoted=MappingProxyType(
+        {
+            "frozen reached": "share of seeds that came within 0.1 sd of their targets",
+            "gradient_cosine": "cosine of one context's gradient and the others', before the phase",
+        }
+    ),
     shown=(
         "frozen interference", "frozen interference_centred", "frozen retention", "frozen reached", "free interference",
         "free retention", "gradient_cosine",

@@ -15,7 +15,7 @@ a module of its own beside this one, and name that in `analysis.studies.tests.TE
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from analysis.cells import Row
@@ -60,7 +60,7 @@ class LineTest:
         pair: The planted positive and null that admit it: two arms.
         by_construction: Arms whose score holds partly by construction.
         shown: Secondary readings that the summary shows; all are in the tables.
-        quoted: Those that an answer must not be read without.
+        quoted: Those that an answer must not be read without, each with what it is in words.
         draw: Line -> rows of its cells (with the seed) -> figures of its own, by file name.
     """
 
@@ -83,7 +83,7 @@ class LineTest:
     pair: tuple[str, str] = ("POS", "NEG-F")
     by_construction: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
-    quoted: tuple[str, ...] = ()
+    quoted: Mapping[str, str] = field(default_factory=dict)
     draw: Callable[[Mapping[str, Sequence[Row]]], Mapping[str, Figure]] | None = None
 
     def __post_init__(self) -> None:
