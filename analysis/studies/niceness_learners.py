@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import Logger
 
 from agents.agent import AlphaAgent, build_agent
 from agents.config import AgentConfig, ReinforceConfig, TrainConfig
@@ -32,6 +33,8 @@ from envs.rows import World
 from envs.states import Integers
 from envs.step_buffers import observation_space
 
+QUIET = Logger(folder=None, output_formats=[])
+"""Stable-Baselines3 makes a folder among the temporary files for each model that is given no logger."""
 UNTRAINED = "D, untrained"
 ACTORS = ("V1", "search-16")
 """Players that V takes part in."""
@@ -197,6 +200,7 @@ def ppo(task: Task, setup: Setup) -> Played:
         ValueLabPolicy, env, policy_kwargs=policy, n_steps=48, batch_size=256, n_epochs=4, gamma=world.discount,
         ent_coef=0.3, learning_rate=lambda left: 3e-3 * left, normalize_advantage=False, seed=task.seed, device="cpu",
     )  # fmt: skip
+    model.set_logger(QUIET)
     model.learn(setup.ppo_steps)
     yield "SB3 PPO", greedy_actions(agent_from_sb3(model), world, rows)
 
@@ -210,6 +214,7 @@ def dqn(task: Task, setup: Setup) -> Played:
         buffer_size=setup.dqn_steps, learning_starts=1000, batch_size=256, train_freq=(1, "step"),
         target_update_interval=400, exploration_fraction=0.5, exploration_final_eps=0.3, seed=task.seed, device="cpu",
     )  # fmt: skip
+    model.set_logger(QUIET)
     model.learn(setup.dqn_steps)
     yield "SB3 DQN", model.predict(world.observe(task.mdp.rows), deterministic=True)[0]
 
