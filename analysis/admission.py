@@ -23,7 +23,8 @@ MIN_SEEDS = 10
 SEPARATION = 0.5
 NULL_MARGIN = 0.1
 LEVEL = 0.9
-MIN_DOSES = 2
+DOSES = (0.0, 0.1, 0.25, 0.5, 1.0)
+"""Leaks of POS's gate that must be run, the first of them POS itself."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def admit_metric(
             f"{apart} has a lower 90 % bound of {separation.low:.3g}, below {SEPARATION:g}",
         ),
         (null is not None and max(-null.low, null.high) > NULL_MARGIN, _null_fault(null)),
-        (untrained is not None and len(means) < MIN_DOSES, "the gate-leak dose was not run"),
+        (untrained is not None and not set(DOSES) <= set(by_dose or ()), "the gate-leak dose was not run"),
         (not _ordered([mean for _, mean in means]), "the means are not ordered by the dose"),
     )
     reasons = tuple(reason for present, reason in faults if present)
@@ -151,7 +152,7 @@ def position_between(arm: PerSeed, *, low: PerSeed, high: PerSeed, level: float 
 
 
 def _ordered(means: list[float]) -> bool:
-    if len(means) < MIN_DOSES:
+    if len(means) < len(DOSES):
         return True
     return all(later <= earlier for earlier, later in zip(means, means[1:], strict=False)) and means[-1] < means[0]
 

@@ -16,6 +16,9 @@ from envs.errors import UserError, nearest
 ENCODERS = ("scratch", "imitated", "shared")
 """E regimes: V trains an E of its own, reads D's frozen one, or trains D's together with D."""
 
+ROUTED_INTO_E = ("CrossedHistory", "CrossedHistory@dose10", "CrossedHistory@dose25", "CrossedHistory@dose50")
+"""Where routed credit reaches E; elsewhere E's is global, and a gate can be routed only with E."""
+
 Lesson = Literal["outcomes", "exact", "context mean", "teacher", "noisy teacher"]
 
 
@@ -111,10 +114,12 @@ ARMS = MappingProxyType(
             Arm("ADD", "ADD", "parts without a gate; with one hidden layer it is MONO but for rounding"),
             Arm("HRA", "HRA", "a head for each component of the reward, each with its own credit"),
             Arm("ROUTE-HALF", "ROUTE", "ROUTE told the events of half of the episodes", labelled_share=0.5),
-            Arm("ROUTE-GATE", "ROUTE", "ROUTE whose gate is routed, too", {"route_gate": True}),
+            Arm(
+                "ROUTE-GATE", "ROUTE", "ROUTE whose gate is routed, too", {"route_gate": True}, worlds=ROUTED_INTO_E,
+            ),
             Arm(
                 "ROUTE-GLOBAL-E", "ROUTE", "ROUTE whose E has global credit, as MONO-ROUTE's has",
-                {"route_encoder": "global"}, worlds=("CrossedHistory",),
+                {"route_encoder": "global"}, worlds=ROUTED_INTO_E,
             ),
             Arm("MOE-REFLECT", "MOE", "MOE whose parts read each other", {"reflection": True}),
             Arm("ROUTE-REFLECT", "ROUTE", "ROUTE whose parts read each other", {"reflection": True}),
@@ -127,7 +132,7 @@ ARMS = MappingProxyType(
                 "POS-EXACT", "POS", "known sharded, taught the exact V^pi", lesson="exact", control=True, matched=False
             ),
             Arm("NEG-F-EXACT", "NEG-F", "known unsharded, taught the exact V^pi", lesson="exact", control=True),
-            Arm("NEG-2", "NEG-2", "known unsharded: many heads, one history", control=True),
+            Arm("NEG-2", "NEG-2", "known unsharded: many heads, one history", control=True, matched=False),
             Arm(
                 "NEG-1", "MONO", "known blind to contexts: another function", lesson="context mean", control=True,
                 matched=False, worlds=("MultiNeed", "DiamondGhost"),

@@ -33,6 +33,8 @@ def scores(**tests: ScoresOfTest) -> Scores:
     return Scores(tests, {}, {}, {}, {}, len(SEEDS))
 
 
+LEAKING = {leak: around(1.0 - leak, seed=5) for leak in (0.0, 0.1, 0.25, 0.5, 1.0)}
+
 CROSSED = scored(
     TESTS["CrossedHistory"],
     {},
@@ -68,11 +70,11 @@ def test_the_position_of_mono_is_that_between_the_controls() -> None:
     credit = scored(TESTS["T5"], lines, zero={}, contrasts={"MOE - MONO": around(0.0), "ROUTE - MOE": around(0.3)})
     (answer,) = answers(scores(T3=test, T5=credit))
     assert answer.asked.name == "Q2" and not any("lies at" in sentence for sentence in answer.sentences)
-    assert "For ROUTE - MOE: learning in one context leaves" in answer.short
+    assert "evidence: ROUTE - MOE." in answer.short and "For ROUTE - MOE" not in answer.short
     assert "For MOE - MONO: parts, and routing" in answer.short
     admission = admit_metric(
         lines["POS"], negative=lines["NEG-F"], untrained=around(0.0, seed=4),
-        by_dose={0.0: lines["POS"], 1.0: around(0.0, seed=5)},
+        by_dose=LEAKING,
     )  # fmt: skip
     assert admission.admitted
     (answer,) = answers(scores(T3=dataclasses.replace(test, admission=admission), T5=credit))
@@ -84,7 +86,7 @@ def test_what_holds_by_construction_is_no_evidence() -> None:
     zero = {"MONO": around(0.0), "ROUTE": around(0.3), "HRA (shared E)": around(0.3)}
     (answer,) = answers(scores(T0=scored(TESTS["T0"], {}, zero=zero, contrasts={})))
     assert answer.short.startswith("For MONO: the shard law predicts nothing") and "For ROUTE" not in answer.short
-    assert answer.short.endswith("Partly by construction, and so no evidence: ROUTE; HRA (shared E).")
+    assert answer.short.endswith("Distinguishable partly by construction, and so no evidence: ROUTE; HRA (shared E).")
 
 
 def test_words_go_by_sign_and_say_whose_v_does_not_fit() -> None:
@@ -92,18 +94,33 @@ def test_words_go_by_sign_and_say_whose_v_does_not_fit() -> None:
     test = scored(TESTS["CrossedHistory"], {}, zero=zero, contrasts={})
     fits = {"CrossedHistory": {"MONO": around(0.9), "MOE": around(0.85), "MOE-BLOCK": around(0.2)}}
     above, below = answers(dataclasses.replace(scores(CrossedHistory=test), fits=fits))[0].sentences
-    assert "distinguishable (margin" in above and "MOE-BLOCK +0.400 [+0.400, +0.400] (its V does not fit)" in above
+    assert "distinguishable (margin" in above and "MOE-BLOCK +0.400 [+0.400, +0.400] (V does not fit)" in above
     assert "distinguishable, below 0 (margin" in below and "MOE -0.3" in below and "fit" not in below
 
 
 def test_nothing_found_and_a_tie_is_a_description() -> None:
     zero = {"MONO": around(0.0), "MOE": around(0.0), "ROUTE": around(0.4)}
     found = {key: scored(TESTS[key], {}, zero=zero, contrasts={}) for key in ("T0", "CrossedHistory")}
-    for gain, said in ((0.0, True), (0.2, False)):
-        contest = scored(TESTS["T11"], {"MONO": around(gain), "BIDS": around(0.5)}, zero={}, contrasts={})
+    unsure = around(0.01, sd=1.0)
+    for lines, said in (
+        ({"MONO": around(0.0), "POS": around(0.3)}, True),
+        ({"MONO": around(0.2)}, False),
+        ({"MONO": unsure}, False),
+        ({}, False),
+    ):
+        contest = scored(TESTS["T11"], {**lines, "BIDS": around(0.5)}, zero={}, contrasts={})
         answer = answers(scores(**found, T11=contest))[0]
         assert answer.short.endswith("(H-desc).") is said
     assert "H-desc" not in answers(scores(**found))[0].short
+
+
+def test_both_sides_of_a_contrast_must_fit() -> None:
+    contrasts = {"MONO-ROUTE - MONO": around(-0.3), "MOE - MONO": around(0.0)}
+    test = scored(TESTS["T5"], {}, zero={}, contrasts=contrasts)
+    fits = {"MultiNeed": {"MONO": around(0.9), "MONO-ROUTE": around(0.1), "MOE": around(0.9)}}
+    (answer,) = answers(dataclasses.replace(scores(T5=test), fits=fits))
+    assert answer.short.endswith("Not read, since V does not fit: MONO-ROUTE - MONO.")
+    assert any("MONO-ROUTE - MONO -0.3" in s and "(V does not fit)" in s for s in answer.sentences)
 
 
 def test_an_e_of_ds_is_compared_by_seed() -> None:
@@ -117,10 +134,10 @@ def test_a_position_says_whether_functions_match() -> None:
     lines = {"MONO": around(0.25, seed=1), "NEG-F": around(0.0, seed=2), "POS": around(1.0, seed=3)}
     admission = admit_metric(
         lines["POS"], negative=lines["NEG-F"], untrained=around(0.0, seed=4),
-        by_dose={0.0: lines["POS"], 1.0: around(0.0, seed=5)},
+        by_dose=LEAKING,
     )  # fmt: skip
     test = dataclasses.replace(scored(TESTS["T3"], lines, zero={}, contrasts={}), admission=admission)
-    for share, word in ((0.85, "matched"), (0.5, "unmatched")):
+    for share, word in ((0.85, "matched"), (0.5, "unmatched"), (1.1, "unmatched")):
         fits = {"MultiNeed": {"MONO": around(0.9), "NEG-F": around(share), "POS": around(0.9)}}
         (said,) = positions(dataclasses.replace(scores(T3=test), fits=fits))
         assert f", at {word} function (R² of V: NEG-F {share:.2f}, MONO 0.90, POS 0.90)." in said

@@ -186,7 +186,8 @@ def test_the_lower_bound_counts_not_the_mean():
         ({"untrained": -0.1}, "RAND - NEG-F"),
         ({"num_seeds": 9}, "9 common seeds"),
         ({"by_dose": {**DOSES, 0.25: shaped(0.99, 0.01)}}, "ordered by the dose"),
-        ({"by_dose": {0: shaped(0.9, 0), 1: shaped(0.9, 0)}}, "ordered by the dose"),
+        ({"by_dose": {dose: shaped(0.9, 0) for dose in DOSES}}, "ordered by the dose"),
+        ({"by_dose": {0: shaped(0.9, 0), 1: shaped(0.0, 0)}}, "dose was not run"),
     ],
 )
 def test_each_condition_is_needed(change, reason):

@@ -23,6 +23,8 @@ from envs.rows import Rows, World
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+NO_OBJECTS = frozenset({"agent", "wall", "floor"})
+"""Planes of a grid that show no object."""
 DIRECTIONS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
 )
@@ -69,10 +71,10 @@ def agent_cells(world: World, rows: Rows) -> Ints:
 
 
 def object_cells(world: World, row: Rows) -> dict[str, tuple[int, int]]:
-    """(row, column) of the objects that are present in a state int16[S], by what follows "object_" in their name."""
+    """(row, column) of the objects that are present in a state int16[S], by their plane's name without "object_"."""
     found = {}
     for plane, name in zip(world.observe(row[None])["planes"][0], world.plane_names, strict=True):
-        if name.startswith("object_") and plane.any():
+        if name not in NO_OBJECTS and plane.any():
             y, x = np.unravel_index(int(plane.argmax()), plane.shape)
             found[name.removeprefix("object_")] = (int(y), int(x))
     return found

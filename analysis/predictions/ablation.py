@@ -34,10 +34,11 @@ PREDICTION = Prediction(
     family="exploratory",
     positive="POS: disjoint experts behind an oracle gate",
     null="NEG-F: the same function, every unit pushed to serve all contexts alike; RAND: an untrained net",
-    rule="estimate with a 95 % interval over seeds; read only if POS - NEG-F has a lower 90 % bound of at least 0.5 "
-    "and RAND - NEG-F lies within 0.1",
+    rule="estimate with a 95 % interval over seeds; read only if POS - NEG-F has a lower 90 % bound of at least "
+    "0.5, RAND - NEG-F lies within 0.1 and POS's means fall with the leak of its gate",
     does_not_show="that a part was made by its own reinforcement events (a gate alone localises), or that the parts "
     "are used one at a time by the agent: redundancy between parts hides damage",
+    version=2,
 )
 
 

@@ -29,10 +29,11 @@ PREDICTION = Prediction(
     positive="POS: disjoint experts behind an oracle gate (holds by construction: calibration)",
     null="NEG-F: the same function, every unit pushed to serve all contexts alike; RAND: a second untrained network "
     "against the first",
-    rule="estimate with a 95 % interval over seeds; read only if POS - NEG-F has a lower 90 % bound of at least 0.5 "
-    "and RAND - NEG-F lies within 0.1",
+    rule="estimate with a 95 % interval over seeds; read only if POS - NEG-F has a lower 90 % bound of at least "
+    "0.5, RAND - NEG-F lies within 0.1 and POS's means fall with the leak of its gate",
     does_not_show="that events made the parts, or that V's context dependence exceeds V*'s: a part that follows one "
     "object is active where that object is needed in any V that fits",
+    version=2,
 )
 
 

@@ -38,10 +38,11 @@ PREDICTION = Prediction(
     family="exploratory",
     positive="POS with 2, 4 and 8 disjoint experts",
     null="NEG-F: the same function, every unit pushed to serve all contexts alike; RAND: an untrained net",
-    rule="estimate with a 95 % interval over seeds; read only if POS - NEG-F has a lower 90 % bound of at least 0.5 "
-    "and RAND - NEG-F lies within 0.1",
+    rule="estimate with a 95 % interval over seeds; read only if POS - NEG-F has a lower 90 % bound of at least "
+    "0.5, RAND - NEG-F lies within 0.1 and POS's means fall with the leak of its gate",
     does_not_show="how many shards there are where S is low: K* is then the best of several bad numbers; nor that "
     "parts are made of whole units",
+    version=2,
 )
 
 PREDICTION_KNOWN = dataclasses.replace(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from analysis.admission import Admission, admit_metric
 from analysis.arms import ARMS
-from analysis.studies.line_test import LEAK, Lines, LineTest, PerSeed
+from analysis.studies.line_test import LEAK, LEAKS, Lines, LineTest, PerSeed
 
 
 def controls_fault(test: LineTest, lines: Lines, admission: Admission | None) -> str | None:
@@ -38,10 +38,10 @@ def admission_of(test: LineTest, lines: Lines, readings: Mapping[str, Lines]) ->
 
 
 def by_leak(lines: Lines, readings: Mapping[str, Lines]) -> dict[float, PerSeed]:
-    """Leak of POS's gate -> scores: of arms that were trained with it, else of POS read with it."""
+    """Leak of POS's gate -> scores: of arms trained with it where all leaks were, else of POS read with it."""
     trained = {ARMS[line].options.get("gate_leak"): scores for line, scores in lines.items() if line in ARMS}
     found = {float(leak): scores for leak, scores in trained.items() if leak is not None and scores}
-    if found:
+    if set(LEAKS) <= found.keys():
         return found
     read = {name: by_line.get("POS", {}) for name, by_line in readings.items() if name.startswith(LEAK)}
     return {float(name.removeprefix(LEAK)): scores for name, scores in read.items() if scores}

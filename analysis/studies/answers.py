@@ -12,14 +12,15 @@ verdict, is said to be silent; nothing is read into it.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.admission import position_between
-from analysis.statistics import interval_over_seeds, paired_differences
-from analysis.studies.comparison_scores import Scores, ScoresOfTest
-from analysis.studies.matching import unfit_lines
-from analysis.verdicts import MIN_SEEDS, Verdict
+from analysis.statistics import interval_over_seeds, paired_differences, seed_column, t_interval
+from analysis.studies.comparison_scores import Scores, ScoresOfTest, is_control
+from analysis.studies.line_test import Lines
+from analysis.studies.matching import FIT_GAP, unfit_lines
+from analysis.verdicts import EQUIVALENCE_LEVEL, MIN_SEEDS, Verdict
 
 DESCRIPTION = (
     " T0 and CrossedHistory find nothing and T11 ties: shards describe what any V does that fits the reward (H-desc)."
@@ -114,11 +115,13 @@ def _describes(scores: Scores) -> bool:
         for key in ("T0", "CrossedHistory")
         for line, verdict in tests[key][1].against_zero.items()
         if not tests[key][1].test.holds_by_construction(line)
+        and not _is_unfit(line, scores.fits.get(tests[key][1].world, {}))
     ]
     contest = tests["T11"][1]
-    trained = [per_seed for line, per_seed in contest.lines.items() if line not in contest.test.plants and per_seed]
-    ties = [abs(statistics.fmean(per_seed.values())) < contest.prediction.margin for per_seed in trained]
-    return set(words) == {"equivalent"} and all(ties)
+    trained = [line for line in contest.lines if line not in contest.test.plants and not is_control(line)]
+    columns = [seed_column(contest.lines[line], line) for line in trained if len(contest.lines[line]) > 1]
+    ties = [t_interval(column, level=EQUIVALENCE_LEVEL).inside(contest.prediction.margin) for column in columns]
+    return set(words) == {"equivalent"} and bool(ties) and all(ties)
 
 
 def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> str:
@@ -128,9 +131,14 @@ def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> s
         few = any(test.controls is None for test in tests.values())
         why = f"{scores.num_seeds} seeds are too few" if few else "the test that was named for it is silent"
         return f"No answer: {why}."
-    verdicts = [(test.test, *item) for test in readable.values() for item in _verdicts(test).items()]
-    built = [v.contrast for test, name, v in verdicts if test.holds_by_construction(name)]
-    found = [v for _, _, v in verdicts if v.contrast not in built]
+    verdicts = [(test, *item) for test in readable.values() for item in _verdicts(test).items()]
+    unfit = [v.contrast for test, name, v in verdicts if _is_unfit(name, scores.fits.get(test.world, {}))]
+    built = [
+        v.contrast
+        for test, name, v in verdicts
+        if test.test.holds_by_construction(name.split(" - ")[0]) and v.word == "distinguishable" and v.mean > 0
+    ]
+    found = [v for _, _, v in verdicts if v.contrast not in {*built, *unfit}]
     yes = [v.contrast for v in found if v.word == "distinguishable" and v.mean > 0]
     less = [v.contrast for v in found if v.word == "distinguishable" and v.mean < 0]
     no = [v.contrast for v in found if v.word == "equivalent"]
@@ -138,7 +146,8 @@ def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> s
     parts = [f"For {_listed(names)}: {words}." for names, words in said if names]
     open_ = [v.contrast for v in found if v.word == "inconclusive"]
     parts += [f"Undecided: {_listed(open_)}."] if open_ else []
-    parts += [f"Partly by construction, and so no evidence: {_listed(built)}."] if built else []
+    parts += [f"Distinguishable partly by construction, and so no evidence: {_listed(built)}."] if built else []
+    parts += [f"Not read, since V does not fit: {_listed(unfit)}."] if unfit else []
     return " ".join(parts)
 
 
@@ -166,12 +175,17 @@ def _sentences(name: str, test: ScoresOfTest, scores: Scores) -> list[str]:
     silence = _silence(name, test, scores)
     if silence is not None:
         return [silence]
-    unfit = unfit_lines(scores.fits.get(test.world, {}))
-    zero = _by_word(f"{name}, against 0", test.against_zero, unfit)
-    return [*zero, *_by_word(name, test.contrasts, unfit), *_by_encoder(name, test), *_quoted(name, test)]
+    fits = scores.fits.get(test.world, {})
+    zero = _by_word(f"{name}, against 0", test.against_zero, fits)
+    return [*zero, *_by_word(name, test.contrasts, fits), *_by_encoder(name, test), *_quoted(name, test)]
 
 
-def _by_word(name: str, verdicts: Mapping[str, Verdict], unfit: Collection[str]) -> Iterable[str]:
+def _is_unfit(name: str, fits: Lines) -> bool:
+    """Whether V of a line, or of one side of a contrast, does not fit."""
+    return bool(set(name.split(" - ")) & set(unfit_lines(fits)))
+
+
+def _by_word(name: str, verdicts: Mapping[str, Verdict], fits: Lines) -> Iterable[str]:
     """A sentence for each word and, where something is distinguishable, each sign."""
     words: dict[str, list[tuple[str, Verdict]]] = {}
     for line, verdict in verdicts.items():
@@ -180,10 +194,8 @@ def _by_word(name: str, verdicts: Mapping[str, Verdict], unfit: Collection[str])
     for word, found in words.items():
         means = [verdict.mean for _, verdict in found[MOST_NAMED:]]
         rest = f", means {min(means):+.3f} to {max(means):+.3f}" if means else ""
-        lines = [
-            f"{verdict.contrast} {verdict.interval.text(sign='+')}{' (its V does not fit)' if line in unfit else ''}"
-            for line, verdict in found
-        ]
+        flags = [" (V does not fit)" if _is_unfit(line, fits) else "" for line, _ in found]
+        lines = [f"{v.contrast} {v.interval.text(sign='+')}{flag}" for (_, v), flag in zip(found, flags, strict=True)]
         yield f"{name}: {word} (margin {found[0][1].margin:g}): {_listed(lines, rest)}."
 
 
@@ -212,8 +224,7 @@ def _by_encoder(name: str, test: ScoresOfTest) -> list[str]:
 def positions(scores: Scores) -> list[str]:
     """Where MONO lies between NEG-F (0 %) and POS (100 %) on every admitted metric, and whether their functions match.
 
-    All three learned from the same outcomes; their functions are called matched where no R^2 is more than `FIT_GAP`
-    below MONO's.
+    All three learned from the same outcomes; their functions are called matched where their R^2 lie within `FIT_GAP`.
     """
     return [
         f"On {name}'s metric MONO lies at {_position(test)} of the way from NEG-F to POS{_match(test, scores)}."
@@ -232,6 +243,6 @@ def _match(test: ScoresOfTest, scores: Scores) -> str:
     known = {line: statistics.fmean(fits[line].values()) for line in ("NEG-F", "MONO", "POS") if fits.get(line)}
     if len(known) < 3:
         return ""
-    word = "unmatched" if unfit_lines({line: fits[line] for line in known}) else "matched"
+    word = "matched" if max(known.values()) - min(known.values()) <= FIT_GAP else "unmatched"
     shares = ", ".join(f"{line} {share:.2f}" for line, share in known.items())
     return f", at {word} function (R² of V: {shares})"

@@ -26,10 +26,10 @@ BIND = "comparison.binding"
 NUM_LAYOUTS = 40
 PLANTS = ("HISTORY", "CHANCE")
 """Planted units: each answers to a cue and to the object of that cue's history, or to a cue and an object at random."""
-PLANTED_UNITS = 400
+PLANTED_UNITS = 4000
 
 
-@cell_function(BIND, version=1, seconds=1.0)
+@cell_function(BIND, version=2, seconds=1.0)
 def bind(context: CellContext) -> list[Row]:
     """Whether units answer to the cue and the object of one history; the untrained network, and clusters of units."""
     config = context.config

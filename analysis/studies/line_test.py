@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from analysis.admission import DOSES
 from analysis.cells import Row
 from analysis.predictions.prediction import Prediction
 
@@ -29,7 +30,7 @@ Lines = dict[str, PerSeed]
 Parent = Literal["fit", "sister", "teacher", "teacher's sister", "record", "log"]
 LEAK = "leak "
 """Start of the names of readings of POS with a leak in its gate, such as "leak 0.1"."""
-LEAKS = (0.1, 0.25, 0.5, 1.0)
+LEAKS = DOSES[1:]
 """Doses of POS's gate beside 0: (1 - leak) one-hot + leak/K, laid on the weights that were trained without it."""
 
 
@@ -111,6 +112,8 @@ class LineTest:
 
     def frozen(self) -> dict[str, object]:
         """What a preregistration freezes: every word of the prediction, and how scores are read."""
-        read = ("worlds", "against_zero", "contrasts", "admission", "plants", "across_seeds", "encoders")
+        read = (
+            "worlds", "against_zero", "contrasts", "admission", "plants", "across_seeds", "encoders", "by_construction",
+        )  # fmt: skip
         own_pair = {} if self.common_pair else {"pair": self.pair}
         return self.prediction.frozen() | {name: getattr(self, name) for name in read} | own_pair

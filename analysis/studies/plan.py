@@ -18,7 +18,7 @@ from analysis.studies.bench import Bench
 from analysis.studies.line_test import LineTest
 from analysis.studies.setups import SETUPS
 from analysis.studies.tests import TESTS
-from analysis.studies.yoked import Setup
+from analysis.studies.yoked import FIT, Setup
 from envs.errors import UserError, nearest, require_integer
 
 EXPERIENCES = ("yoked", "own")
@@ -143,7 +143,7 @@ def make_plan(
     plan = ComparisonPlan(
         preset=preset,
         lines=find_lines(_arms_of(chosen, experience) if arms is None else arms),
-        tests=_names("test", chosen.tests if tests is None else tests, TESTS),
+        tests=_names("test", _tests_of(chosen, experience) if tests is None else tests, TESTS),
         worlds=_names("world", chosen.worlds if worlds is None else worlds, SETUPS),
         seeds=tuple(range(first_seed, first_seed + count)),
         setups=MappingProxyType({
@@ -152,11 +152,13 @@ def make_plan(
         experience=_known("regime", experience, EXPERIENCES),
         device=device,
     )
-    bound = [line.spec for line in plan.lines if plan.experience == "own" and ARMS[line.arm].needs_recording]
+    needed = [name for test in plan.tests for name in TESTS[test].needs]
+    asked = dict.fromkeys([*(line.arm for line in plan.lines), *needed]) if plan.experience == "own" else {}
+    bound = [name for name in asked if ARMS[name].needs_recording]
     if bound:
         raise UserError(
             f"{', '.join(bound)} learn from a recording in ways of their own, so that they have no experience of their "
-            "own; leave them out, or use --regime yoked."
+            "own; leave out them and the tests that need them, or use --regime yoked."
         )
     homeless = [name for name in plan.tests if not plan.worlds_of(TESTS[name])]
     if homeless:
@@ -171,6 +173,17 @@ def _arms_of(preset: Preset, experience: str) -> tuple[str, ...]:
     """A preset's arms; of these, the ones that can learn from experience of their own where they must."""
     own = experience == "own"
     return tuple(spec for spec in preset.arms if not (own and ARMS[spec.partition("@")[0]].needs_recording))
+
+
+def _tests_of(preset: Preset, experience: str) -> tuple[str, ...]:
+    """A preset's tests; of these, the ones all of whose arms can learn from experience of their own where they must."""
+    own = experience == "own"
+    return tuple(key for key in preset.tests if not (own and any(ARMS[n].needs_recording for n in TESTS[key].needs)))
+
+
+def _fitted(plan: ComparisonPlan) -> list[str]:
+    """Names of all arms that the plan trains: its own, those that tests need, and teachers."""
+    return sorted({cell.config["arm"] for cell in cells_of(plan) if cell.function == FIT})
 
 
 def _known(what: str, name: str, names: Sequence[str] | Mapping[str, object]) -> str:
@@ -194,7 +207,7 @@ def frozen(plan: ComparisonPlan) -> dict[str, Any]:
     worlds = [world for world in plan.worlds if any(world in plan.worlds_of(test) for test in tests.values())]
     return {
         "preset": plan.preset, "arms": [line.spec for line in plan.lines], "seeds": list(plan.seeds),
-        "definitions": {line.arm: ARMS[line.arm].frozen() for line in plan.lines},
+        "definitions": {name: ARMS[name].frozen() for name in _fitted(plan)},
         "worlds": worlds, "experience": plan.experience,
         "tests": {name: test.frozen() for name, test in tests.items()}, "margins": margins,
         "contrasts": [list(contrast) for contrast in contrasts_among(plan.arms)],
