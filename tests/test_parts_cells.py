@@ -89,12 +89,13 @@ def test_a_pair_of_its_own_needs_no_untrained_network() -> None:
     assert refused.reasons == ("A - B has a lower 90 % bound of -0.8, below 0.5",)
 
 
-def test_doses_of_trained_leaks_go_before_leaks_that_are_read() -> None:
-    score = {0: 0.5, 1: 0.5}
-    readings = {"leak 0.5": {"POS": score}, "untrained": {"MONO": score}}
-    found = admitting.by_leak({"POS": score, "POS-LEAK10": score}, readings)
-    assert list(found) == [0.1]
-    assert list(admitting.by_leak({"POS": score}, readings)) == [0.5]
+def test_doses_of_trained_leaks_go_before_leaks_that_are_read_where_all_were_trained() -> None:
+    trained, read = {0: 0.5, 1: 0.5}, {0: 0.1, 1: 0.1}
+    readings = {"leak 0.5": {"POS": read}, "untrained": {"MONO": read}}
+    leaks = {"POS": read, **{f"POS-LEAK{percent}": trained for percent in (10, 25, 50, 100)}}
+    assert admitting.by_leak(leaks, readings) == dict.fromkeys((0.1, 0.25, 0.5, 1.0), trained)
+    del leaks["POS-LEAK50"]
+    assert admitting.by_leak(leaks, readings) == {0.5: read}
 
 
 def test_teachers_are_the_parents_of_t9() -> None:
