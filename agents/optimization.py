@@ -107,9 +107,12 @@ class FlatAdam:
         correction_1 = 1.0 - DECAY_1**self.num_steps
         correction_2 = 1.0 - DECAY_2**self.num_steps
         self.first_moment.lerp_(gradient, 1.0 - DECAY_1)
-        self.second_moment.mul_(DECAY_2).addcmul_(gradient, gradient, value=1.0 - DECAY_2)
+        self._update_second_moment(gradient)
         scale = (self.second_moment / correction_2).sqrt_().add_(EPSILON)
         self.vector.addcdiv_(self.first_moment, scale, value=-learning_rate / correction_1)
+
+    def _update_second_moment(self, gradient: Tensor) -> None:
+        self.second_moment.mul_(DECAY_2).addcmul_(gradient, gradient, value=1.0 - DECAY_2)
 
     def get_state(self) -> dict[str, Tensor]:
         """Parameters, moments and the number of steps, by name; not copied."""
@@ -141,7 +144,7 @@ class FlatAdam:
 class OneScaleAdam(FlatAdam):
     """Adam with one second moment for all weights, v ← β₂v + (1 − β₂)‖g‖²; the rest as in `FlatAdam`.
 
-    Adam gives every weight a step of its own scale, so that a weight that hears a millionth of the loss moves as far as
+    Adam gives every weight a step of its own scale, so that a weight that hears a twentieth of the loss moves as far as
     one that hears all of it. Here a step keeps the proportions of the gradients, and still does not depend on the
     loss's unit. `learning_rate` is the 2-norm of a step down a steady gradient.
 
@@ -154,16 +157,8 @@ class OneScaleAdam(FlatAdam):
         super().__init__(parameters, max_grad_norm=max_grad_norm)
         self.second_moment = self.vector.new_zeros(1)
 
-    @torch.no_grad()
-    @_without_denormals()
-    def _update(self, gradient: Tensor, learning_rate: float) -> None:
-        self.num_steps += 1
-        correction_1 = 1.0 - DECAY_1**self.num_steps
-        correction_2 = 1.0 - DECAY_2**self.num_steps
-        self.first_moment.lerp_(gradient, 1.0 - DECAY_1)
+    def _update_second_moment(self, gradient: Tensor) -> None:
         self.second_moment.mul_(DECAY_2).add_(gradient.dot(gradient), alpha=1.0 - DECAY_2)
-        scale = (self.second_moment / correction_2).sqrt_().add_(EPSILON)
-        self.vector.addcdiv_(self.first_moment, scale, value=-learning_rate / correction_1)
 
 
 def annealed(learning_rate: float, *, step: int, num_steps: int, anneal: bool) -> float:
