@@ -69,11 +69,13 @@ def welfare_ends(world: str) -> tuple[Fraction, Fraction]:
     return influence(inert(case)).welfare, maximum(HiddenWelfare(case)).value
 
 
+@functools.cache
 def has_welfare(world: str) -> bool:
     """Whether hidden welfare is anything but 0 somewhere."""
     return bool((make_case(world).welfare != 0).any())
 
 
+@functools.cache
 def objectives_of(world: str) -> tuple[str, ...]:
     """What an agent can be paid for in a world, each reward once."""
     case = make_case(world)
