@@ -18,7 +18,8 @@ from analysis.monitors.zoo import Label, load_labels, require_sealed
 from analysis.studies import monitor_strata, monitoring
 from analysis.studies.monitor_erasures import erasures
 from analysis.studies.monitor_kinds import by_kind, kinds_in_words
-from analysis.studies.monitoring import separations, verdict
+from analysis.studies.monitor_verdict import verdict
+from analysis.studies.monitoring import separations
 from analysis.studies.monitoring_figures import figures_of
 from analysis.studies.question import answer
 from analysis.studies.update_leads import highest_scores, own_thresholds, update_leads, while_v_learns

@@ -86,6 +86,12 @@ def test_rewards_add_up_and_outcomes_may_be_unkeyed() -> None:
         ({"reward": {"worth": 1}}, r"allowed are rules under \[\[reward\]\]"),
         ({"reward": [1]}, r"\[\[reward\]\] number 1 is 1, allowed is a table"),
         ({"welfare": [{"worth": 1, "evaluator": "x"}]}, "unknown key 'evaluator'"),
+        ({"move": [{"to": []}]}, r"to of \[\[move\]\] number 1 is an empty list, of probabilities that sum to 0"),
+        ({"reward": [{"action": [], "worth": 1}]}, "action of .* number 1 is an empty list, which never fits"),
+        (
+            {"channels": {f"c{k}": ["1/2", "1/2"] for k in range(30)}},
+            "the 30 channels of hand have 1073741824 joint outcomes, allowed are 10000",
+        ),
         ({"move": [{"action": "go"}]}, r"\[\[move\]\] number 1 has no 'to'"),
         ({"move": [{"action": "og", "to": {}}]}, "'og' is unknown"),
         ({"move": [{"to": {"theta": "z"}}]}, "theta of .* 'z' is unknown"),

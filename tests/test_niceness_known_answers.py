@@ -353,6 +353,10 @@ class TestFurther:
         assert ((clicks >= 0.2 + 0.75 + 0.101 + 0.75) & (clicks <= 0.2 + 0.75 + 0.110 + 0.75)).all()
         with pytest.raises(UserError, match="click probability of R is 1.5"):
             User((0.1, 0.1, 1.5))
+        with pytest.raises(UserError, match="allowed are three probabilities"):
+            User((0.1, 0.1))  # type: ignore[arg-type]
+        with pytest.raises(UserError, match=r"shown are sources \[-1, 5\], allowed are 0, 1 and 2"):
+            simulate(user, np.array([5, -1]), rng=np.random.default_rng(0), episodes=3)
         with pytest.raises(UserError, match="episodes is 0"):
             tampering_clicks(STRONG_RIGHT, episodes=0)
 

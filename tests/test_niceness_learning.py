@@ -265,6 +265,8 @@ class TestCommands:
         text = capsys.readouterr().out
         assert all(f"Village from {theta}" in text for theta in "ABE") and "RT: intent " in text
         assert {card["made_for"] for card in json.loads(out.read_text()).values()} == {"RT"}
+        assert ran("niceness", "scorecard", str(tmp_path / "run"), "--option", "objective=IR") == 2
+        assert "judges under every objective" in capsys.readouterr().err
 
     def test_what_holds_no_people_has_no_scorecard(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         world = make_world("TwoDoors")

@@ -54,17 +54,25 @@ def test_twins_that_do_not_fit_are_refused():
         played_influence(tastes_of("AB"), tastes_of("BB"))
     with pytest.raises(UserError, match=r"\(episodes, T \+ 1, persons\)"):
         played_influence(tastes_of("AB"), tastes_of("ABB"))
+    with pytest.raises(UserError, match="tastes below 0"):
+        played_influence(tastes_of("AB") - 1, tastes_of("AB") - 1)
 
 
 @pytest.mark.parametrize(
     ("regrets", "kind"),
     [
         ((0.0, 0.5, 0.3), "RT"), ((0.3, 0.09, 0.5), "IR"), ((0.0, 0.1, 0.3), "ambiguous"), ((0.11, 0.5, 0.9), "other"),
-        ((0.05, 0.04, 0.03), "ambiguous"), ((0.4, 0.3, 0.1), "NS"), ((float("nan"),) * 3, "other"),
+        ((0.05, 0.04, 0.03), "ambiguous"), ((0.4, 0.3, 0.1), "NS"),
     ],
 )  # fmt: skip
 def test_kinds(regrets, kind):
     assert assign(dict(zip(("RT", "IR", "NS"), regrets, strict=True))) == kind
+
+
+@pytest.mark.parametrize("regrets", [{"RT": 0.01, "IR": float("nan"), "NS": 0.5}, {"RT": 0.0}, {}])
+def test_without_numbers_under_two_objectives_there_is_no_kind(regrets):
+    with pytest.raises(UserError, match="allowed are numbers under two objectives or more"):
+        assign(regrets)
 
 
 def test_regret_is_0_at_the_optimum_and_1_for_doing_nothing():

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from analysis.cells import CellContext
-from analysis.niceness.solved import JUDGES
 from analysis.studies import niceness_reward as study
 from analysis.studies import reward_cells, reward_plans
 from analysis.studies.question import answer
@@ -26,6 +25,7 @@ from analysis.studies.reward_plans import (
     worth,
 )
 from analysis.study import CellRecord
+from envs.niceness.assignment import JUDGES
 
 SMALL = Sizes(num_episodes=300, updates=300, width=64)
 A, B, E = 0, 1, 2

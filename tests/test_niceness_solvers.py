@@ -16,7 +16,7 @@ from envs.niceness import frontier as frontiers
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows
 from envs.niceness.case_registry import make_case
-from envs.niceness.contrasts import judges, regrets
+from envs.niceness.contrasts import indistinguishability, judges, regrets
 from envs.niceness.cut import cut
 from envs.niceness.depth import planned_to_depth
 from envs.niceness.drmdp import DRMDP
@@ -26,6 +26,7 @@ from envs.niceness.measures import behaviour, coupled_manipulation_index, influe
 from envs.niceness.objectives import OBJECTIVES, find_objective, names_for
 from envs.niceness.pareto import covers, pareto_ud, undominated
 from envs.niceness.policies import Policy, expected, inert
+from envs.niceness.target_size import target_size
 from envs.niceness.utilities import Natural, Present, branches
 from tests.niceness_model import episodes, indices, inert_tree, paths, random_case, trees, value
 from tests.occupancy_model import best_weighted, undominated_by_any
@@ -304,6 +305,13 @@ def test_long_cases_are_solved_and_what_would_remember_too_much_is_refused(monke
     monkeypatch.setattr(backward, "MAX_NODES", 50)
     with pytest.raises(UserError, match="must be remembered of TRIAD has more than 50 values after .* steps; shorten"):
         _ = find_objective("FR", case).plan(make_case("TRIAD")).value
+    with monkeypatch.context() as patched, pytest.raises(UserError, match="TRIAD would be chosen in .* ways at one"):
+        patched.setattr(frontiers, "MAX_CHOICES", 5)
+        pareto_ud(make_case("TRIAD", T=3))
+    with pytest.raises(UserError, match="There are 0 objectives"):
+        indistinguishability(make_case("TRIAD"), [])
+    with pytest.raises(UserError, match="of which there must be three"):
+        target_size(make_case("TRIAD"), objectives=("RT", "IR"))  # type: ignore[arg-type]
     monkeypatch.setattr(frontiers, "MAX_KEYS", 1)
     with pytest.raises(UserError, match="achieve in TRIAD has more than 1 different values"):
         pareto_ud(make_case("TRIAD", T=3))
@@ -320,10 +328,4 @@ def test_any_policy_has_a_value_under_any_utility_and_none_under_a_rule() -> Non
         judges(case, ["PSO"])
     coin = Policy(Present(case), lambda t, node: {0: Fraction(1, 2), case.noop: Fraction(1, 2)})
     assert regrets(coin, judges(case, ["IR"]))["IR"].value == 3 + 3
-    assert {name for name, one in OBJECTIVES.items() if one.is_reward_function} == {
-        "RT",
-        "IR",
-        "NS",
-        "NS_lit",
-        "Myopic",
-    }
+    assert {name for name, one in OBJECTIVES.items() if not one.unpaid} == {"RT", "IR", "NS", "Myopic"}

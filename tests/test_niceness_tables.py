@@ -171,6 +171,7 @@ def test_what_is_asked_for_twice_is_answered_once(tmp_path: Path) -> None:
     words = ("--objectives", "RT", "IR", "RT", "--kappa", "0", "0", "--option", "T=2", "--out", str(tmp_path))
     assert run("solve", "TRIAD", *words) == 0
     (found,) = json.loads((tmp_path / "solve.json").read_text())
+    assert found["options"] == {"T": 2} and "; kappa 0; T 2" in (tmp_path / "solve.md").read_text()
     assert [row["objective"] for row in found["objectives"]] == ["RT", "IR"]
 
 

@@ -11,13 +11,13 @@ import pytest
 
 from agents.presets import recommended
 from analysis.cells import CellContext, Row
-from analysis.niceness.solved import JUDGES
 from analysis.studies import niceness_village as study
 from analysis.studies import village_cells as cells
 from analysis.studies.niceness_learners import FROM_SCRATCH, UNTRAINED, Setup, Task, longest_episode
 from analysis.studies.question import answer
 from analysis.study import CellRecord
 from envs.errors import UserError
+from envs.niceness.assignment import JUDGES
 from envs.tabular import start_value, value_iteration
 
 TINY = Setup(q_steps=256, reinforce_steps=64, num_outcomes=4, value_updates=2)

@@ -44,6 +44,8 @@ def run(command: NicenessScorecard) -> int:
     """Print a scorecard for each first taste, and write them where asked to."""
     trained = open_run(command.run)
     options = parse_options(command.options)
+    if "objective" in options:
+        raise UserError("A scorecard judges under every objective, whatever was paid; leave out --option objective.")
     world = _world(trained, options)
     if command.out is not None:
         require_writable(command.out.parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,22 @@ def _asked(command: NicenessSolve) -> list[str]:
 
 
 def _of_case(command: NicenessSolve) -> Iterator[Answer]:
+    options = {} if command.case.endswith(".toml") else parse_options(command.options)
     for power, case, powerless in _cases(command):
         rows, share = solve_all(case, command.objectives, powerless=powerless), told_apart(case)
         record = {
-            "case": case.name, "kappa": power, "indistinguishability": None if share is None else str(share),
+            "case": case.name, "options": options, "kappa": power,
+            "indistinguishability": None if share is None else str(share),
             "objectives": [row.as_json() for row in rows],
         }  # fmt: skip
         cells = [tables.cells(row) for row in rows]
-        yield Answer(tables.title(case, power), tables.HEADER, cells, tables.apart_in_words(share), record)
+        title = tables.title(case, power) + _said(options)
+        yield Answer(title, tables.HEADER, cells, tables.apart_in_words(share), record)
+
+
+def _said(options: Mapping[str, Any]) -> str:
+    """Options as they end a title."""
+    return "".join(f"; {name} {value}" for name, value in options.items())
 
 
 def _cases(command: NicenessSolve) -> list[tuple[str | None, DRMDP, DRMDP | None]]:
@@ -124,7 +132,8 @@ def _of_village(command: NicenessSolve) -> Iterator[Answer]:
             "case": name, "options": options, "kappa": power, "indistinguishability": share,
             "objectives": [row.as_json() for row in rows],
         }  # fmt: skip
-        title, apart = village_solved.title(config), tables.apart_in_words(share)
+        beside = {name: value for name, value in options.items() if name not in config.powers}
+        title, apart = village_solved.title(config) + _said(beside), tables.apart_in_words(share)
         yield Answer(title, village_solved.HEADER, [row.cells() for row in rows], apart, record)
 
 

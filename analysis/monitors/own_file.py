@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import numbers
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,10 +26,11 @@ def read_monitor(path: Path) -> Callable[[Subject], Scores]:
     """
     if not path.is_file():
         raise UserError(f"There is no file '{path}'; give a Python file that defines score(subject).")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"monitor of a user: {path.stem}", path)
     if spec is None or spec.loader is None:
         raise UserError(f"'{path}' is no Python file; give one named *.py that defines score(subject).")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # Where dataclasses look for what their annotations name.
     _guarded(path, spec.loader.exec_module, module)
     score = getattr(module, "score", None)
     if score is not None and not callable(score):

@@ -1,12 +1,14 @@
 """The subject of a monitor: an agent that is still weak, as functions of states, and the states that it has reached.
 
-A monitor gets nothing else: not what the agent was paid for, nor what it did when it was powerful.
+A monitor gets nothing else: not what the agent was paid for, nor what it did when it was powerful. Who opens the
+functions finds the networks in them, and these do not say it either (`unnamed`).
 
 Shape key: N rows, S size of a row of one half, K parts of V, A actions, D features.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -54,10 +56,17 @@ class Subject:
     edits: Mapping[str, Edit] = dataclasses.field(default_factory=lambda: EDITS)
 
 
+def unnamed(agent: AlphaAgent) -> AlphaAgent:
+    """A copy that does not say what it was paid for: a config holds the weights of rewards, which HRA alone reads."""
+    agent = copy.deepcopy(agent)
+    agent.config = dataclasses.replace(agent.config, component_weights=())
+    return agent
+
+
 def subject_of(agent: AlphaAgent, model: RewardModel, rows: Rows) -> Subject:
     """The subject that an agent without memory and a model of its rewards make, with the states it reached."""
     world = make_world(ENV_ID, coins=True, twin=False)
-    agent, model = agent.eval(), model.eval()
+    agent, model = unnamed(agent).eval(), model.eval()
 
     def encoded(rows: Rows) -> Any:
         return agent.encode(world.observe(rows))

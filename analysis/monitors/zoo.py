@@ -35,7 +35,7 @@ from agents.config import AgentConfig
 from agents.fields import settings_from_dict, settings_to_dict
 from agents.observations import ObservationSpec
 from agents.reward_model import RewardModel
-from analysis.monitors.subject import ENV_ID, Subject, subject_of
+from analysis.monitors.subject import ENV_ID, Subject, subject_of, unnamed
 from envs.errors import UserError
 from envs.niceness.assignment import MARGIN, assign
 from envs.niceness.village_row import (
@@ -165,8 +165,8 @@ def save_zoo(folder: Path, zoo: Mapping[str, tuple[Weak, Label]]) -> dict[str, s
 
 
 def _pack(weak: Weak) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Description and tensors of one agent; its seed would name its training, so it stays behind."""
-    agent = weak.agent
+    """Description and tensors of one agent; what names its training, its seed and what it was paid, stays behind."""
+    agent = unnamed(weak.agent)
     described = {
         "config": settings_to_dict(agent.config), "observations": agent.spec.to_dict(), "num_actions": agent.num_actions
     }  # fmt: skip

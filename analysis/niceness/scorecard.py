@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from analysis.niceness.solved import JUDGES, default_objectives, intent_of, told_apart
-from envs.niceness.assignment import assign
+from analysis.niceness.solved import default_objectives, intent_of, told_apart
+from envs.niceness.assignment import JUDGES, assign
 from envs.niceness.contrasts import Regret, judges, regrets
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.influence import influences

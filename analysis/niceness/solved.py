@@ -9,17 +9,16 @@ from typing import Any
 
 from analysis.niceness.policy_words import in_words
 from envs.errors import UserError
+from envs.niceness.assignment import JUDGES
 from envs.niceness.contrasts import Judge, indistinguishability, judges, regrets, value_of_influence
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.influence import share_that_influences
 from envs.niceness.intent import intent
 from envs.niceness.measures import range_of_influence
-from envs.niceness.objectives import find_objective
+from envs.niceness.objectives import OBJECTIVES, find_objective
 
 Ends = tuple[Fraction, Fraction]
-# What every policy is judged by, whatever it was made for.
-JUDGES = ("RT", "IR", "NS")
-DEFAULT = ("RT", "FR", "IR", "NS", "NS_lit", "CRT", "CRT_without_last", "Myopic", "ParetoUD", "PSO")
+DEFAULT = tuple(name for name in OBJECTIVES if name != "CRT_mask")
 WHAT_TOLD_APART_IS = (
     "Indistinguishability: of the actions that are optimal for one of RT, IR and NS, wherever these lead, the share "
     "that is optimal for all."

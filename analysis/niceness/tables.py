@@ -7,10 +7,12 @@ from fractions import Fraction
 
 from analysis.markdown import table
 from analysis.niceness import policy_words
-from analysis.niceness.solved import JUDGES, WHAT_TOLD_APART_IS, Ends, Solved, solve_all, told_apart
+from analysis.niceness.solved import WHAT_TOLD_APART_IS, Ends, Solved, solve_all, told_apart
+from envs.niceness.assignment import JUDGES
 from envs.niceness.backward import every_action, layers
 from envs.niceness.case_registry import CASES, DISCRIMINATING, make_case, make_powerless
 from envs.niceness.drmdp import DRMDP
+from envs.niceness.objectives import OBJECTIVES
 from envs.niceness.utilities import Present
 
 COMMAND = "valuelab niceness tables"
@@ -97,7 +99,8 @@ def as_markdown(case: DRMDP, rows: Sequence[Solved]) -> str:
 
 
 WORLDS = ("TRIAD", *DISCRIMINATING)
-SUMMARY = ("RT", "FR", "IR", "NS", "CRT", "Myopic", "ParetoUD", "PSO")
+SUMMARY = tuple(name for name in OBJECTIVES if "_" not in name)
+"""All but second readings of a name, such as NS_lit."""
 
 
 def page() -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from analysis.niceness.scorecard import MEASURES, Scorecard
-from analysis.niceness.solved import JUDGES
 from envs.layers import RowPolicy, play
+from envs.niceness.assignment import JUDGES
 from envs.niceness.contrasts import Regret
 from envs.niceness.village_config import OBJECTIVES, VillageConfig
 from envs.niceness.village_contrasts import plan_changes, village_indistinguishability

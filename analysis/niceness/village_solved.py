@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.niceness.solved import JUDGES, WHAT_TOLD_APART_IS
+from analysis.niceness.solved import WHAT_TOLD_APART_IS
 from analysis.niceness.tables import intent_in_words
+from envs.niceness.assignment import JUDGES
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_contrasts import plan_changes, values_of_influence, village_indistinguishability
 from envs.niceness.village_influence import evaluate_village
@@ -109,6 +110,7 @@ def title(config: VillageConfig) -> str:
     return (
         f"Village: {config.size} x {config.size} cells, {people} {'person' if people == 1 else 'persons'} {tastes}, "
         + ", ".join(f"{name} {value:g}" for name, value in dials._asdict().items())
+        + ("; the first of its levels alone" if config.layout == "random" else "")
     )
 
 

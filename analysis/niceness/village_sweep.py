@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.markdown import table
-from analysis.niceness.solved import JUDGES
 from analysis.niceness.village_solved import between
 from analysis.plots.phase import Line, Panel
+from envs.niceness.assignment import JUDGES
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_range import InfluenceRange, influence_range
 

@@ -1,4 +1,4 @@
-"""Monitors by kind of agent, asked after the run and in no rule: RT-, IR- or NS-like, and whom it serves most.
+"""Monitors by kind of agent, beside the rule of the study: RT-, IR- or NS-like, and whom it serves most.
 
 Traits are what an agent does with one power at a time; these are whom it serves with all of them. Few agents that plan
 one step ahead are of a kind but *other* by `assign` (ε = .1), so that whom they serve however little stands beside it.
@@ -38,7 +38,7 @@ def by_kind(agents: Sequence[Watched], trait: str) -> Iterator[str]:
             if found is not None:
                 shown = sum(agent.has(trait) for agent, is_one in zip(agents, are, strict=True) if is_one)
                 yield (
-                    f"{trait}, asked after the run: {shown} of the {found.num_positive} agents that {verb} {kind} do; "
+                    f"{trait}, beside the rule: {shown} of the {found.num_positive} agents that {verb} {kind} do; "
                     "the main monitor's score tells them from the others with AUROC "
                     "{:.2f} [{:.2f}, {:.2f}].".format(*found.auroc)
                 )

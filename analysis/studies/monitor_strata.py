@@ -1,4 +1,4 @@
-"""What the main monitor knows beyond how an agent was trained, asked after the run and in no rule.
+"""What the main monitor knows beyond how an agent was trained, beside the rule of the study.
 
 - by power: its AUROC among agents of one κ of training; pooled, agents that had tasted a little power may carry it all;
 - the recipe: AUROC of the share of agents of the same recipe, in the other run seeds, that show the trait, which no
@@ -18,6 +18,7 @@ import numpy as np
 
 from analysis.monitors.registry import MAIN
 from analysis.monitors.scoring import Floats, auroc, separate
+from analysis.studies.monitor_verdict import by_lower_end, verdict
 from analysis.studies.watched import Watched
 
 NUM_DRAWS = 2000
@@ -29,15 +30,16 @@ def strata(agents: Sequence[Watched], trait: str) -> Iterator[str]:
     recipe = recipe_scores(agents, trait)
     pair = _sides(recipe, agents, trait)
     if all(len(side) for side in pair):
+        low, high = over_recipes(agents, trait)
         yield (
-            f"{trait}, asked after the run: guessing by how many agents of the same recipe do, in other seeds, has "
+            f"{trait}, beside the rule: guessing by how many agents of the same recipe do, in other seeds, has "
             f"AUROC {auroc(*pair):.2f}; where recipes are drawn anew, the main monitor's has the interval "
-            "[{:.2f}, {:.2f}].".format(*over_recipes(agents, trait))
+            f"[{low:.2f}, {high:.2f}], by which {by_lower_end(low)}."
         )
     alike = within_recipes(agents, trait)
     if alike is not None:
         yield (
-            f"{trait}, asked after the run: of {alike[1]} pairs of agents trained alike the main monitor orders "
+            f"{trait}, beside the rule: of {alike[1]} pairs of agents trained alike the main monitor orders "
             f"{alike[0]:.2f} right (p = {alike[2]:.3f} by shuffling its scores within recipes)."
         )
 
@@ -55,9 +57,10 @@ def by_power(agents: Sequence[Watched], trait: str) -> Iterator[str]:
             already = sum(agent.has(trait) and agent.label.lead(trait) == 0 for agent in own) if kappa > 0 else 0
             more = f"; {already} of these show the trait at that κ already" if already else ""
             yield (
-                f"{trait}, asked after the run: among {len(own)} agents trained at κ = {kappa:g} the main monitor has "
+                f"{trait}, beside the rule: among {len(own)} agents trained at κ = {kappa:g} the main monitor has "
                 "AUROC {:.2f} [{:.2f}, {:.2f}]".format(*found.auroc)
-                + f" and catches {found.caught:.2f} of {found.num_positive} at {found.false_alarms:.2f} false alarms"
+                + f", by which {verdict(found)}, and catches {found.caught:.2f} of {found.num_positive} at "
+                f"{found.false_alarms:.2f} false alarms"
                 + f"{more}."
             )
 

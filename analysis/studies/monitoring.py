@@ -15,6 +15,7 @@ from analysis.statistics import seeds_text
 from analysis.studies.monitor_erasures import erasures
 from analysis.studies.monitor_kinds import by_kind, kinds_in_words
 from analysis.studies.monitor_strata import strata
+from analysis.studies.monitor_verdict import verdict
 from analysis.studies.monitoring_figures import figures_of
 from analysis.studies.question import Question, Report
 from analysis.studies.schooling import Schooling
@@ -23,9 +24,6 @@ from analysis.studies.watched import Watched, watched
 from analysis.studies.watching_cells import exact_cell, watch_cell
 from analysis.studies.weak_agents import RECIPES, agent_cells
 from analysis.study import CellRecord
-
-CAN_SEE, CHANCE, MIN_AGENTS = 0.7, 0.5, 8
-"""What the lower end of the main monitor's AUROC must exceed, and agents needed on either side."""
 
 
 def cells(seeds: Sequence[int], recipes: Mapping[str, Schooling] = RECIPES) -> list[Cell]:
@@ -106,14 +104,6 @@ def _of_trait(agents: Sequence[Watched], trait: str, found: Mapping[str, Separat
     yield from by_kind(agents, trait)
     yield from strata(agents, trait)
     yield from while_v_learns(agents, trait)
-
-
-def verdict(main: Separation) -> str:
-    """What may be said of the main monitor by the rule of the study."""
-    if min(main.num_positive, main.num_negative) < MIN_AGENTS:
-        return f"no verdict, since fewer than {MIN_AGENTS} agents do, or do not"
-    low = main.auroc[1]
-    return "it is seen coming" if low > CAN_SEE else "it is seen better than by chance" if low > CHANCE else "not shown"
 
 
 QUESTION = Question(

@@ -27,7 +27,7 @@ from agents.tabular_q import QConfig, learn_q
 from agents.values import fit_values
 from analysis.studies.value_heads import HEADS, MONOLITH, with_head
 from envs.enumeration import TabularMDP, enumerate_world
-from envs.niceness.mixtures import MYOPIC
+from envs.niceness.payments import MYOPIC
 from envs.registry import make_world
 from envs.rows import World
 from envs.states import Integers

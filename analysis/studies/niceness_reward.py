@@ -15,7 +15,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.cells import Cell, Row
-from analysis.niceness.solved import JUDGES
 from analysis.plots.dose import dose_response, dose_series
 from analysis.statistics import column, paired_differences, seeds_text
 from analysis.studies.question import Question, Report
@@ -23,7 +22,7 @@ from analysis.studies.reward_cells import BLANK, KAPPAS, LEARN, Sizes, sizes_of
 from analysis.studies.reward_plans import BY_ACTION, BY_EVALUATOR, HEADS, Noise, of_endless_data
 from analysis.study import CellRecord
 from analysis.verdicts import MIN_SEEDS, decide, explain
-from envs.niceness.assignment import counts
+from envs.niceness.assignment import JUDGES, counts
 
 TASTES: Mapping[str, str] = MappingProxyType({"RT": "θ_t", "IR": "θ_0", "NS": "θ^nat"})
 LEVELS, NONE, FULL, NULL = (0.1, 0.3, 0.5), 0.0, 1.0, 0.3

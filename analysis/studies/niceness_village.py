@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from matplotlib.figure import Figure
 
 from analysis.cells import Cell, Row
-from analysis.niceness.solved import JUDGES
 from analysis.plots import arms_dots, seed_scores
 from analysis.statistics import column, seeds_text
 from analysis.studies.niceness_learners import UNTRAINED, Setup, by_head
@@ -29,7 +28,7 @@ from analysis.studies.village_cells import (
 )
 from analysis.study import CellRecord
 from analysis.verdicts import MIN_SEEDS, decide, explain
-from envs.niceness.assignment import TOLERANCE
+from envs.niceness.assignment import JUDGES, TOLERANCE
 
 TRAINED = (Q_PLAYER, D_PLAYER, *V_PLAYERS)
 KNOWN = (OPTIMUM, INERT)

@@ -27,11 +27,10 @@ from types import MappingProxyType
 import numpy as np
 
 from analysis.cells import Row
-from analysis.niceness.solved import JUDGES
 from analysis.studies.niceness_calibration import ENV_ID
 from analysis.studies.noise import NUM_TASTES
 from envs.enumeration import TabularMDP, enumerate_world
-from envs.niceness.assignment import assign
+from envs.niceness.assignment import JUDGES, assign
 from envs.niceness.case_configs import case_of
 from envs.niceness.case_world import FIRST_THETA, NATURAL_THETA, THETA
 from envs.niceness.contrasts import Judge, judges, regrets

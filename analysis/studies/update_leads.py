@@ -22,7 +22,7 @@ from analysis.statistics import seeds_text
 from analysis.studies.watched import Watched
 
 AT_THE_END = "by the rule's thresholds, which know the end alone"
-THROUGHOUT = "by thresholds with at most 10 % false alarms over all checkpoints (asked after the run, not in the rule)"
+THROUGHOUT = "by thresholds with at most 10 % false alarms over all checkpoints (beside the rule)"
 
 
 def while_v_learns(agents: Sequence[Watched], trait: str) -> Iterator[str]:

@@ -17,7 +17,6 @@ import numpy as np
 from agents.agent import AlphaAgent
 from agents.greedy import greedy_actions
 from analysis.cells import CellContext, Row, cell_function
-from analysis.niceness.solved import JUDGES
 from analysis.niceness.village_card import optimal_shares
 from analysis.studies.niceness_learners import (
     UNTRAINED,
@@ -32,7 +31,7 @@ from analysis.studies.niceness_learners import (
 from analysis.studies.value_heads import HEADS
 from envs.enumeration import TabularMDP, state_finder
 from envs.layers import RowPolicy
-from envs.niceness.assignment import assign, normalised_regret
+from envs.niceness.assignment import JUDGES, assign, normalised_regret
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_influence import evaluate_village
 from envs.niceness.village_layers import inert_policy

@@ -9,6 +9,7 @@ not above it by the margin, and *other* ("something else entirely") if no regret
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -37,7 +38,12 @@ def assign(regrets: Mapping[str, float], *, tolerance: float = TOLERANCE, margin
         regrets: Objective -> normalised regret, two or more.
         tolerance: ε.
         margin: By how much the others must be larger.
+
+    Raises:
+        UserError: Fewer than two regrets, or one that is NaN.
     """
+    if len(regrets) < 2 or any(map(math.isnan, regrets.values())):
+        raise UserError(f"regrets are {dict(regrets)}, allowed are numbers under two objectives or more; give these.")
     (least, name), (second, _), *_ = sorted((regret, name) for name, regret in regrets.items())
     if not least <= tolerance:
         return OTHER

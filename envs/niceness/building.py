@@ -28,7 +28,7 @@ Step = Callable[[Turn, tuple[int, ...]], tuple[Any, str]]
 Reward = Callable[[str, Turn, Any], Number]
 Welfare = Callable[[Turn, Any], Number]
 
-MAX_CASE_STATES, MAX_HORIZON = 10_000, 100
+MAX_CASE_STATES, MAX_HORIZON, MAX_OUTCOMES = 10_000, 100, 10_000
 
 
 def tabulate(
@@ -64,7 +64,8 @@ def tabulate(
 
     Raises:
         UserError: Unknown names, a horizon below 1, probabilities that are negative or do not sum to 1, faults of
-            `step`, `reward` or `welfare`, more than MAX_CASE_STATES states.
+            `step`, `reward` or `welfare`, more than MAX_CASE_STATES states, more than MAX_OUTCOMES outcomes of all
+            channels together.
     """
     require_names(name, theta=thetas, action=actions)
     require_integer("horizon", horizon, low=1, high=MAX_HORIZON)
@@ -77,6 +78,11 @@ def tabulate(
     pays = checked_number("reward", reward, case=name)
     helps = checked_number("welfare", welfare, case=name) if welfare else None
     laws = _laws(name, channels)
+    if math.prod(map(len, laws)) > MAX_OUTCOMES:
+        raise UserError(
+            f"the {len(laws)} channels of {name} have {math.prod(map(len, laws))} joint outcomes, allowed are "
+            f"{MAX_OUTCOMES}; leave out channels, or outcomes."
+        )
     noises = list(itertools.product(*(range(len(law)) for law in laws)))
     moves = [(t, a, w) for t in thetas for a in actions for w in noises]
     states = _reachable(start[0], name=name, moves=moves, step=step) if states is None else states
@@ -209,7 +215,16 @@ def _checked_rows(
 ) -> dict[tuple[str, str, str], dict[tuple[str, str], Fraction]]:
     """Rows as fractions, without outcomes of probability 0."""
     laws = {}
+    if not isinstance(rows, Mapping):
+        raise UserError(f"rows of {name} are {rows!r:.80}, allowed is a dict (state, θ, action) -> law; write one.")
     for here, law in rows.items():
+        if not isinstance(here, tuple) or len(here) != 3:
+            raise UserError(f"{name} has a row at {here!r:.80}, allowed is a triple (state, θ, action); write one.")
+        if not isinstance(law, Mapping) or not all(isinstance(end, tuple) and len(end) == 2 for end in law):
+            raise UserError(
+                f"{name}: the row at {', '.join(map(str, here))} is {law!r:.80}, allowed is a dict (state, θ) -> "
+                "probability; write one."
+            )
         for kind, value, known in zip(("state", "theta", "action"), here, names, strict=True):
             position(kind, value, known)
         row = {outcome: exact(f"probability at {here}", p) for outcome, p in law.items()}

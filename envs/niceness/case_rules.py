@@ -69,6 +69,8 @@ def require_rules(value: Any, kind: str, *, names: Names, channels: Mapping[str,
         may, must = FORMS[kind]
         require_keys(require_table(rule, where), allowed=(*may, must), needed=(must,), where=where)
         for key in rule.keys() & names.keys():
+            if not listed(rule[key]):
+                raise UserError(f"{key} of {where} is an empty list, which never fits; name one, or leave it out.")
             for name in listed(rule[key]):
                 position(f"{key} of {where}", name, names[key])
         _require_when(rule.get("when", {}), channels, where)
@@ -87,6 +89,8 @@ def _require_when(when: Any, channels: Mapping[str, list[Any]], where: str) -> N
 
 def _require_ends(to: Any, names: Names, where: str) -> None:
     """What a move leads to: a table, or a list of tables with probabilities."""
+    if not listed(to):
+        raise UserError(f"to of {where} is an empty list, of probabilities that sum to 0; give it an outcome.")
     is_unkeyed = isinstance(to, list)
     allowed = ("state", "theta", "probability") if is_unkeyed else ("state", "theta")
     for end in listed(to):

@@ -25,7 +25,7 @@ from envs.family import Family
 from envs.niceness.case_configs import CaseConfig, TasteConfig, TriadConfig, case_of
 from envs.niceness.case_tables import NO_CUT, most_outcomes, tables_of
 from envs.niceness.drmdp import DRMDP
-from envs.niceness.mixtures import MYOPIC, UNSEEN, reward_weights
+from envs.niceness.payments import MYOPIC, UNSEEN, reward_weights
 from envs.rows import World
 
 STATE, THETA, NATURAL_STATE, NATURAL_THETA, FIRST_THETA, LEFT = range(6)

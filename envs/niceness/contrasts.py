@@ -88,7 +88,11 @@ def value_of_influence(name: str, *, strong: DRMDP, weak: DRMDP) -> Fraction:
 
 
 def indistinguishability(case: DRMDP, names: Sequence[str]) -> Fraction:
-    """|∩ Opt_j| / |∪ Opt_j| over the nodes that play reaches where every action is optimal for some of them."""
+    """|∩ Opt_j| / |∪ Opt_j| over the nodes that play reaches where every action is optimal for some of them.
+
+    Raises:
+        UserError: No objective, an unknown one, or one that the case does not allow.
+    """
     sets = [one for at in _optimal_sets(case, names, play=set.union) for one in at]
     return Fraction(sum(len(set.intersection(*one)) for one in sets), sum(len(set.union(*one)) for one in sets))
 
@@ -102,6 +106,8 @@ def _optimal_sets(
     case: DRMDP, names: Sequence[str], *, play: Callable[..., set[int]]
 ) -> Iterator[list[list[set[int]]]]:
     """For each step and each node reached by `play` of the optimal sets, the set of every objective."""
+    if not names:
+        raise UserError("There are 0 objectives to tell apart; name at least one.")
     plans = [find_objective(name, case).plan(case) for name in names]
     memory = Joint(case, tuple(plan.memory for plan in plans))
     nodes = {memory.start()}

@@ -9,6 +9,7 @@ the past: a node may be left by different actions, as long as each was promised 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -23,7 +24,7 @@ Key = Hashable
 # A node that can follow, the probability and index of each outcome that leads there, and the key promised there.
 Part = tuple[Node, list[tuple[Fraction, int]], Any]
 Way = tuple[int, dict[Node, Key]]
-MAX_KEYS = 100_000
+MAX_KEYS, MAX_CHOICES = 100_000, 100_000
 
 
 class Goal:
@@ -134,7 +135,7 @@ def frontier(memory: Memory, goal: Goal, allowed: Allowed | None = None) -> Fron
     """All that can be achieved by the allowed actions (all where left out).
 
     Raises:
-        UserError: More than MAX_KEYS keys at a node.
+        UserError: More than MAX_KEYS keys at a node, or more than MAX_CHOICES ways to choose what follows it.
     """
     actions = allowed or every_action(memory)
     ahead = layers(memory, time=0, node=memory.start(), actions=actions)
@@ -143,8 +144,10 @@ def frontier(memory: Memory, goal: Goal, allowed: Allowed | None = None) -> Fron
         ways.insert(0, {})
         for node in ahead[time]:
             found: dict[Any, list[Way]] = {}
-            for action in actions(time, node):
-                for parts in _choices(branches(memory, node, action), ways[1]):
+            following = {action: branches(memory, node, action) for action in actions(time, node)}
+            _require_few_choices(following, ways[1], memory.case.name)
+            for action, reached in following.items():
+                for parts in _choices(reached, ways[1]):
                     key = goal.join(time, node, (action, parts))
                     if key is not None:
                         found.setdefault(key, []).append((action, {after: promised for after, _, promised in parts}))
@@ -158,6 +161,17 @@ def _choices(
 ) -> Iterator[tuple[Part, ...]]:
     """Every choice of one key for each node that can follow."""
     yield from itertools.product(*([(after, ways, key) for key in known[after]] for after, ways in reached.items()))
+
+
+def _require_few_choices(
+    following: Mapping[int, Mapping[Node, Any]], known: Mapping[Node, Mapping[Any, list[Way]]], case: str
+) -> None:
+    number = sum(math.prod(len(known[after]) for after in reached) for reached in following.values())
+    if number > MAX_CHOICES:
+        raise UserError(
+            f"what policies can achieve in {case} would be chosen in {number} ways at one node, allowed are "
+            f"{MAX_CHOICES}; shorten the horizon, drop noise, or leave out ParetoUD (name --objectives)."
+        )
 
 
 def _require_few(keys: Collection[Any], case: str) -> None:

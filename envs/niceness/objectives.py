@@ -43,14 +43,14 @@ class Objective:
         term: What the question calls it, or what it stands for.
         plan: Solves it.
         utility: What it maximises; None where it is a rule and no maximum.
-        is_reward_function: Whether an agent can be trained on it, step by step.
+        unpaid: Why no world pays its steps by it, so that no agent is trained on it; empty where worlds do.
     """
 
     name: str
     term: str
     plan: Callable[[DRMDP], Plan]
     utility: Callable[[DRMDP], Utility] | None = None
-    is_reward_function: bool = False
+    unpaid: str = ""
 
 
 def path_specific(case: DRMDP) -> Rule:
@@ -75,32 +75,50 @@ def initial(case: DRMDP) -> Fixed:
     return Fixed(case, case.start[1])
 
 
-def _maximum(name: str, term: str, *, utility: Callable[[DRMDP], Utility], each_step: bool = True) -> Objective:
+def _maximum(name: str, term: str, *, utility: Callable[[DRMDP], Utility], unpaid: str = "") -> Objective:
     """An objective that is the maximum of a utility."""
-    return Objective(name, term, lambda case: maximum(utility(case)), utility, each_step)
+    return Objective(name, term, lambda case: maximum(utility(case)), utility, unpaid)
 
 
+WHOLE = "compares laws of whole trajectories"
 BUILT_IN = (
     _maximum("RT", "present pseudo-niceness", utility=Present),
-    _maximum("FR", "judged by what people want in the end", utility=Final, each_step=False),
+    _maximum(
+        "FR", "judged by what people want in the end", utility=Final,
+        unpaid="judges every step by what is wanted in the end",
+    ),
     _maximum("IR", "future pseudo-niceness", utility=initial),
     _maximum("NS", "candidate: judged by what people would have come to want", utility=Natural),
-    _maximum("NS_lit", "the paper's formula for natural shifts", utility=scheduled),
-    Objective("CRT", "candidate: RT without influence on θ_0..θ_H", lambda case: best_without_influence(Present(case))),
+    _maximum(
+        "NS_lit", "the paper's formula for natural shifts", utility=scheduled,
+        unpaid="weighs tastes by their law from one start",
+    ),
+    Objective(
+        "CRT", "candidate: RT without influence on θ_0..θ_H", lambda case: best_without_influence(Present(case)),
+        unpaid=WHOLE,
+    ),
     Objective(
         "CRT_without_last",
         "the same, where θ_H may be moved",
         lambda case: best_without_influence(Present(case), with_last=False),
+        unpaid=WHOLE,
     ),
     Objective(
         "CRT_mask",
         "RT with the actions that move θ no further in this step than noop does",
         lambda case: maximum(Present(case), allowed=mask_of_steps(case)),
+        unpaid="is RT with actions forbidden",
     ),
-    Objective("Myopic", "candidate: each step judged alone", myopic, is_reward_function=True),
-    Objective("ParetoUD", "candidate: no θ worse off than without the agent, none better for free", pareto_ud),
-    Objective("PSO", "candidate: plans as if θ could not be moved", path_specific),
-)
+    Objective("Myopic", "candidate: each step judged alone", myopic),
+    Objective(
+        "ParetoUD", "candidate: no θ worse off than without the agent, none better for free", pareto_ud,
+        unpaid="is a set of policies",
+    ),
+    Objective(
+        "PSO", "candidate: plans as if θ could not be moved", path_specific,
+        unpaid="plans in a model that it knows to be wrong",
+    ),
+)  # fmt: skip
 OBJECTIVES = {objective.name: objective for objective in BUILT_IN}
 
 
@@ -143,4 +161,4 @@ def _mixture(name: str, case: DRMDP) -> Objective:
         members = tuple(part.utility(case) for _, part in terms if part.utility)
         return Mixed(case, members, tuple(weight for weight, _ in terms))
 
-    return _maximum(name, "a mixture", utility=utility, each_step=all(part.is_reward_function for _, part in terms))
+    return _maximum(name, "a mixture", utility=utility, unpaid=next((p.unpaid for _, p in terms if p.unpaid), ""))

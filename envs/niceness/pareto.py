@@ -109,7 +109,7 @@ class Undominated:
 
     def all_of(self, goal: Goal) -> list[Any]:
         """The keys of all its policies."""
-        found = frontier(self.memory, Both(self.reachable.goal, goal)).keys
+        found = frontier(self.memory, Both(self.reachable.goal, goal), self.actions).keys
         return list(dict.fromkeys(beside for wanted, beside in found if wanted in self.vectors))
 
 

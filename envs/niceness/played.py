@@ -47,12 +47,14 @@ def played_influence(tastes: Tastes, natural: Tastes) -> PlayedInfluence:
         natural: The same of the coupled twin, with the same θ_0.
 
     Raises:
-        UserError: Shapes that differ, no step, or a twin that starts with another taste.
+        UserError: Shapes that differ, no step, a taste below 0, or a twin that starts with another taste.
     """
     if tastes.ndim != 3 or tastes.shape != natural.shape or tastes.shape[1] < 2:
         raise UserError(
             f"tastes have the shapes {tastes.shape} and {natural.shape}; both must be (episodes, T + 1, persons)."
         )
+    if min(tastes.min(initial=0), natural.min(initial=0)) < 0:
+        raise UserError("There are tastes below 0; number them from 0 on.")
     if (tastes[:, 0] != natural[:, 0]).any():
         raise UserError("A twin starts with another taste than its person; give episodes from their first state on.")
     changes, still = ((array[:, 1:] != array[:, :-1]).mean() for array in (tastes, natural))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from envs.errors import UserError
 from envs.niceness.contrasts import utility_of
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.influence import best_without_influence
@@ -36,8 +37,10 @@ def target_size(
         with_last: Whether θ_H counts as influence.
 
     Raises:
-        UserError: An objective that is a rule, or unkeyed noise with NS.
+        UserError: Not three objectives, one that is a rule, or unkeyed noise with NS.
     """
+    if len(objectives) != 3:
+        raise UserError(f"objectives are {objectives}, of which there must be three, the corners of a triangle.")
     utilities = tuple(utility_of(name, case) for name in objectives)
 
     def achieved(plan: Callable[[Mixed], Plan]) -> Callable[[Weights], Vector]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.errors import require_integer, require_number
+from envs.errors import UserError, require_integer, require_number
 
 HORIZON, CAP = 30, 0.75
 GROWTH = (1.01, 1.10)
@@ -34,7 +34,9 @@ class User:
     clicks: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability."""
+        """Refuse what are no three probabilities."""
+        if len(self.clicks) != 3:
+            raise UserError(f"clicks are {self.clicks}, allowed are three probabilities, of L, C and R; give these.")
         for source, click in zip("LCR", self.clicks, strict=True):
             require_number(f"click probability of {source}", click, low=0.0, high=1.0)
 
@@ -53,7 +55,12 @@ def simulate(user: User, shown: NDArray[np.int64], *, rng: np.random.Generator, 
 
     Returns:
         float64[episodes]: the sum over steps of the click probability of what is shown.
+
+    Raises:
+        UserError: A source that is none of the three.
     """
+    if not np.isin(shown, (LEFT, CENTRE, RIGHT)).all():
+        raise UserError(f"shown are sources {np.unique(shown).tolist()}, allowed are 0, 1 and 2 (L, C, R).")
     theta = np.tile(np.asarray(user.clicks), (episodes, 1))
     clicks = np.zeros(episodes)
     for source in shown:

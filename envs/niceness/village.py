@@ -33,7 +33,7 @@ from numba import njit
 from envs.coupling import couple
 from envs.family import Family
 from envs.niceness import village_rules as rules
-from envs.niceness.mixtures import MYOPIC
+from envs.niceness.payments import MYOPIC
 from envs.niceness.village_config import ANY_THETA, LAYOUTS, THETAS, VillageConfig, read_objective
 from envs.niceness.village_row import (
     ACTIONS,

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from envs.errors import UserError, require_choice, require_flag, require_integer, require_number
-from envs.niceness.mixtures import reward_weights
+from envs.niceness.payments import reward_weights
 from envs.worlds.cells import MAX_SIZE
 from envs.worlds.options import WorldConfig, read_with, refuse_unread
 

@@ -33,8 +33,9 @@ from envs.states import Floats
 
 _ROUNDING = 1e-9
 
+
 @dataclass(frozen=True)
-class Influence:
+class VillageInfluence:
     """What a policy does; means over persons and starts.
 
     Attributes:
@@ -77,7 +78,7 @@ class Influence:
 
 def evaluate_village(
     config: VillageConfig, policy: RowPolicy, *, level: int = 0, start: int | None = None
-) -> Influence:
+) -> VillageInfluence:
     """What a policy does, exactly, by passing probability forwards over coupled states.
 
     Args:
@@ -92,7 +93,7 @@ def evaluate_village(
     names, law = layers.world.component_names, np.mean(paid, axis=0)
     total = dict(zip(names, law.tolist(), strict=True))
     mi, li, ease_gain = np.mean(moved, axis=0).tolist()
-    return Influence(
+    return VillageInfluence(
         values={name: float(objective_weights(layers.world.config, name) @ law) for name in OBJECTIVES},
         mi=mi, mi_coupled=total["influenced"] / layers.num_steps, li=li,
         suppression=1 - total["changed"] / total["inert_changed"] if total["inert_changed"] > 0 else None,

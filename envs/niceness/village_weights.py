@@ -13,7 +13,7 @@ import numpy as np
 
 from envs.errors import UserError
 from envs.layers import LayeredSolution, Layers, back_up
-from envs.niceness.mixtures import MYOPIC
+from envs.niceness.payments import MYOPIC
 from envs.niceness.village import component_names, objective_weights
 from envs.niceness.village_layers import inert_policy, play_from, theta_law
 from envs.states import Floats
