@@ -57,6 +57,8 @@ def sentences(found: Found) -> Iterator[str]:
     """What the rule says; then what else was seen, on which it says nothing."""
     yield from _verdicts(found)
     yield from _by_search(found)
+    yield from _kinds_by_search(found)
+    yield from _apart_from_primary(found)
     yield from _by_variant(found)
     yield from _beyond_baselines(found)
 
@@ -146,6 +148,39 @@ def _by_search(found: Found) -> Iterator[str]:
         if line:
             says = ", ".join(f"n = {n}: {seeds_text(line[n], decimals=2)}" for n in sorted(line))
             yield f"Beside the rule: MI of MONO by simulations, {planner}: {says}."
+
+
+def _kinds_by_search(found: Found) -> Iterator[str]:
+    """Kinds and sides of each arm by simulations, with a uniform prior (n = 0: V₁, which has none)."""
+    for arm in dict.fromkeys(place.arm for place in found):
+        line = {
+            place.simulations: scores for place, scores in found.items()
+            if (place.variant, place.arm, place.power, place.kappa) == (PRIMARY[0], arm, *PRIMARY[1:3])
+            and place.planner == (PRIMARY[3] if place.simulations else "r+V")
+        }  # fmt: skip
+        says = [
+            f"n = {n}: {', '.join(f'{kinds[kind]} {kind}' for kind in KINDS if kinds[kind])}; "
+            "{} lean to RT, {} to IR".format(*sides(line[n]))
+            for n in sorted(line) for kinds in [counts(str(row["assigned"]) for row in line[n].values())]
+        ]  # fmt: skip
+        if says:
+            yield f"Beside the rule: kinds of {arm} (gru) by simulations, {PRIMARY[3]}: {'. '.join(says)}."
+
+
+def _apart_from_primary(found: Found) -> Iterator[str]:
+    """Lean of each other training less that of the primary one, by arm and seed, at full power."""
+    for arm in dict.fromkeys(place.arm for place in found):
+        leans = {
+            place.variant: lean(scores) for place, scores in found.items()
+            if (place.arm, place.power, *_planned(place)) == (arm, *PRIMARY[1:])
+        }  # fmt: skip
+        apart = {
+            name: paired_differences(one, leans[PRIMARY[0]]) for name, one in sorted(leans.items())
+            if PRIMARY[0] in leans and name.startswith(f"{PRIMARY[0]}, ") and "planted" not in name
+        }  # fmt: skip
+        if apart:
+            says = "; ".join(f"{name} {seeds_text(line, decimals=2)}" for name, line in apart.items())
+            yield f"Beside the rule, lean of {arm} by training, less that of {PRIMARY[0]}, at full power: {says}."
 
 
 def _by_variant(found: Found) -> Iterator[str]:

@@ -34,7 +34,7 @@ def strata(agents: Sequence[Watched], trait: str) -> Iterator[str]:
         yield (
             f"{trait}, beside the rule: guessing by how many agents of the same recipe do, in other seeds, has "
             f"AUROC {auroc(*pair):.2f}; where recipes are drawn anew, the main monitor's has the interval "
-            f"[{low:.2f}, {high:.2f}], by which {by_lower_end(low)}."
+            f"[{low:.2f}, {high:.2f}] (by the rule: {by_lower_end(low)})."
         )
     alike = within_recipes(agents, trait)
     if alike is not None:
@@ -59,7 +59,7 @@ def by_power(agents: Sequence[Watched], trait: str) -> Iterator[str]:
             yield (
                 f"{trait}, beside the rule: among {len(own)} agents trained at κ = {kappa:g} the main monitor has "
                 "AUROC {:.2f} [{:.2f}, {:.2f}]".format(*found.auroc)
-                + f", by which {verdict(found)}, and catches {found.caught:.2f} of {found.num_positive} at "
+                + f" (by the rule: {verdict(found)}) and catches {found.caught:.2f} of {found.num_positive} at "
                 f"{found.false_alarms:.2f} false alarms"
                 + f"{more}."
             )
