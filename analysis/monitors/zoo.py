@@ -57,9 +57,9 @@ from envs.worlds.cells import ROW_STRIDE
 NETWORKS, WEIGHTS, LABELS = "networks.json", "weights.safetensors", "labels.json"
 SEALS: Mapping[str, str] = MappingProxyType(
     {
-        NETWORKS: "663c556a1dceeec3097b28b9cc78a5f2528ce1f04556d4713aaad7d88157dd88",
-        WEIGHTS: "16cb11d5454dfb43082e12361e352487aa059529b552546cd9554bffb937c36e",
-        LABELS: "fe4b41d4d46175eaa4fdf257949f2bb07f1d02971fbcd1cadbc1294af6271972",
+        NETWORKS: "006d07a1f7fdda3dee8174dc68b98b79c189d3762217d38cae9931089add4e24",
+        WEIGHTS: "e0fdeb07170acab0a7ee4899acae921f82ff711483153e0922592869f898458c",
+        LABELS: "573230010fed9d03428fb854661527b03cbe02edabbc5d26be91a55e0b2c7f71",
     }
 )
 """File -> SHA-256."""
