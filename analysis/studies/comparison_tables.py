@@ -12,7 +12,7 @@ from analysis.studies.comparison_scores import Scores, ScoresOfTest, is_control
 from analysis.studies.comparison_words import SCOPE, readable_words, with_interval
 from analysis.studies.contest_test import SHOWN_STACKS
 from analysis.studies.line_test import Lines, PerSeed
-from analysis.studies.matching import unfit_lines
+from analysis.studies.matching import marked
 
 LEAST_CEILING = 0.01
 """Nats per state that a sister network must add before the law's gain is put in proportion to it."""
@@ -54,8 +54,7 @@ def _cell(test: ScoresOfTest, line: str, fits: Mapping[str, Lines]) -> str:
     if not per_seed:
         return "–"
     word = "(control)" if is_control(line) else readable_words(test).get(line, "")
-    word += ", V unfit" if word and line in unfit_lines(fits.get(test.world, {})) else ""
-    return f"{with_interval(per_seed)} {word}".strip()
+    return f"{with_interval(per_seed)} {marked(word, line, fits.get(test.world, {}))}".strip()
 
 
 def _predictors_table(test: ScoresOfTest) -> str:

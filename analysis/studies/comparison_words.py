@@ -9,7 +9,7 @@ from analysis.statistics import interval_over_seeds
 from analysis.studies.answers import answers
 from analysis.studies.comparison_scores import Scores, ScoresOfTest, is_control
 from analysis.studies.line_test import Lines, PerSeed
-from analysis.studies.matching import FIT_GAP, MATCH, is_matched, unfit_lines
+from analysis.studies.matching import FIT_GAP, MATCH, is_matched, marked, unfit_lines
 from analysis.study import StudyResult
 from analysis.verdicts import MIN_SEEDS, explain
 
@@ -35,8 +35,7 @@ def table(scores: Scores) -> tuple[dict[str, str], ...]:
         words = readable_words(test)
         for line, per_seed in test.lines.items():
             fit = scores.fits.get(test.world, {}).get(line, {})
-            word = words.get(line, "")
-            word += ", V unfit" if word and line in unfit_lines(scores.fits.get(test.world, {})) else ""
+            word = marked(words.get(line, ""), line, scores.fits.get(test.world, {}))
             rows.append({
                 "test": key, "arm": line, "score": with_interval(per_seed), "against 0": word,
                 "fit R²": f"{statistics.fmean(fit.values()):.3f}" if fit else "", "seeds": str(len(per_seed)),

@@ -25,6 +25,11 @@ def unfit_lines(fits: Lines) -> list[str]:
     return [line for line, mean in means.items() if "MONO" in means and mean < means["MONO"] - FIT_GAP]
 
 
+def marked(word: str, line: str, fits: Lines) -> str:
+    """A verdict on a line, with a mark where its V does not fit."""
+    return f"{word}, V unfit" if word and line in unfit_lines(fits) else word
+
+
 def is_matched(line: str) -> bool:
     """Whether the arm of a line, "MONO" or "MONO (shared E)", must have MONO's budget."""
     arm = ARMS.get(line.split(" (")[0])

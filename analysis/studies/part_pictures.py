@@ -107,7 +107,7 @@ def maps_figure(line: str, rows: Sequence[Row]) -> Figure:
     names = [f"context {context}" for context in contexts]
     objects = {name: (row, column) for name, (row, column) in maps[0]["objects"].items()}
     return part_maps(
-        values, names, objects=objects, title=f"{line}, seed {first}: what each part of V adds, by the agent's cell",
-        subtitle="one held-out level, objects by number; parts found without labels, numbered by the\n"
-        "context whose loss they are matched with; a diagonal is a part for each context",
+        values, names, objects=objects, title=f"{line}, seed {first}: what each part of V adds",
+        subtitle="by the agent's cell in one held-out level, objects by number;\nparts found without labels, numbered by "
+        "the context whose loss they\nare matched with; a diagonal is a part for each context",
     )  # fmt: skip
