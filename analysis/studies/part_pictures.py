@@ -108,6 +108,6 @@ def maps_figure(line: str, rows: Sequence[Row]) -> Figure:
     objects = {name: (row, column) for name, (row, column) in maps[0]["objects"].items()}
     return part_maps(
         values, names, objects=objects, title=f"{line}, seed {first}: what each part of V adds",
-        subtitle="by the agent's cell in one held-out level, objects by number;\nparts found without labels, numbered by "
-        "the context whose loss they\nare matched with; a diagonal is a part for each context",
+        subtitle="by the agent's cell in one held-out level, objects by number;\nparts found without labels, numbered "
+        "by the context whose loss they\nare matched with; a diagonal is a part for each context",
     )  # fmt: skip
