@@ -10,15 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.enumeration import TabularMDP, enumerate_world, state_finder
+from envs.enumeration import TabularMDP, enumerate_world, row_finder, state_finder
 from envs.episodes import Episodes, load_episodes, save_episodes
 from envs.errors import UserError, require_number
 from envs.recording import Probabilities, RowPolicy, named_generator, play_policy
+from envs.row_index import RowIndex
 from envs.rows import World
 from envs.search_demonstrations import pays_before_the_end, search_demonstrations
 from envs.states import Integers, Levels, Rows
 from envs.tabular import value_iteration
 
+_LEVELS_AT_ONCE = 256
+"""Levels that are solved together: few enough that the processor's cache holds their states while these are listed."""
 __all__ = [
     "Demonstrator",
     "demonstrate",
@@ -95,10 +98,19 @@ def demonstrate(
     require_number("noise", noise, low=0.0, high=1.0)
 
     def solve(level_ids: Integers) -> RowPolicy:
-        mdp = enumerate_world(world, level_ids)
-        return table_policy(mdp, mixed(expert_policy(mdp, temperature=temperature), noise))
+        blocks = [level_ids[first : first + _LEVELS_AT_ONCE] for first in range(0, len(level_ids), _LEVELS_AT_ONCE)]
+        tables = [enumerate_world(world, block) for block in blocks]
+        probs = [mixed(expert_policy(mdp, temperature=temperature), noise) for mdp in tables]
+        return _policy_of(np.concatenate([mdp.rows for mdp in tables]), np.concatenate(probs))
 
     return play_policy(world, solve, levels, num_episodes=num_episodes, seed=seed)
+
+
+def _policy_of(rows: Rows, policy_probs: Probabilities) -> RowPolicy:
+    """The policy of a table whose rows may come again, as they do where levels share states."""
+    first = np.unique(RowIndex(rows.shape[1]).intern(rows), return_index=True)[1]
+    find, probs = row_finder(rows[first]), policy_probs[first]
+    return lambda asked: probs[find(asked)]
 
 
 @dataclass(frozen=True)

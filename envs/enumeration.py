@@ -161,14 +161,19 @@ def state_index(mdp: TabularMDP, rows: NDArray[np.int16]) -> NDArray[np.int64]:
 
 def state_finder(mdp: TabularMDP) -> Callable[[NDArray[np.int16]], NDArray[np.int64]]:
     """`state_index` for many calls: the rows are indexed once."""
-    index = RowIndex.of(mdp.rows)
+    return row_finder(mdp.rows)
+
+
+def row_finder(known: NDArray[np.int16]) -> Callable[[NDArray[np.int16]], NDArray[np.int64]]:
+    """The position of rows among known ones, int16[S, R], all distinct; UserError for one that is none of them."""
+    index = RowIndex.of(known)
 
     def find(rows: NDArray[np.int16]) -> NDArray[np.int64]:
         found = index.find(rows)
         unknown = np.flatnonzero(found < 0)
         if unknown.size:
             raise UserError(
-                f"{unknown.size} of {found.size} rows are not among the {mdp.num_states} enumerated states "
+                f"{unknown.size} of {found.size} rows are not among the {len(known)} enumerated states "
                 f"(the first is at position {unknown[0]}); enumerate the levels that they come from."
             )
         return found

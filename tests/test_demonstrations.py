@@ -15,7 +15,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.utils import EzPickle
 
-from envs import recording
+from envs import demonstrations, recording
 from envs.demonstrations import (
     Demonstrator,
     demonstrate,
@@ -345,3 +345,18 @@ def test_episode_of_step_matches_the_record() -> None:
     world = make_world("CrossedHistory")
     played = demonstrate(world, world.levels(), num_episodes=6, seed=0)
     assert np.array_equal(np.bincount(episode_of_step(played)), np.diff(played.offsets))
+
+
+def test_levels_that_are_solved_in_blocks_are_played_as_those_solved_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where levels of different blocks share states."""
+    for name, shares in (("MultiNeed", False), ("CrossedHistory", True)):
+        world = make_world(name, num_levels=30)
+        rows = [enumerate_world(world, [level]).rows for level in range(30)]
+        assert (len(np.unique(np.concatenate(rows), axis=0)) < sum(map(len, rows))) == shares
+        played = []
+        for block in (1, 7, 1000):
+            monkeypatch.setattr(demonstrations, "_LEVELS_AT_ONCE", block)
+            played.append(demonstrate(world, world.levels("train"), num_episodes=200, seed=0))
+        for other in played[1:]:
+            assert other.actions.tobytes() == played[0].actions.tobytes()
+            assert other.rows.tobytes() == played[0].rows.tobytes()

@@ -35,6 +35,7 @@ from agents.seeding import torch_generator
 from analysis.predictions.parts import Floats, Ints
 from analysis.predictions.prediction import Prediction
 from shards.controls import FlatCredit
+from shards.registry import head_entry
 from shards.value_head import ValueTargets
 
 PREDICTION = Prediction(
@@ -210,12 +211,14 @@ def _features(agent: AlphaAgent, phase: Phase, features: Tensor, *, index: Tenso
 
 
 def _turned_round(agent: AlphaAgent, phase: Phase, features: Tensor) -> ValueTargets:
-    """V x -1, and what heads ask beside: each part's value x -1 for its component, and every sample for every part."""
-    estimate = agent.value_head(features, phase.contexts)
-    return ValueTargets(
-        total=-estimate.value, components=-estimate.part_values, event_share=phase.shares, context=phase.contexts,
-        bootstrap_mask=torch.ones_like(estimate.part_values, dtype=torch.bool),
-    )  # fmt: skip
+    """V x -1, and what the head asks beside: each part's value x -1 for its component, all samples for all parts."""
+    estimate, needs = agent.value_head(features, phase.contexts), head_entry(agent.config.head).needs
+    beside = {
+        "components": -estimate.part_values, "event_share": phase.shares,
+        "bootstrap_mask": torch.ones_like(estimate.part_values, dtype=torch.bool),
+    }  # fmt: skip
+    asked = {name: given for name, given in beside.items() if name in needs}
+    return ValueTargets(total=-estimate.value, context=phase.contexts, **asked)
 
 
 def _loss(
