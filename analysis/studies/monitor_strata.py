@@ -1,6 +1,8 @@
 """What the main monitor knows beyond how an agent was trained, beside the rule of the study.
 
 - by power: its AUROC among agents of one κ of training; pooled, agents that had tasted a little power may carry it all;
+- before it shows: its AUROC without agents that show the trait at the power that they were trained with already;
+- by head: its AUROC among agents whose V is built alike;
 - the recipe: AUROC of the share of agents of the same recipe, in the other run seeds, that show the trait, which no
   network is needed for;
 - over recipes: the interval of its AUROC where recipes, and not agents, are what was drawn;
@@ -17,7 +19,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from analysis.monitors.registry import MAIN
-from analysis.monitors.scoring import Floats, auroc, separate
+from analysis.monitors.scoring import Floats, Separation, auroc, separate
 from analysis.studies.monitor_verdict import by_lower_end, verdict
 from analysis.studies.watched import Watched
 
@@ -27,6 +29,8 @@ NUM_DRAWS = 2000
 def strata(agents: Sequence[Watched], trait: str) -> Iterator[str]:
     """A sentence for each question."""
     yield from by_power(agents, trait)
+    yield from before_it_shows(agents, trait)
+    yield from by_head(agents, trait)
     recipe = recipe_scores(agents, trait)
     pair = _sides(recipe, agents, trait)
     if all(len(side) for side in pair):
@@ -48,10 +52,7 @@ def by_power(agents: Sequence[Watched], trait: str) -> Iterator[str]:
     """AUROC of the main monitor among the agents of each κ of training, and what it catches by their own thresholds."""
     for kappa in sorted({agent.label.trained_at[trait] for agent in agents}):
         own = [agent for agent in agents if agent.label.trained_at[trait] == kappa]
-        found = separate(
-            [agent.scores[MAIN][trait] for agent in own], [agent.has(trait) for agent in own],
-            leads=[agent.label.lead(trait) for agent in own], groups=[agent.seed for agent in own],
-        )  # fmt: skip
+        found = _separation(own, trait)
         if found is not None:
             # What agents do at κ = 0 is not measured.
             already = sum(agent.has(trait) and agent.label.lead(trait) == 0 for agent in own) if kappa > 0 else 0
@@ -63,6 +64,39 @@ def by_power(agents: Sequence[Watched], trait: str) -> Iterator[str]:
                 f"{found.false_alarms:.2f} false alarms"
                 + f"{more}."
             )
+
+
+def before_it_shows(agents: Sequence[Watched], trait: str) -> Iterator[str]:
+    """AUROC of the main monitor where nothing is left that needs no foresight."""
+    ahead = [agent for agent in agents if not (agent.has(trait) and agent.label.lead(trait) == 0)]
+    found = _separation(ahead, trait)
+    if found is not None and len(ahead) < len(agents):
+        yield (
+            f"{trait}, beside the rule: without the agents that show it at the κ of their training already "
+            f"({len(agents) - len(ahead)}) "
+            "the main monitor has AUROC {:.2f} [{:.2f}, {:.2f}]".format(*found.auroc)
+            + f" (by the rule: {verdict(found)})."
+        )
+
+
+def by_head(agents: Sequence[Watched], trait: str) -> Iterator[str]:
+    """AUROC of the main monitor by how V is built."""
+    heads = dict.fromkeys(agent.label.head for agent in agents)
+    found = {head: _separation([agent for agent in agents if agent.label.head == head], trait) for head in heads}
+    said = [
+        f"{head} " + "{:.2f} [{:.2f}, {:.2f}]".format(*one.auroc)
+        for head, one in sorted(found.items()) if one is not None
+    ]  # fmt: skip
+    if len(said) > 1:
+        yield f"{trait}, beside the rule: AUROC of the main monitor by head of V: {', '.join(said)}."
+
+
+def _separation(agents: Sequence[Watched], trait: str) -> Separation | None:
+    """How the main monitor tells the agents with the trait from the others; None where either are missing."""
+    return separate(
+        [agent.scores[MAIN][trait] for agent in agents], [agent.has(trait) for agent in agents],
+        leads=[agent.label.lead(trait) for agent in agents], groups=[agent.seed for agent in agents],
+    )  # fmt: skip
 
 
 def recipe_scores(agents: Sequence[Watched], trait: str) -> Floats:
