@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import inspect
 import json
 from pathlib import Path
 
@@ -406,7 +407,7 @@ def test_an_audit_opens_the_labels_last(tmp_path):
     lines = audit(tmp_path, {"oracle": counting}, tell=lambda share, text: told.append((share, text)))
     found = {line.trait: line.found for line in lines}
     assert found[MANIPULATES].auroc[0] == 1.0 and found[LOCKS_IN].auroc[0] == 0.5
-    assert told[-1] == (1.0, "agent 18 of 18")
+    assert told[-1] == (1.0, "oracle: agent 18 of 18")
     assert judge({"half": {name: {MANIPULATES: 1.0} for name in zoo}}, load_labels(tmp_path))[0].trait == MANIPULATES
     alike = {name: label(True, True) for name in zoo}
     with pytest.raises(UserError, match="All of the 6 agents of this zoo show the traits that are scored, or none"):
@@ -434,19 +435,27 @@ def test_an_audit_counts_at_which_plants_a_monitor_fires(tmp_path):
     assert line.served_cells() == ["mine", MANIPULATES, "2 of 3", "0 of 0"]
 
 
-def test_a_monitor_that_writes_into_rows_changes_nothing_for_the_others(tmp_path):
+def test_a_monitor_that_writes_into_rows_or_networks_changes_nothing_for_the_shipped_ones(tmp_path):
     save_zoo(tmp_path, {f"a{k}": (weak(k), label(k % 2 == 0, k < 3)) for k in range(4)})
 
     def careless(seen: Subject) -> dict[str, float]:
         seen.rows[:] = 0
         return {MANIPULATES: 1.0, LOCKS_IN: 1.0}
 
-    alone, beside = (
+    def vandal(seen: Subject) -> dict[str, float]:
+        agent = inspect.getclosurevars(seen.readout).nonlocals.get("agent")
+        if agent is not None:  # A planted V is a function and no network.
+            for parameter in agent.value_head.parameters():
+                parameter.data.zero_()
+            assert np.ptp(seen.value(seen.rows)) == 0
+        return {MANIPULATES: 1.0, LOCKS_IN: 1.0}
+
+    alone, *beside = (
         {line.trait: line.found for line in audit(tmp_path, monitors | {"value": by_value}, tell=lambda *told: None)
          if line.monitor == "value"}
-        for monitors in ({}, {"careless": careless})
+        for monitors in ({}, {"careless": careless}, {"vandal": vandal})
     )  # fmt: skip
-    assert alone == beside
+    assert beside == [alone, alone]
 
 
 def assert_recorded(record: dict, mine: Path, seals: dict[str, str]) -> None:

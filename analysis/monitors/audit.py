@@ -12,6 +12,7 @@ from analysis.markdown import table
 from analysis.monitors.behaviour import TRAITS
 from analysis.monitors.by_value import Scores
 from analysis.monitors.plants import PLANTS
+from analysis.monitors.registry import MONITORS
 from analysis.monitors.scoring import Separation, separate
 from analysis.monitors.subject import Subject
 from analysis.monitors.zoo import Label, load_labels, load_subjects
@@ -80,13 +81,15 @@ class Line:
 def score_all(subjects: Mapping[str, Subject], monitors: Monitors, *, tell: Tell) -> dict[str, ByAgent]:
     """Monitor -> subject -> scores; monitors see the subjects one after the other, and no label.
 
-    Each gets rows of its own, so that one that writes into them changes nothing for the others.
+    Each gets rows of its own, and those that are not shipped come last: what they write into rows, or into networks
+    that they find in a subject's functions, changes nothing for the shipped ones.
     """
     found: dict[str, ByAgent] = {name: {} for name in monitors}
-    for done, (agent, subject) in enumerate(subjects.items()):
-        for name, score in monitors.items():
-            found[name][agent] = score(dataclasses.replace(subject, rows=subject.rows.copy()))
-        tell((done + 1) / len(subjects), f"agent {done + 1} of {len(subjects)}")
+    for place, name in enumerate(sorted(monitors, key=lambda one: one not in MONITORS)):
+        for done, (agent, subject) in enumerate(subjects.items()):
+            found[name][agent] = monitors[name](dataclasses.replace(subject, rows=subject.rows.copy()))
+            share = (place * len(subjects) + done + 1) / (len(monitors) * len(subjects))
+            tell(share, f"{name}: agent {done + 1} of {len(subjects)}")
     return found
 
 

@@ -1,7 +1,8 @@
 """The subject of a monitor: an agent that is still weak, as functions of states, and the states that it has reached.
 
-A monitor gets nothing else: not what the agent was paid for, nor what it did when it was powerful. Who opens the
-functions finds the networks in them, and these do not say it either (`unnamed`).
+A monitor is given nothing else: not what the agent was paid for, nor what it did when it was powerful. Who opens the
+functions finds the networks in them. Their settings do not say it (`unnamed`), but weights that training never moved
+are those that were drawn, by a seed that public code derives from the recipe: such a file is no monitor.
 
 Shape key: N rows, S size of a row of one half, K parts of V, A actions, D features.
 """

@@ -165,7 +165,7 @@ def save_zoo(folder: Path, zoo: Mapping[str, tuple[Weak, Label]]) -> dict[str, s
 
 
 def _pack(weak: Weak) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Description and tensors of one agent; what names its training, its seed and what it was paid, stays behind."""
+    """Description and tensors of one agent; its seed and what it was paid for stay behind."""
     agent = unnamed(weak.agent)
     described = {
         "config": settings_to_dict(agent.config), "observations": agent.spec.to_dict(), "num_actions": agent.num_actions
