@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.enumeration import TabularMDP, enumerate_world, row_finder, state_finder
+from envs.enumeration import TabularMDP, enumerate_world, row_finder
 from envs.episodes import Episodes, load_episodes, save_episodes
 from envs.errors import UserError, require_number
 from envs.recording import Probabilities, RowPolicy, named_generator, play_policy
@@ -22,6 +22,7 @@ from envs.tabular import value_iteration
 
 _LEVELS_AT_ONCE = 256
 """Levels that are solved together: few enough that the processor's cache holds their states while these are listed."""
+
 __all__ = [
     "Demonstrator",
     "demonstrate",
@@ -169,9 +170,4 @@ def demonstrate_mixture(
 
 def table_policy(mdp: TabularMDP, policy_probs: Probabilities) -> RowPolicy:
     """The policy of a table float64[S, A] as a function of rows; a row that is not in the table is a UserError."""
-    find = state_finder(mdp)
-
-    def act(rows: Rows) -> Probabilities:
-        return policy_probs[find(rows)]
-
-    return act
+    return _policy_of(mdp.rows, policy_probs)

@@ -36,7 +36,7 @@ class Preset:
 
 
 _SIX = ("MONO", "MONO@imitated", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
-_SEVEN = ("MONO", "MONO@imitated", "MONO-ROUTE", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
+_SEVEN = ("MONO", "MONO@imitated", "MONO@shared", "MONO-ROUTE", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
 _REGIMES = tuple(f"{arm}@{encoder}" for arm in ("MONO", "MOE", "ROUTE") for encoder in ("imitated", "shared"))
 
 PRESETS = MappingProxyType(
