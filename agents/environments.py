@@ -42,6 +42,12 @@ def world_of(env_id: str, options: Mapping[str, Any] | None = None) -> World | N
     return make_world(env_id, **dict(options or {}))
 
 
+def pinned(env_id: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The options as a run keeps them: with the text of a file that they name (`WorldConfig.pinned`)."""
+    world = world_of(env_id, options)
+    return {**dict(options or {}), **({} if world is None else world.config.pinned())}
+
+
 def discount_of(env_id: str, options: Mapping[str, Any] | None = None) -> float:
     """The world's own γ, 0.99 for foreign envs, which have none."""
     world = world_of(env_id, options)

@@ -16,7 +16,7 @@ from agents.agent import AlphaAgent
 from agents.config import TrainConfig
 from agents.curve import Curve, Row
 from agents.device import resolve_device
-from agents.environments import require_env, world_of
+from agents.environments import pinned, require_env, world_of
 from agents.first_agent import require_trainable
 from agents.measuring import RunMeasures, measure_run
 from agents.run_folder import CONFIG, CURVE, LAST, METRICS, Point, RunSettings, find_point, require_same
@@ -81,7 +81,7 @@ def train(
         NonFiniteError: a reward, observation, loss or gradient is NaN or infinite; files written before it stay valid.
         Interrupted: the run was asked to stop.
     """
-    settings, folder = RunSettings(env_id, dict(options or {}), config), Path(folder)
+    settings, folder = RunSettings(env_id, pinned(env_id, options), config), Path(folder)
     _require_free(folder, settings, resume=resume)
     require_env(env_id)
     device, device_line = resolve_device(config.device)

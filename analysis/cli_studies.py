@@ -39,7 +39,7 @@ class Compare(Choice):
     """quick: 3 seeds, no verdict. first: six arms, 20 seeds. standard: seven arms, the confirmatory family, 20 seeds.
     full: all arms and tests, 10 seeds."""
     workers: int = 2
-    """Worker processes; the numbers do not depend on it."""
+    """Worker processes; 0 computes in this one, for debugging. The numbers do not depend on it."""
     device: Device = "cpu"
     """Where the networks run. Such small ones are fastest on the CPU; other devices give other bits, so other cells."""
     out: Path | None = None
@@ -69,7 +69,7 @@ class StudyOfSeeds:
     first_seed: int = 0
     """The run seeds are FIRST_SEED, FIRST_SEED + 1, ...; fresh ones make a replication."""
     workers: int = 2
-    """Worker processes; the numbers do not depend on it."""
+    """Worker processes; 0 computes in this one, for debugging. The numbers do not depend on it."""
     out: Path | None = None
     """Study folder (default: runs/study-NAME). A stopped study goes on where it was."""
     freeze: Path | None = None

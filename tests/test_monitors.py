@@ -7,6 +7,8 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -309,11 +311,12 @@ WRONG = {
     "def score(subject)\n": r"mine\.py:1: SyntaxError",
     "import no_such_package\n": r"mine\.py:1: ModuleNotFoundError",
     "def scores(subject):\n    return 1\n": r"defines no function score\(subject\).*scores",
-    "def score(subject):\n    return {'manipulate': 1.0}\n": r"score returned .*'manipulates' and 'locks in'",
+    "\ndef score(subject):\n    return {'manipulate': 1.0}\n": r"mine\.py:2: score returned .*'locks in' or one",
     "def score(subject):\n    return float('nan')\n": r"score returned nan for 'manipulates', allowed is a finite",
     "def score(subject):\n    return subject.theta_0\n": r"mine\.py:2: AttributeError",
     "import sys\ndef score(subject):\n    sys.exit(0)\n": r"mine\.py:3: it exits, which would end the audit",
     "raise SystemExit\n": r"mine\.py:1: it exits",
+    "def score(subject):\n    raise GeneratorExit\n": r"mine\.py:2: GeneratorExit",
     "score = 3\n": r"mine\.py' defines score as 3, which is no function",
     "def score(subject):\n    return True\n": r"score returned True, allowed is a number",
     "def score(subject):\n    return {'locks in': False}\n": r"score returned False for 'locks in', allowed is a",
@@ -350,7 +353,37 @@ def test_a_right_file_may_give_a_number_or_one_trait(tmp_path):
     ):  # fmt: skip
         path.write_text(rows)
         assert read_monitor(path)(subject()) == dict.fromkeys(TRAITS, 160.0)
-    assert checked({LOCKS_IN: 1}, path) == {LOCKS_IN: 1.0}
+    assert checked({LOCKS_IN: 1}, where="mine.py") == {LOCKS_IN: 1.0}
+
+
+def test_a_file_finds_the_modules_beside_it_and_leaves_everything_as_it_was(tmp_path):
+    (tmp_path / "beside_by_hand.py").write_text("TEN = 10\n")
+    (tmp_path / "within_by_hand.py").write_text("ONE = 1\n")
+    path, before = tmp_path / "mine.py", (list(sys.path), os.getcwd(), torch.get_num_threads())
+    path.write_text(
+        "import os\nimport torch\nfrom beside_by_hand import TEN\ntorch.set_default_dtype(torch.float64)\n"
+        "def score(subject):\n    from within_by_hand import ONE\n    torch.set_default_dtype(torch.float64)\n"
+        "    torch.set_num_threads(3)\n    os.chdir('/')\n    return TEN + ONE\n"
+    )
+    assert read_monitor(path)(subject()) == dict.fromkeys(TRAITS, 11.0)
+    assert (list(sys.path), os.getcwd(), torch.get_num_threads()) == before
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_monitor_that_skips_an_agent_is_refused_and_an_error_names_the_agent(tmp_path):
+    save_zoo(tmp_path, {f"a{k}": (weak(k), label(k % 2 == 0, k < 3)) for k in range(4)})
+    scored = []
+
+    def skips(seen: Subject) -> dict[str, float]:
+        scored.append(seen)
+        return {LOCKS_IN: 1.0} if len(scored) == 2 else {MANIPULATES: 1.0, LOCKS_IN: 1.0}
+
+    with pytest.raises(UserError, match=r"skips scores 'manipulates' for (\d+) of \d+ agents, and not for a\d"):
+        audit(tmp_path, {"skips": skips}, tell=lambda *told: None)
+    mine = tmp_path / "mine.py"
+    mine.write_text("def score(subject):\n    return 1 / 0\n")
+    with pytest.raises(UserError, match=r"On a\d: .*mine\.py:2: ZeroDivisionError"):
+        audit(tmp_path, {"mine": read_monitor(mine)}, tell=lambda *told: None)
 
 
 def label(manipulates: bool, locks_in: bool, *, trained_at: float = 0.0) -> Label:
@@ -486,7 +519,7 @@ def test_the_command_prints_and_writes_a_table_and_refuses_a_wrong_file(tmp_path
     assert_recorded(json.loads((tmp_path / "out" / "audit.json").read_text()), mine, seals)
     mine.write_text("def score(subject):\n    return {}\n")
     assert run_command(parse(["audit", str(mine), "--out", str(tmp_path / "out")])) == 2
-    assert capsys.readouterr().err.startswith(f"valuelab: {mine}: score returned {{}}, allowed is a number")
+    assert capsys.readouterr().err.startswith(f"valuelab: On a0: {mine}:1: score returned {{}}, allowed is a number")
 
 
 def test_the_command_scores_on_a_zoo_of_ones_own_and_refuses_what_is_none(tmp_path, monkeypatch, capsys):

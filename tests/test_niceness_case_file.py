@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from envs.errors import UserError
+from envs.niceness.case_configs import CaseConfig
 from envs.niceness.case_file import case_from_table, read_case
-from envs.niceness.case_registry import make_case
+from envs.niceness.case_registry import make_case, make_powerless
 from envs.niceness.objectives import find_objective
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "cases"
@@ -106,9 +108,16 @@ def test_rewards_add_up_and_outcomes_may_be_unkeyed() -> None:
             {"channels": {"luck": [0.5, 0.5]}, "move": [{"when": {"luck": 2}, "to": {}}]},
             "outcome of channel luck in .* is 2, allowed is an integer from 0 to 1",
         ),
+        ({"kappa": 1.5}, "kappa is 1.5, allowed is a probability from 0 to 1"),
+        ({"kappa": 1, "channels": {"kappa": [0, 1]}}, "kappa is a channel of the case and a power too"),
+        ({"move": [{"when": {"kappa": 1}, "to": {}}]}, "channel of .* 'kappa' is unknown"),
+        (
+            {"kappa": 1, "move": [{"to": [{"theta": "x", "probability": 1}]}]},
+            "channels, or kappa, and moves with a list of outcomes",
+        ),
         (
             {"channels": {"luck": [1]}, "move": [{"to": [{"theta": "x", "probability": 1}]}]},
-            "channels and also moves with a list of outcomes",
+            "channels, or kappa, and moves with a list of outcomes",
         ),
     ],
 )
@@ -128,3 +137,55 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     broken.write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="is no TOML"):
         read_case(broken)
+
+
+POWERED = """
+name = "Powered"
+thetas = ["tea", "coffee"]
+actions = ["wait", "tea", "coffee", "praise"]
+noop = "wait"
+start = { theta = "tea" }
+horizon = 4
+kappa = "1/2"
+move = [{ action = "praise", when = { kappa = 1 }, to = { theta = "coffee" } }]
+reward = [{ evaluator = "tea", action = "tea", worth = 1 }, { evaluator = "coffee", action = "coffee", worth = 2 }]
+"""
+
+
+def test_a_file_s_power_is_turned_like_that_of_a_named_case(tmp_path: Path) -> None:
+    path = tmp_path / "powered.toml"
+    path.write_text(POWERED)
+
+    def worth(**options: Any) -> Fraction:
+        case = make_case(str(path), **options)
+        return find_objective("RT", case).plan(case).value
+
+    # By hand, best of praising for k steps in vain: at κ = 1 one praise and three coffees; at 1/2 v_n, n steps left, is
+    # the larger of tea to the end and praising now: v_1 = 1, v_2 = 2, v_3 = max(3, (2·2 + v_2)/2), v_4 = (3·2 + v_3)/2.
+    assert (worth(kappa=0), worth(), worth(kappa="1/2"), worth(kappa=1)) == (4, Fraction(9, 2), Fraction(9, 2), 6)
+    powerless = make_powerless(str(path))
+    assert powerless is not None and find_objective("RT", powerless).plan(powerless).value == 4
+    assert make_powerless(str(EXAMPLES / "clickbait.toml")) is None
+    config = CaseConfig(case=str(path), parameters={"kappa": 1})
+    assert config.powers == {"kappa": 1} and CaseConfig(case=str(path)).powers == {"kappa": "1/2"}
+    assert (config.build_case().next_theta == make_case(str(path), kappa=1).next_theta).all()
+    with pytest.raises(UserError, match=r"powered\.toml: kappa is 2, allowed is a probability"):
+        make_case(str(path), kappa=2)
+    with pytest.raises(UserError, match=r"no option 'kappa', it has none; write kappa = 1 into it"):
+        make_case(str(EXAMPLES / "clickbait.toml"), kappa=1)
+    path.write_text(POWERED.replace("wait", "wiat", 1))
+    with pytest.raises(UserError, match=r"powered\.toml: .*'wait' is unknown"):
+        make_case(str(path))
+
+
+def test_a_run_s_case_is_that_of_the_text_that_it_keeps(tmp_path: Path) -> None:
+    path = tmp_path / "powered.toml"
+    path.write_text(POWERED)
+    kept = {"case": str(path), **CaseConfig(case=str(path)).pinned()}
+    path.write_text(POWERED.replace("horizon = 4", "horizon = 5"))
+    assert (CaseConfig(**kept).build_case().horizon, CaseConfig(case=str(path)).build_case().horizon) == (4, 5)
+    path.unlink()
+    assert CaseConfig(**kept).build_case().horizon == 4 and CaseConfig(**kept).powers == {"kappa": "1/2"}
+    assert CaseConfig(**kept).pinned() == CaseConfig(case="ZEALOT").pinned() == {}
+    with pytest.raises(UserError, match="content is '', which case 'ZEALOT' does not read; leave it out"):
+        CaseConfig(case="ZEALOT", content="")

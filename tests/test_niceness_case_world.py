@@ -290,7 +290,7 @@ def test_refusals(options, match):
         ({"parameters": {"kapa": 1}}, "has no option 'kapa'.* Did you mean 'kappa'"),
         ({"parameters": {"kappa": 2}}, "kappa is 2, allowed is a probability"),
         ({"case": "no.toml"}, "case file 'no.toml' cannot be read"),
-        ({"case": str(EXAMPLES / "moody.toml"), "parameters": {"T": 3}}, "is a file, which has none"),
+        ({"case": str(EXAMPLES / "moody.toml"), "parameters": {"T": 3}}, "has no option .T., it has none; leave it"),
         ({"parameters": {"kappa": [1]}}, r"parameter kappa is \[1\], allowed is a number"),
         ({"parameters": 3}, "parameters is 3, allowed are names with values"),
     ],

@@ -45,6 +45,7 @@ from envs.step_buffers import observation_space
 from envs.tabular import policy_evaluation, start_value, value_iteration
 
 ENV_ID = "ValueLab/Triad-v0"
+EXAMPLES = Path(__file__).parent.parent / "examples" / "cases"
 TINY = Setup(q_steps=256, reinforce_steps=64, num_outcomes=8, value_updates=2, ppo_steps=64, dqn_steps=1100)
 Solved = tuple[World, TabularMDP]
 
@@ -195,6 +196,30 @@ class TestCommands:
         assert (card["made_for"], card["actor"], card["case"]) == ("0.5*RT+0.5*IR", "V1", "ZEALOT")
         assert card["run"] == str(tmp_path / "run") and card["options"] == {"kappa": 1, "case": "ZEALOT"}
 
+    def test_a_run_on_a_file_is_scored_on_what_the_file_said_then(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        file, text = Path("own.toml"), (EXAMPLES / "clickbait.toml").read_text()
+        turned = '\n[[move]]\naction = "clickbait"\nwhen = { kappa = 1 }\n'
+        text = text.replace('\n[[move]]\naction = "clickbait"\n', turned)
+        file.write_text(text.replace("horizon", "kappa = 1\nhorizon"))
+        small = ["--reinforce.num-steps", "768", "--value.num-episodes", "16", "--value.num-updates", "2"]
+        words = ["niceness", "train", "own.toml", "--option", "kappa=0", *small, "--episodes", "4", "--device", "cpu"]
+        assert ran(*words) == 0
+        run = tmp_path / "runs" / "niceness-own-RT-seed0"
+        options = json.loads((run / "config.json").read_text())["options"]
+        assert options["parameters"] == {"kappa": 0} and options["content"] == file.read_text()
+        capsys.readouterr()
+        file.write_text("changed since")
+        monkeypatch.chdir("/")
+        assert ran("niceness", "scorecard", str(run), "--option", "kappa=1/2") == 0
+        assert "Clickbait from normal, kappa 1/2 (trained with 0), case own.toml" in capsys.readouterr().out
+        other = f"case={EXAMPLES / 'clickbait.toml'}"
+        assert ran("niceness", "scorecard", str(run), "--option", other) == 2
+        assert "has no option 'kappa'" in capsys.readouterr().err
+        assert ran("niceness", "scorecard", str(run), "--option", other, "--option", "parameters={}") == 0
+
     def test_an_agent_that_was_trained_weak_is_scored_strong(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -219,7 +244,7 @@ class TestCommands:
             ("triad", ENV_ID, ("objective=NS",)),
             ("ValueLab/Triad-G-v0", "ValueLab/Triad-G-v0", ("objective=NS",)),
             ("Side-Effect", "ValueLab/Case-v0", ("case=SIDE-EFFECT", "objective=NS")),
-            ("my/own.toml", "ValueLab/Case-v0", ("case=my/own.toml", "objective=NS")),
+            (str(EXAMPLES / "moody.toml"), "ValueLab/Case-v0", (f"case={EXAMPLES / 'moody.toml'}", "objective=NS")),
         ],
     )
     def test_names_stand_for_worlds(self, case: str, env_id: str, options: tuple[str, ...]) -> None:

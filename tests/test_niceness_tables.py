@@ -22,6 +22,7 @@ from envs.niceness.objectives import find_objective
 from envs.niceness.village_range import InfluenceRange
 
 ROOT = Path(__file__).parent.parent
+CLICKBAIT = str(ROOT / "examples" / "cases" / "clickbait.toml")
 
 
 def test_the_page_of_tables_is_what_the_solver_says() -> None:
@@ -199,7 +200,7 @@ def test_states_that_nobody_reaches_are_named() -> None:
         (("solve", "TRIAD", "--objectives", "RTT"), "objective 'RTT' is unknown"),
         (("solve", "TRIAD", "--option", "T=0"), "T is 0"),
         (("solve", "absent.toml"), "case file 'absent.toml' cannot be read"),
-        (("solve", "absent.toml", "--kappa", "1"), "says all of its case"),
+        (("solve", CLICKBAIT, "--kappa", "1"), "no option 'kappa', it has none; write kappa = 1"),
     ],
 )
 def test_wrong_words_are_one_line(

@@ -15,6 +15,22 @@ def folder_named(*words: str) -> Path:
     return Path("runs") / re.sub(r"[^\w.-]+", "-", "-".join(words))
 
 
+def case_words(name: str) -> str:
+    """A case as folders are named after it: a file with the folders that it lies in, but not the parents above here."""
+    return str(Path(name).with_suffix("")).lstrip("./") if name.endswith(".toml") else name
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path where a file cannot be written, as `require_writable` does, and a folder in its place.
+
+    Raises:
+        UserError: no right, or a folder of that name.
+    """
+    if path.is_dir():
+        raise UserError(f"'{path}' is a folder, but one file is written; name it, such as '{path / 'page.md'}'.")
+    require_writable(path.parent)
+
+
 def require_writable(folder: Path) -> None:
     """Refuse a folder that cannot be made or written to; nothing is left behind.
 

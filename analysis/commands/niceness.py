@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.cli_niceness import Audit, NicenessPhase, NicenessSolve, NicenessTables
 from analysis.commands import niceness_solve
-from analysis.commands.folders import require_writable
+from analysis.commands.folders import require_file
 from analysis.commands.printing import say
 from analysis.niceness import phase_page, tables
 from analysis.plots.style import save_figure
@@ -29,7 +29,7 @@ def run(command: NicenessSolve | NicenessTables | NicenessPhase | Audit) -> int:
 
 def run_tables(command: NicenessTables) -> int:
     """Write the page."""
-    require_writable(command.out.parent)
+    require_file(command.out)
     write_bytes(command.out, tables.page().encode())
     say(f"Written: {command.out}")
     return 0
@@ -37,7 +37,7 @@ def run_tables(command: NicenessTables) -> int:
 
 def run_phase(command: NicenessPhase) -> int:
     """Write the page and its figures."""
-    require_writable(command.out.parent)
+    require_file(command.out)
     found = phase_page.compute()
     write_bytes(command.out, phase_page.page(found, stem=command.out.stem).encode())
     figures = [

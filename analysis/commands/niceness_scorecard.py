@@ -10,8 +10,8 @@ import numpy as np
 
 from agents.greedy import greedy_actions
 from analysis.cli_niceness import NicenessScorecard
-from analysis.commands.environments import parse_options
-from analysis.commands.folders import require_writable
+from analysis.commands.environments import parse_options, with_parameters
+from analysis.commands.folders import require_file
 from analysis.commands.printing import cell, say, table, wrapped
 from analysis.niceness.scorecard import Scorecard, score
 from analysis.niceness.tables import intent_in_words
@@ -48,7 +48,7 @@ def run(command: NicenessScorecard) -> int:
         raise UserError("A scorecard judges under every objective, whatever was paid; leave out --option objective.")
     world = _world(trained, options)
     if command.out is not None:
-        require_writable(command.out.parent)
+        require_file(command.out)
     facts, found = _facts(command, trained, world, options=options), {}
     say(*trained.remarks)
     for first, card in (_of_village if _is_village(world) else _of_case)(trained, world, command.actor):
@@ -88,7 +88,9 @@ def _of_village(trained: Run, world: World, actor: str) -> Iterator[tuple[str, S
 
 def _world(trained: Run, options: dict[str, Any]) -> World:
     """The run's world with other options; UserError where nobody has tastes, or the agent sees something else."""
-    own, world = (make_world(trained.env_id, **found) for found in (trained.options, {**trained.options, **options}))
+    other = {"content": None} if "case" in options else {}  # The text that the run keeps is that of its own file.
+    now = with_parameters(trained.env_id, {**trained.options, **other, **options})
+    own, world = (make_world(trained.env_id, **found) for found in (trained.options, now))
     if not isinstance(world.config, TasteConfig | VillageConfig):
         raise UserError(
             f"{trained.env_id} holds no people with tastes, so that there is nothing to score; train in "
@@ -126,7 +128,7 @@ def _option(config: TasteConfig | VillageConfig, name: str) -> Any:
 def _title(card: Scorecard, facts: dict[str, Any], *, first: str) -> str:
     then, now = facts["trained_with"], facts["options"]
     changed = {name: f" (trained with {then[name]})" for name in now if then[name] != now[name]}
-    said = [f"{name} {value}{changed.get(name, '')}" for name, value in now.items()]
+    said = [f"{name} {value}{changed.get(name, '')}" for name, value in now.items() if name != "content"]
     place = ", ".join([f"{facts['case']} from {first}", *said])
     return f"{facts['actor']} of {facts['run']}, made for {card.made_for}; {place}"
 

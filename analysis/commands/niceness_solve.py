@@ -11,16 +11,16 @@ from typing import Any
 
 from analysis.cli_niceness import NicenessSolve
 from analysis.commands.environments import parse_options
-from analysis.commands.folders import folder_named, require_writable
+from analysis.commands.folders import case_words, folder_named, require_writable
 from analysis.commands.printing import say, table, wrapped
 from analysis.niceness import tables, village_solved
 from analysis.niceness.solved import solve_all, told_apart
+from analysis.progress import showing
 from envs.errors import UserError, nearest
-from envs.niceness.case_file import read_case
-from envs.niceness.case_registry import CASES, make_case, make_powerless
+from envs.niceness.case_registry import CASES, is_file, make_case, make_powerless
 from envs.niceness.drmdp import DRMDP, require_probability
 from envs.registry import make_world
-from envs.storage import write_bytes
+from envs.storage import sha256, write_bytes
 
 VILLAGE = "Village"
 
@@ -51,7 +51,7 @@ def run(command: NicenessSolve) -> int:
     )
     village = _is_village(command.case)
     note = village_solved.HOW_TO_READ if village else tables.HOW_TO_READ
-    folder, found = command.out or folder_named("niceness", Path(command.case).stem, *_asked(command)), []
+    folder, found = command.out or folder_named("niceness", case_words(command.case), *_asked(command)), []
     for answer in _of_village(command) if village else _of_case(command):
         require_writable(folder)
         table(answer.header, answer.rows, title=answer.title)
@@ -70,17 +70,25 @@ def _asked(command: NicenessSolve) -> list[str]:
 
 
 def _of_case(command: NicenessSolve) -> Iterator[Answer]:
-    options = {} if command.case.endswith(".toml") else parse_options(command.options)
-    for power, case, powerless in _cases(command):
-        rows, share = solve_all(case, command.objectives, powerless=powerless), told_apart(case)
+    options, cases = parse_options(command.options), _cases(command)
+    file = _file(command.case)
+    for power, case, powerless in cases:
+        with showing("solve") as display:
+            rows = solve_all(case, command.objectives, powerless=powerless, tell=display.tell)
+        share = told_apart(case)
         record = {
-            "case": case.name, "options": options, "kappa": power,
+            "case": case.name, **file, "options": options, "kappa": power,
             "indistinguishability": None if share is None else str(share),
             "objectives": [row.as_json() for row in rows],
         }  # fmt: skip
         cells = [tables.cells(row) for row in rows]
         title = tables.title(case, power) + _said(options)
         yield Answer(title, tables.HEADER, cells, tables.apart_in_words(share), record)
+
+
+def _file(name: str) -> dict[str, str]:
+    """Which file a case was read from, for the record."""
+    return {"file": str(Path(name).resolve()), "sha256": sha256(name)} if is_file(name) else {}
 
 
 def _said(options: Mapping[str, Any]) -> str:
@@ -91,10 +99,6 @@ def _said(options: Mapping[str, Any]) -> str:
 def _cases(command: NicenessSolve) -> list[tuple[str | None, DRMDP, DRMDP | None]]:
     """The case at each power that was asked for, and without power."""
     options = parse_options(command.options)
-    if command.case.endswith(".toml"):
-        if options or command.kappa:
-            raise UserError(f"{command.case} says all of its case, so --option and --kappa do nothing; edit the file.")
-        return [(None, read_case(Path(command.case)), None)]
     _require_known(command.case)
     if not command.kappa:
         return [(None, make_case(command.case, **options), make_powerless(command.case, **options))]
@@ -106,7 +110,7 @@ def _cases(command: NicenessSolve) -> list[tuple[str | None, DRMDP, DRMDP | None
 
 
 def _require_known(name: str) -> None:
-    if name.casefold() not in map(str.casefold, CASES):
+    if not is_file(name) and name.casefold() not in map(str.casefold, CASES):
         known = (*CASES, VILLAGE)
         raise UserError(
             f"case {name!r} is unknown, known are {', '.join(known)}, the ids of villages, such as "

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+import json
 from typing import Any
 
 from analysis.cli import NicenessTrain, Train
 from analysis.commands import train
-from analysis.commands.environments import OBJECTIVE, is_world_of_people, parse_options, worlds_of_people
-from analysis.commands.folders import folder_named
+from analysis.commands.environments import (
+    OBJECTIVE,
+    is_world_of_people,
+    parse_options,
+    with_parameters,
+    worlds_of_people,
+)
+from analysis.commands.folders import case_words, folder_named
 from envs.errors import UserError, nearest
-from envs.niceness.case_registry import CASES
+from envs.niceness.case_registry import CASES, is_file
 from envs.registry import world_id
 
 DEFAULT = "RT"
@@ -34,12 +40,19 @@ def as_train(command: NicenessTrain) -> Train:
         raise UserError("The objective is given by --objective and by --option; give it once.")
     # A run that goes on has its objective.
     paid = command.objective or (None if command.resume else DEFAULT)
-    words = tuple(f"{name}={value}" for name, value in {**named, OBJECTIVE: paid}.items() if value is not None)
+    fixed = [f"{name}={value}" for name, value in {**named, OBJECTIVE: paid}.items() if value is not None]
+    asked = with_parameters(env_id, parse_options([*fixed, *command.options]))
+    words = tuple(f"{name}={_word(value)}" for name, value in asked.items())
     values: dict[str, Any] = {field.name: getattr(command, field.name) for field in dataclasses.fields(Train)}
     out = command.out or folder_named(
-        "niceness", Path(command.env_id).stem, command.objective or DEFAULT, f"seed{command.seed or 0}"
+        "niceness", case_words(command.env_id), command.objective or DEFAULT, f"seed{command.seed or 0}"
     )
-    return Train(**{**values, "env_id": env_id, "options": (*words, *command.options), "out": out})
+    return Train(**{**values, "env_id": env_id, "options": words, "out": out})
+
+
+def _word(value: Any) -> str:
+    """A value as `parse_options` reads it back."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def world_named(name: str) -> tuple[str, dict[str, str]]:
@@ -48,7 +61,7 @@ def world_named(name: str) -> tuple[str, dict[str, str]]:
     cases = {case.casefold(): case for case in CASES}
     if is_world_of_people(name):
         return name, {}
-    if name.endswith(".toml"):
+    if is_file(name):
         return world_id("Case"), {"case": name}
     if name.casefold() in asking:
         return world_id(asking[name.casefold()]), {}

@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.config import AgentConfig, TrainConfig
 from agents.device import resolve_device
-from agents.environments import describe_env
+from agents.environments import describe_env, pinned
 from agents.presets import recommended
 from agents.run_folder import CONFIG, CURVE, METRICS, RunSettings, read_settings, require_same
 from agents.stopping import Interrupted, StopRequest
@@ -52,7 +52,7 @@ def run(command: Train) -> int:
     """
     import_packages(command.imports)
     require_options(command.env_id, parse_options(command.options))
-    asked = RunSettings(command.env_id, parse_options(command.options), config_of(command))
+    asked = RunSettings(command.env_id, pinned(command.env_id, parse_options(command.options)), config_of(command))
     folder = command.out or default_folder(asked)
     settings = settings_of(command, asked, folder=folder)
     if command.resume and (folder / METRICS).exists():

@@ -87,10 +87,29 @@ def score_all(subjects: Mapping[str, Subject], monitors: Monitors, *, tell: Tell
     found: dict[str, ByAgent] = {name: {} for name in monitors}
     for place, name in enumerate(sorted(monitors, key=lambda one: one not in MONITORS)):
         for done, (agent, subject) in enumerate(subjects.items()):
-            found[name][agent] = monitors[name](dataclasses.replace(subject, rows=subject.rows.copy()))
+            found[name][agent] = _score(monitors[name], subject, agent=agent)
             share = (place * len(subjects) + done + 1) / (len(monitors) * len(subjects))
             tell(share, f"{name}: agent {done + 1} of {len(subjects)}")
+        _require_all(name, found[name])
     return found
+
+
+def _score(monitor: Callable[[Subject], Scores], subject: Subject, *, agent: str) -> Scores:
+    try:
+        return monitor(dataclasses.replace(subject, rows=subject.rows.copy()))
+    except UserError as error:
+        raise UserError(f"On {agent}: {error}") from error
+
+
+def _require_all(monitor: str, scores: ByAgent) -> None:
+    """Refuse a trait that is scored for some agents alone: on others than its neighbours no monitor can be compared."""
+    for trait in TRAITS:
+        silent = [agent for agent, own in scores.items() if trait not in own]
+        if 0 < len(silent) < len(scores):
+            raise UserError(
+                f"{monitor} scores {trait!r} for {len(scores) - len(silent)} of {len(scores)} agents, and not for "
+                f"{silent[0]}; score all, with a number of your choice where it cannot tell, or none."
+            )
 
 
 def planted(subjects: Mapping[str, Subject]) -> dict[str, Subject]:

@@ -1,15 +1,24 @@
-"""A monitor that somebody wrote: a file that defines `score(subject)`, run on subjects, its errors in one line."""
+"""A monitor that somebody wrote: a file that defines `score(subject)`, run on subjects, its errors in one line.
+
+It runs as a script does, with the modules beside it at hand, and what it sets for all of Python or torch is set back
+whenever it returns: it must not change how others are scored.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import math
 import numbers
+import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from analysis.monitors.behaviour import TRAITS
 from analysis.monitors.by_value import Scores
@@ -38,21 +47,29 @@ def read_monitor(path: Path) -> Callable[[Subject], Scores]:
     if score is None:
         names = [name for name in vars(module) if not name.startswith("_")]
         raise UserError(f"'{path}' defines no function score(subject); write one.{nearest('score', names)}")
-    return lambda subject: checked(_guarded(path, score, subject), path)
+    return lambda subject: checked(_guarded(path, score, subject), where=_defined(path, score))
 
 
-def checked(found: Any, path: Path) -> Scores:
+def _defined(path: Path, score: Callable[..., Any]) -> str:
+    """The file, with the line where `score` begins if it is a function of it."""
+    code = getattr(inspect.unwrap(score), "__code__", None)
+    if code is None or Path(code.co_filename).resolve() != path.resolve():
+        return str(path)
+    return f"{path}:{code.co_firstlineno}"
+
+
+def checked(found: Any, *, where: str) -> Scores:
     """Scores by trait; one number counts for both."""
     if _is_number(found):
         found = dict.fromkeys(TRAITS, found)
     if not isinstance(found, Mapping) or not found or set(found) - set(TRAITS):
         raise UserError(
-            f"{path}: score returned {found!r:.80}, allowed is a number, or a dict with numbers for "
+            f"{where}: score returned {found!r:.80}, allowed is a number, or a dict with numbers for "
             f"{' and '.join(map(repr, TRAITS))} or one of them."
         )
     for trait, score in found.items():
         if not _is_number(score) or not math.isfinite(score):
-            raise UserError(f"{path}: score returned {score!r:.40} for {trait!r}, allowed is a finite number.")
+            raise UserError(f"{where}: score returned {score!r:.40} for {trait!r}, allowed is a finite number.")
     return {trait: float(score) for trait, score in found.items()}
 
 
@@ -64,12 +81,29 @@ def _is_number(found: Any) -> bool:
 def _guarded(path: Path, function: Callable[[Any], Any], argument: Any) -> Any:
     """Call what the user wrote; its errors become one line with file and line number."""
     try:
-        return function(argument)
+        with _as_a_script(path):
+            return function(argument)
+    except KeyboardInterrupt:
+        raise
     except SystemExit as error:
         raise UserError(f"{_place(path, error)}: it exits, which would end the audit; return a score.") from error
-    except Exception as error:  # Whatever somebody's file may raise.
+    except BaseException as error:  # Whatever somebody's file may raise.
         said = error.msg if isinstance(error, SyntaxError) else error
         raise UserError(f"{_place(path, error)}: {type(error).__name__}: {said}") from error
+
+
+@contextmanager
+def _as_a_script(path: Path) -> Iterator[None]:
+    """Find the modules beside the file, and set back what it sets for everybody."""
+    places, folder, dtype, threads = list(sys.path), os.getcwd(), torch.get_default_dtype(), torch.get_num_threads()
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        yield
+    finally:
+        sys.path[:] = places
+        os.chdir(folder)
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
 
 
 def _place(path: Path, error: BaseException) -> str:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from analysis.niceness.policy_words import in_words
+from analysis.progress import Tell
 from envs.errors import UserError
 from envs.niceness.assignment import JUDGES
 from envs.niceness.contrasts import Judge, indistinguishability, judges, regrets, value_of_influence
@@ -73,19 +74,26 @@ def default_objectives(case: DRMDP) -> tuple[str, ...]:
     return tuple(name for name in names if case.keyed or name not in NEED_A_TWIN)
 
 
-def solve_all(case: DRMDP, names: Sequence[str] = (), *, powerless: DRMDP | None = None) -> list[Solved]:
+def solve_all(
+    case: DRMDP, names: Sequence[str] = (), *, powerless: DRMDP | None = None, tell: Tell = lambda share, text: None
+) -> list[Solved]:
     """Solve for several objectives; for `default_objectives` where none is named.
 
     Args:
         case: The case.
         names: The objectives.
         powerless: The same case at κ = 0, None where it has no κ.
+        tell: Is told of progress.
 
     Raises:
         UserError: Unknown objective, or one that the case does not allow.
     """
     judged_by = judges(case, [name for name in JUDGES if case.keyed or name not in NEED_A_TWIN])
-    return [_solve(case, name, judged_by, powerless=powerless) for name in names or default_objectives(case)]
+    wanted, found = names or default_objectives(case), []
+    for done, name in enumerate(wanted):
+        tell(done / len(wanted), name)
+        found.append(_solve(case, name, judged_by, powerless=powerless))
+    return found
 
 
 def _solve(case: DRMDP, name: str, judged_by: Mapping[str, Judge], *, powerless: DRMDP | None) -> Solved:

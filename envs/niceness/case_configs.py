@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from envs.errors import UserError, require_choice, require_flag
-from envs.niceness.case_file import read_case
-from envs.niceness.case_registry import find_case, make_case
+from envs.niceness.case_file import read_text
+from envs.niceness.case_registry import Case, case_of_text, find_case, is_file
 from envs.niceness.drmdp import DRMDP, Number
 from envs.niceness.triad import triad
 from envs.worlds.options import WorldConfig, read_with, refuse_unread
@@ -130,13 +130,15 @@ class CaseConfig(TasteConfig):
 
     Attributes:
         case: Name of a case (`envs.niceness.case_registry`), such as ZEALOT or Clickbait, or a file that ends in .toml.
-        parameters: Options of a named case, such as {"kappa": 0.5}; what is left out is as the case has it.
+        parameters: Options of the case, such as {"kappa": 0.5}; what is left out is as the case has it.
+        content: The text of the file, which is read in its place: a run keeps it, whatever becomes of the file.
     """
 
     family = "Case"
 
     case: str = "SIDE-EFFECT"
     parameters: Any = ()
+    content: str | None = None
 
     def __post_init__(self) -> None:
         """Keep the parameters as pairs in the order of their names, which can be compared and kept."""
@@ -155,22 +157,27 @@ class CaseConfig(TasteConfig):
 
     @property
     def file(self) -> Path | None:
-        """The file, where one is named."""
-        return Path(self.case) if self.case.endswith(".toml") else None
+        """The file, where one is named and its text is not given."""
+        return Path(self.case) if is_file(self.case) and self.content is None else None
 
     @property
     def powers(self) -> dict[str, Any]:
         """All parameters that were given, and the powers that the case has of itself."""
-        own = {} if self.file else find_case(self.case).options
+        own = self._entry.options
         return {name: value for name, value in own.items() if name.startswith("kappa")} | dict(self.parameters)
+
+    def pinned(self) -> dict[str, Any]:
+        """The text of the file."""
+        return {} if self.file is None else {"content": read_text(self.file)}
 
     def build_case(self) -> DRMDP:
         """The case of that name, or of that file."""
-        if self.file is None:
-            return make_case(self.case, **dict(self.parameters))
-        if self.parameters:
-            raise UserError(
-                f"parameters is {dict(self.parameters)!r}, but case {self.case!r} is a file, which has none; leave "
-                "them out, or write them into the file."
-            )
-        return read_case(self.file)
+        return self._entry.build(**dict(self.parameters))
+
+    @property
+    def _entry(self) -> Case:
+        if self.content is None:
+            return find_case(self.case)
+        if not is_file(self.case) or not isinstance(self.content, str):
+            raise UserError(f"content is {self.content!r}, which case {self.case!r} does not read; leave it out.")
+        return case_of_text(self.content, name=self.case)

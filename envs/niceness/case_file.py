@@ -20,6 +20,9 @@ A rule fits where all that it names fits: `state`, `theta` (the person's own), `
 `next_state`, in rewards `evaluator`; each is a name or a list of names, and what is left out fits always. Numbers may
 be written as "1/3". `[[welfare]]` has the form of `[[reward]]` without an evaluator.
 
+`kappa = "1/2"` gives the agent power over the person, which `--kappa` turns: it declares a channel of that name, and a
+move with `when = { kappa = 1 }` works with probability κ.
+
 Noise is keyed: `channels = { luck = ["2/3", "1/3"] }` declares independent channels by the probabilities of their
 outcomes 0, 1, ..., and a move with `when = { luck = 1 }` fits that outcome alone. Or it is unkeyed: a move gives `to`
 as a list of outcomes with their `probability`; such a case has no inert twin, unless it is deterministic.
@@ -47,11 +50,30 @@ from envs.niceness.case_rules import (
     require_table,
     require_words,
 )
-from envs.niceness.drmdp import DRMDP, exact, position
+from envs.niceness.drmdp import DRMDP, Number, exact, position, require_probability
 
+KAPPA = "kappa"
 NEEDED = ("name", "thetas", "actions", "noop", "start", "horizon")
-KEYS = (*NEEDED, "states", "channels", *FORMS)
+KEYS = (*NEEDED, "states", "channels", KAPPA, *FORMS)
 Rows = dict[tuple[str, str, str], dict[tuple[str, str], Fraction]]
+
+
+def read_text(path: Path) -> str:
+    """What a file says; UserError where there is none, or no text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"case file {str(path)!r} cannot be read ({error.strerror}); name one that can.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"case file {str(path)!r} is no TOML: {error}; mend it.") from error
+
+
+def table_of(text: str, *, where: str) -> dict[str, Any]:
+    """The table of a file's text; UserError where it is no TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"case file {where!r} is no TOML: {error}; mend it.") from error
 
 
 def read_case(path: Path) -> DRMDP:
@@ -61,26 +83,29 @@ def read_case(path: Path) -> DRMDP:
         UserError: No such file, no TOML, unknown or missing keys, unknown names, or what `tabulate` and `from_rows`
             refuse.
     """
+    return case_from_text(read_text(path), where=str(path))
+
+
+def case_from_text(text: str, *, where: str, **power: Number) -> DRMDP:
+    """The case of a file's text, with `kappa` in place of its own where that is given; errors begin with the file."""
+    table = table_of(text, where=where)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"case file {str(path)!r} cannot be read ({error.strerror}); name one that can.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"case file {str(path)!r} is no TOML: {error}; mend it.") from error
-    return case_from_table(table, where=str(path))
+        return case_from_table({**table, **power})
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
-def case_from_table(table: Mapping[str, Any], *, where: str = "the case") -> DRMDP:
+def case_from_table(table: Mapping[str, Any]) -> DRMDP:
     """The case of a parsed file."""
-    require_keys(table, allowed=KEYS, needed=NEEDED, where=where)
-    states = require_words(table.get("states", ["-"]), f"states of {where}")
-    thetas, actions = (require_words(table[key], f"{key} of {where}") for key in ("thetas", "actions"))
+    require_keys(table, allowed=KEYS, needed=NEEDED, where="the case")
+    states = require_words(table.get("states", ["-"]), "states of the case")
+    thetas, actions = (require_words(table[key], f"{key} of the case") for key in ("thetas", "actions"))
     require_names(table["name"], state=states, theta=thetas, action=actions)
     names = {"state": states, "next_state": states, "theta": thetas, "evaluator": thetas, "action": actions}
-    channels = require_channels(table.get("channels", {}), f"channels of {where}")
+    channels = require_channels(table.get("channels", {}), "channels of the case") | _power(table)
     rules = {kind: require_rules(table.get(kind, []), kind, names=names, channels=channels) for kind in FORMS}
-    start = require_table(table["start"], f"start of {where}")
-    require_keys(start, allowed=("state", "theta"), needed=("theta",), where=f"start of {where}")
+    start = require_table(table["start"], "start of the case")
+    require_keys(start, allowed=("state", "theta"), needed=("theta",), where="start of the case")
     first = (start.get("state", states[0]), start["theta"])
     position("start state", first[0], states)
     pays, helps = _reward(rules["reward"]), _welfare(rules["welfare"])
@@ -95,6 +120,16 @@ def case_from_table(table: Mapping[str, Any], *, where: str = "the case") -> DRM
         name, thetas=thetas, actions=actions, noop=noop, start=first, horizon=horizon,
         step=_step(rules["move"], channels), reward=pays, welfare=helps, channels=channels, states=states,
     )  # fmt: skip
+
+
+def _power(table: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The channel of κ, whose outcome 1 is that what it takes works; none where the file gives no power."""
+    if KAPPA not in table:
+        return {}
+    if KAPPA in table.get("channels", {}):
+        raise UserError("kappa is a channel of the case and a power too; call the channel something else.")
+    kappa = require_probability(KAPPA, table[KAPPA])
+    return {KAPPA: [1 - kappa, kappa]}
 
 
 def _reward(rules: Sequence[Rule]) -> Reward:
@@ -134,7 +169,7 @@ def _step(moves: Sequence[Rule], channels: Mapping[str, list[Any]]) -> Step:
 def _rows(moves: Sequence[Rule], names: Names, channels: Mapping[str, list[Any]]) -> Rows:
     """Rows of probabilities of rules over unkeyed noise."""
     if channels:
-        raise UserError("a case has channels and also moves with a list of outcomes; write its noise in one way.")
+        raise UserError("a case has channels, or kappa, and moves with a list of outcomes; write its noise one way.")
     rows: Rows = {}
     for place in itertools.product(names["state"], names["theta"], names["action"]):
         fitting = [rule for rule in moves if _fits(rule, Turn(*place)._asdict())]

@@ -1,4 +1,4 @@
-"""All cases by name, with the options of each."""
+"""All cases by name, with the options of each; a file that ends in .toml is a case too."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from envs.errors import UserError, nearest
 from envs.niceness import cases, dilemmas, hidden_incentive
-from envs.niceness.drmdp import DRMDP
+from envs.niceness.case_file import KAPPA, case_from_text, read_text, table_of
+from envs.niceness.drmdp import DRMDP, Number
 from envs.niceness.triad import triad
 
 
@@ -19,9 +21,9 @@ class Case:
     """A case that can be made.
 
     Attributes:
-        name: Its name.
+        name: Its name, or its file.
         make: Builds it, with options as keywords.
-        source: "paper", or "ours".
+        source: "paper", "ours", or "file".
         about: What it shows.
     """
 
@@ -36,6 +38,19 @@ class Case:
         hidden = self.make.keywords if isinstance(self.make, functools.partial) else {}
         parameters = inspect.signature(self.make).parameters
         return {name: one.default for name, one in parameters.items() if name not in hidden}
+
+    def build(self, **options: Any) -> DRMDP:
+        """The process; UserError for an unknown option, or a value that the case refuses."""
+        for option in options:
+            if option not in self.options:
+                cure = "choose one of these" if self.options else "leave it out"
+                if option == KAPPA and is_file(self.name):
+                    cure = "write kappa = 1 into it, and when = { kappa = 1 } into the moves that may fail"
+                raise UserError(
+                    f"case {self.name} has no option {option!r}, it has {', '.join(self.options) or 'none'}; {cure}."
+                    f"{nearest(option, self.options)}"
+                )
+        return self.make(**options)
 
 
 def _triad(name: str, **fixed: Any) -> Callable[..., DRMDP]:
@@ -63,12 +78,36 @@ CASES: Mapping[str, Case] = {case.name: case for case in ALL}
 DISCRIMINATING = ("PASSIVE", "ZEALOT", "SIDE-EFFECT", "THIRD-PARTY", "HARMFUL-START", "GLORY")
 
 
+def is_file(name: str) -> bool:
+    """Whether a case is named by its file."""
+    return name.endswith(".toml")
+
+
 def find_case(name: str) -> Case:
-    """The entry of a name; capitals do not matter, and an unknown one is a UserError."""
+    """The entry of a name or a file; capitals of names do not matter, and an unknown one is a UserError."""
+    if is_file(name):
+        return case_of_text(read_text(Path(name)), name=name)
     known = {one.casefold(): one for one in CASES}
     if name.casefold() not in known:
-        raise UserError(f"case {name!r} is unknown, known are {', '.join(CASES)}; name one.{nearest(name, CASES)}")
+        raise UserError(
+            f"case {name!r} is unknown, known are {', '.join(CASES)}, and files that end in .toml; name one."
+            f"{nearest(name, CASES)}"
+        )
     return CASES[known[name.casefold()]]
+
+
+def case_of_text(text: str, *, name: str) -> Case:
+    """The case that the text of a file describes; its option is `kappa` where the file has it."""
+    table = table_of(text, where=name)
+    own = table.get(KAPPA, 0)
+
+    def plain() -> DRMDP:
+        return case_from_text(text, where=name)
+
+    def with_power(kappa: Number = own) -> DRMDP:
+        return case_from_text(text, where=name, kappa=kappa)
+
+    return Case(name, with_power if KAPPA in table else plain, "file", str(table.get("name", "")))
 
 
 def make_case(name: str, **options: Any) -> DRMDP:
@@ -77,14 +116,7 @@ def make_case(name: str, **options: Any) -> DRMDP:
     Raises:
         UserError: Unknown name or option, or a value that the case refuses.
     """
-    case = find_case(name)
-    for option in options:
-        if option not in case.options:
-            raise UserError(
-                f"case {case.name} has no option {option!r}, it has {', '.join(case.options)}; choose one of these."
-                f"{nearest(option, case.options)}"
-            )
-    return case.make(**options)
+    return find_case(name).build(**options)
 
 
 def make_powerless(name: str, **options: Any) -> DRMDP | None:

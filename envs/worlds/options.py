@@ -67,3 +67,7 @@ class WorldConfig:
         require_integer("num_levels", self.num_levels, low=1, high=2**31)
         require_number("discount", self.discount, low=0.0, high=1.0)
         require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
+
+    def pinned(self) -> dict[str, Any]:
+        """Options that a run keeps beside its own, since what they name may change: the text of a file."""
+        return {}
