@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
+from analysis.docstrings import meanings_of_arguments
 from analysis.markdown import table
 from analysis.niceness import policy_words
 from analysis.niceness.solved import WHAT_TOLD_APART_IS, Ends, Solved, solve_all, told_apart
@@ -127,8 +129,28 @@ def page() -> str:
         "# Random drift",
         "NS judges each episode by what its own twin came to want, NS_lit all by the same shares.",
         sections["RANDOM-DRIFT"],
+        "# All cases and their options",
+        "`valuelab niceness solve CASE --option NAME=VALUE`, and `train` in the same way; `--kappa` takes several "
+        "powers. *H* is the horizon, and None what is left open.",
+        cases_and_options(),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def cases_and_options() -> str:
+    """One line per case with its options and their defaults, and below what each option is."""
+    rows = [[case.name, case.about, _listed(case.options)] for case in CASES.values()]
+    said: dict[Callable[..., DRMDP], str] = {}
+    for case in CASES.values():
+        made = getattr(case.make, "func", case.make)
+        meant = {name: text for name, text in meanings_of_arguments(made).items() if name in case.options}
+        if meant:
+            said.setdefault(made, f"**{case.name}**. {' '.join(f'*{name}*: {text}' for name, text in meant.items())}")
+    return "\n\n".join([table(["case", "what it shows", "options"], rows), *said.values()])
+
+
+def _listed(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options.items()) or "–"
 
 
 def summary(solved: Mapping[str, Sequence[Solved]]) -> str:

@@ -65,7 +65,7 @@ def triad(
     """TRIAD, and with its options the worlds PASSIVE (o = 0), HARMFUL-START (hurts "A") and GLORY (hurts "E").
 
     Args:
-        T: Horizon, 1 to MAX_HORIZON.
+        T: Horizon, 1 to 100.
         d: θ_t = B for t >= d >= 1; d > T is a world without drift.
         o: What the person makes of the good it wants, each step.
         h: Worth of `hA` and `hB` to who wants A and B.
