@@ -113,8 +113,8 @@ def require_same(folder: str | Path, wanted: RunSettings, *, asked: Collection[s
         if is_asked and own.get(name) != other.get(name):
             seen, asked_for = own.get(name), other.get(name)
             raise UserError(
-                f"The run in '{folder}' has {name.removeprefix('settings.')} = {seen!r}, not {asked_for!r}; it "
-                "can only go on with what it began with: leave that out, or choose another folder."
+                f"The run in '{folder}' has {name.removeprefix('settings.')} = {seen!r:.200}, not {asked_for!r:.200}; "
+                "it can only go on with what it began with: leave that out, or choose another folder."
             )
 
 

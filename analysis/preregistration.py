@@ -24,6 +24,8 @@ from envs.errors import UserError
 COMPARED = ("tests", "margins", "seeds", "arms")
 ASKED = ("rule", "seeds", "cells")
 """What must be fixed before a comparison, and before another question, is run."""
+OWN_RULE = ("verdict",)
+"""Rules that a question uses beside its own; a comparison uses all."""
 SCHEMA = 1
 MAX_SHOWN = 80
 
@@ -46,7 +48,7 @@ def preregister(plan: Mapping[str, Any], path: str | Path) -> str:
     if path.exists():
         if _deviations(frozen, path):
             raise UserError(f"Another plan is frozen in '{path}'; a frozen plan is not changed, choose another file.")
-        return plan_hash
+        return str(storage.read_json(path)["sha256"])
     storage.write_json(_time_file(path), {"sha256": plan_hash, "frozen_utc": utc_now()})
     storage.write_json(path, {"schema": SCHEMA, "sha256": plan_hash, "plan": frozen})
     return plan_hash
@@ -81,7 +83,8 @@ def _with_rules(plan: Mapping[str, Any]) -> dict[str, Any]:
     seeds = checked["seeds"]
     if not isinstance(seeds, list) or len({str(seed) for seed in seeds}) < len(seeds):
         raise UserError(f"The plan's seeds are {seeds}, but must be a list without repetitions.")
-    return {**checked, "rule_versions": dict(RULE_VERSIONS)}
+    versions = {name: RULE_VERSIONS[name] for name in (OWN_RULE if "rule" in checked else RULE_VERSIONS)}
+    return {**checked, "rule_versions": versions}
 
 
 def _deviations(now: Mapping[str, Any], path: Path) -> list[str]:
@@ -91,7 +94,14 @@ def _deviations(now: Mapping[str, Any], path: Path) -> list[str]:
     times = storage.read_json(_time_file(path)) if _time_file(path).is_file() else record
     edited = {record.get("sha256"), times.get("sha256")} != {content_hash(record["plan"])}
     found = [f"The frozen file '{path.name}' was edited: its plan does not match its SHA-256."] if edited else []
-    return found + list(_differences(record["plan"], now, ""))
+    return found + list(_differences(_of_its_rules(record["plan"], now), now, ""))
+
+
+def _of_its_rules(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A frozen plan without the versions of rules that a question does not use."""
+    versions = frozen.get("rule_versions", {})
+    own = {name: versions[name] for name in versions if "rule" not in now or name in OWN_RULE}
+    return {**frozen, "rule_versions": own}
 
 
 def _differences(frozen: Any, now: Any, place: str) -> Iterator[str]:

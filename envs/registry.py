@@ -98,11 +98,12 @@ def make_world(name_or_id: str, **options: Any) -> World:
     name, named = find_family(name_or_id)
     family = WORLDS[name]
     known = [field.name for field in dataclasses.fields(family.config)]
-    for option in options:
+    understood = family.config.understood({**named, **options})
+    for option in understood:
         if option not in known:
             hint = nearest(option, known)
             raise UserError(f"{name} has no option {option!r}, it has {', '.join(known)}; choose one.{hint}")
-    return family.build(family.config(**{**named, **options}))
+    return family.build(family.config(**understood))
 
 
 def make_env(

@@ -362,12 +362,14 @@ def test_a_file_finds_the_modules_beside_it_and_leaves_everything_as_it_was(tmp_
     path, before = tmp_path / "mine.py", (list(sys.path), os.getcwd(), torch.get_num_threads())
     path.write_text(
         "import os\nimport torch\nfrom beside_by_hand import TEN\ntorch.set_default_dtype(torch.float64)\n"
+        "torch.set_default_device('meta')\ntorch.set_grad_enabled(False)\n"
         "def score(subject):\n    from within_by_hand import ONE\n    torch.set_default_dtype(torch.float64)\n"
         "    torch.set_num_threads(3)\n    os.chdir('/')\n    return TEN + ONE\n"
     )
     assert read_monitor(path)(subject()) == dict.fromkeys(TRAITS, 11.0)
     assert (list(sys.path), os.getcwd(), torch.get_num_threads()) == before
-    assert torch.get_default_dtype() == torch.float32
+    assert torch.get_default_dtype() == torch.float32 and torch.is_grad_enabled()
+    assert torch.zeros(1).device.type == "cpu"
 
 
 def test_a_monitor_that_skips_an_agent_is_refused_and_an_error_names_the_agent(tmp_path):

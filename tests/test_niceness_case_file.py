@@ -10,7 +10,7 @@ import pytest
 
 from envs.errors import UserError
 from envs.niceness.case_configs import CaseConfig
-from envs.niceness.case_file import case_from_table, read_case
+from envs.niceness.case_file import case_from_table
 from envs.niceness.case_registry import make_case, make_powerless
 from envs.niceness.objectives import find_objective
 
@@ -24,7 +24,7 @@ HAND: dict[str, Any] = {
 
 
 def test_the_example_is_the_paper_s_case() -> None:
-    written, made = read_case(EXAMPLES / "clickbait.toml"), make_case("Clickbait")
+    written, made = make_case(str(EXAMPLES / "clickbait.toml")), make_case("Clickbait")
     assert (written.thetas, written.actions, written.noop, written.horizon) == (
         made.thetas, made.actions, made.noop, made.horizon,
     )  # fmt: skip
@@ -33,7 +33,7 @@ def test_the_example_is_the_paper_s_case() -> None:
 
 
 def test_channels_are_keyed_and_the_last_rule_that_fits_counts() -> None:
-    case = read_case(EXAMPLES / "moody.toml")
+    case = make_case(str(EXAMPLES / "moody.toml"))
     assert case.keyed
     start, settled = (case.states.index(name) for name in ("open", "settled"))
     praise, settle = (case.actions.index(name) for name in ("praise coffee", "settle"))
@@ -129,14 +129,14 @@ def test_wrong_files_are_refused(changes: dict[str, Any], cause: str) -> None:
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
-        read_case(tmp_path / "absent.toml")
+        make_case(str(tmp_path / "absent.toml"))
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ")
     with pytest.raises(UserError, match="broken.toml' is no TOML"):
-        read_case(broken)
+        make_case(str(broken))
     broken.write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="is no TOML"):
-        read_case(broken)
+        make_case(str(broken))
 
 
 POWERED = """

@@ -17,7 +17,6 @@ from envs.niceness import case_world
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows, tabulate
 from envs.niceness.case_configs import TasteConfig, case_of
-from envs.niceness.case_file import read_case
 from envs.niceness.case_registry import CASES, make_case
 from envs.niceness.case_tables import tables_of
 from envs.niceness.objectives import find_objective
@@ -113,7 +112,7 @@ def test_every_case_is_solved_as_it_is(name):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
 def test_a_case_file_is_solved_as_it_is(path):
-    assert_solved_alike(lambda objective: make_world("Case", case=str(path), objective=objective), read_case(path))
+    assert_solved_alike(lambda objective: make_world("Case", case=str(path), objective=objective), make_case(str(path)))
 
 
 def test_a_case_file_that_was_changed_is_read_again(tmp_path):

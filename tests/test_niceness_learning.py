@@ -209,7 +209,7 @@ class TestCommands:
         assert ran(*words) == 0
         run = tmp_path / "runs" / "niceness-own-RT-seed0"
         options = json.loads((run / "config.json").read_text())["options"]
-        assert options["parameters"] == {"kappa": 0} and options["content"] == file.read_text()
+        assert options["kappa"] == 0 and options["content"] == file.read_text()
         capsys.readouterr()
         file.write_text("changed since")
         monkeypatch.chdir("/")
@@ -218,7 +218,23 @@ class TestCommands:
         other = f"case={EXAMPLES / 'clickbait.toml'}"
         assert ran("niceness", "scorecard", str(run), "--option", other) == 2
         assert "has no option 'kappa'" in capsys.readouterr().err
-        assert ran("niceness", "scorecard", str(run), "--option", other, "--option", "parameters={}") == 0
+
+    def test_a_run_does_not_go_on_with_a_file_that_was_changed(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        file, text = Path("own.toml"), (EXAMPLES / "clickbait.toml").read_text()
+        file.write_text(text)
+        small = ["--reinforce.num-steps", "768", "--value.num-episodes", "16", "--value.num-updates", "2"]
+        words = ["niceness", "train", "own.toml", *small, "--episodes", "4", "--device", "cpu", "--out", "run"]
+        assert ran(*words) == 0
+        (tmp_path / "run" / "metrics.json").unlink()
+        file.write_text(text.replace("horizon = 2", "horizon = 3"))
+        capsys.readouterr()
+        assert ran(*words, "--resume") == 2
+        assert "has options.content = " in capsys.readouterr().err
+        file.unlink()
+        assert ran("train", "ValueLab/Case-v0", "--out", "run", "--resume") == 0
 
     def test_an_agent_that_was_trained_weak_is_scored_strong(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

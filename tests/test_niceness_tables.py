@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis.cli import main
+from analysis.commands.folders import case_words
 from analysis.niceness import phase, phase_page, tables, village_sweep
 from analysis.niceness.policy_words import in_words, shortened
 from analysis.niceness.solved import solve_all
@@ -130,6 +131,8 @@ def test_solve_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_solve_reads_files_and_says_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("solve", str(ROOT / "examples/cases/moody.toml"), "--out", str(tmp_path)) == 0
     assert json.loads((tmp_path / "solve.json").read_text())[0]["case"] == "Moody"
+    (answer,) = json.loads((tmp_path / "solve.json").read_text())
+    assert (answer["file"], len(answer["sha256"])) == (str(ROOT / "examples/cases/moody.toml"), 64)
     case = tmp_path / "rows.toml"
     case.write_text(
         'name = "rows"\nthetas = ["x", "y"]\nactions = ["a", "b"]\nnoop = "a"\nstart = { theta = "x" }\nhorizon = 2\n'
@@ -210,6 +213,36 @@ def test_wrong_words_are_one_line(
     error = capsys.readouterr().err
     assert cause in error and error.count("\n") == 1
     assert not list(folder.iterdir())
+
+
+def test_a_file_s_power_is_turned_by_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path(CLICKBAIT).read_text().replace("horizon = 2", 'horizon = 2\nkappa = "1/3"')
+    turned = 'action = "clickbait"\nwhen = { kappa = 1 }\nto'
+    Path("own.toml").write_text(text.replace('action = "clickbait"\nto', turned))
+    assert run("solve", "own.toml", "--kappa", "0", "1", "--objectives", "RT") == 0
+    assert "kappa 0" in capsys.readouterr().out
+    weak, strong = json.loads((folder / "runs/niceness-own-kappa-0_1-objectives-RT/solve.json").read_text())
+    # Clickbait pays the normal 2 twice while nothing turns, and turned they pay 1/2 for news in the second step.
+    assert [answer["objectives"][0]["value"] for answer in (weak, strong)] == ["4", "3"]
+    assert strong["objectives"][0]["influence_worth"] == "-1"
+
+
+def test_pages_are_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("tables", "--out", str(folder)) == 2
+    assert "is a folder, but one file is written; name it, such as" in capsys.readouterr().err
+
+
+def test_a_long_solve_says_how_far_it_is() -> None:
+    told: list[tuple[float, str]] = []
+    solve_all(make_case("Clickbait"), ("RT", "IR"), tell=lambda share, text: told.append((share, text)))
+    assert told == [(0, "RT"), (0.5, "IR")]
+
+
+@pytest.mark.parametrize(
+    ("case", "words"), [("TRIAD", "TRIAD"), ("own.toml", "own"), ("a/own.toml", "a/own"), ("../own.toml", "../own")]
+)
+def test_files_of_one_name_have_folders_of_their_own(case: str, words: str) -> None:
+    assert case_words(case) == words
 
 
 def nothing_found() -> phase_page.Found:

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import study_cells
 
 from analysis import preregistration
+from analysis.canonical import content_hash
 from analysis.preregistration import check, preregister
 from analysis.study import run_study
 from envs.errors import UserError
@@ -83,6 +84,21 @@ def test_a_changed_rule_is_a_deviation(path, monkeypatch):
     preregister(PLAN, path)
     monkeypatch.setattr(preregistration, "RULE_VERSIONS", {**preregistration.RULE_VERSIONS, "verdict": 99})
     assert check(PLAN, path) == ["rule_versions.verdict was frozen as 1 and is 99 now."]
+
+
+def test_a_question_is_bound_by_its_own_rule_and_by_verdicts_alone(path, monkeypatch):
+    question = {"rule": "it holds in 9 of 10 seeds", "seeds": [0, 1], "cells": 4}
+    frozen = {**question, "rule_versions": dict(preregistration.RULE_VERSIONS)}
+    stands = content_hash(frozen)
+    path.write_text(json.dumps({"schema": 1, "sha256": stands, "plan": frozen}))
+    path.with_name("preregistration.time.json").write_text(json.dumps({"sha256": stands, "frozen_utc": "2026"}))
+    for rule, sentences in {
+        "admission": [], "position": [], "verdict": ["rule_versions.verdict was frozen as 1 and is 99 now."]
+    }.items():  # fmt: skip
+        monkeypatch.setattr(preregistration, "RULE_VERSIONS", {**frozen["rule_versions"], rule: 99})
+        assert check(question, path) == sentences
+    monkeypatch.undo()
+    assert preregister(question, path) == stands
 
 
 def test_an_edited_file_is_seen_even_with_a_fitting_hash(path):

@@ -8,13 +8,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 from agents.environments import require_env, world_of
 from envs.errors import UserError
-from envs.niceness.case_registry import case_of_text, find_case
 from envs.registry import WORLDS, find_family, is_world_id
 
 OBJECTIVE = "objective"
@@ -86,18 +85,3 @@ def worlds_of_people() -> list[str]:
 def is_world_of_people(env_id: str) -> bool:
     """Whether an id is of one of them."""
     return is_world_id(env_id) and find_family(env_id)[0] in worlds_of_people()
-
-
-def with_parameters(env_id: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a world in which those of the case itself, such as kappa, stand among `parameters`, where they belong.
-
-    Raises:
-        UserError: an unknown case.
-    """
-    named, text = options.get("case"), options.get("content")
-    if not is_world_id(env_id) or find_family(env_id)[0] != "Case" or not isinstance(named, str):
-        return dict(options)
-    known = (find_case(named) if text is None else case_of_text(text, name=named)).options
-    own = {name: options[name] for name in options if name in known}
-    rest = {name: value for name, value in options.items() if name not in own}
-    return {**rest, "parameters": {**dict(rest.get("parameters", {})), **own}} if own else rest

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from envs import storage
 from envs.errors import UserError
+from envs.niceness.case_registry import is_file
 
 
 def folder_named(*words: str) -> Path:
@@ -16,8 +17,8 @@ def folder_named(*words: str) -> Path:
 
 
 def case_words(name: str) -> str:
-    """A case as folders are named after it: a file with the folders that it lies in, but not the parents above here."""
-    return str(Path(name).with_suffix("")).lstrip("./") if name.endswith(".toml") else name
+    """A case as folders are named after it: a file with the folders that its path names."""
+    return str(Path(name).with_suffix("")) if is_file(name) else name
 
 
 def require_file(path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from agents.greedy import greedy_actions
 from analysis.cli_niceness import NicenessScorecard
-from analysis.commands.environments import parse_options, with_parameters
+from analysis.commands.environments import parse_options
 from analysis.commands.folders import require_file
 from analysis.commands.printing import cell, say, table, wrapped
 from analysis.niceness.scorecard import Scorecard, score
@@ -89,7 +89,7 @@ def _of_village(trained: Run, world: World, actor: str) -> Iterator[tuple[str, S
 def _world(trained: Run, options: dict[str, Any]) -> World:
     """The run's world with other options; UserError where nobody has tastes, or the agent sees something else."""
     other = {"content": None} if "case" in options else {}  # The text that the run keeps is that of its own file.
-    now = with_parameters(trained.env_id, {**trained.options, **other, **options})
+    now = {**trained.options, **other, **options}
     own, world = (make_world(trained.env_id, **found) for found in (trained.options, now))
     if not isinstance(world.config, TasteConfig | VillageConfig):
         raise UserError(

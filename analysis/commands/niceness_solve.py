@@ -88,7 +88,7 @@ def _of_case(command: NicenessSolve) -> Iterator[Answer]:
 
 def _file(name: str) -> dict[str, str]:
     """Which file a case was read from, for the record."""
-    return {"file": str(Path(name).resolve()), "sha256": sha256(name)} if is_file(name) else {}
+    return {"file": name, "sha256": sha256(name)} if is_file(name) else {}
 
 
 def _said(options: Mapping[str, Any]) -> str:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 from analysis.cli import NicenessTrain, Train
 from analysis.commands import train
-from analysis.commands.environments import (
-    OBJECTIVE,
-    is_world_of_people,
-    parse_options,
-    with_parameters,
-    worlds_of_people,
-)
+from analysis.commands.environments import OBJECTIVE, is_world_of_people, parse_options, worlds_of_people
 from analysis.commands.folders import case_words, folder_named
 from envs.errors import UserError, nearest
 from envs.niceness.case_registry import CASES, is_file
@@ -40,19 +33,12 @@ def as_train(command: NicenessTrain) -> Train:
         raise UserError("The objective is given by --objective and by --option; give it once.")
     # A run that goes on has its objective.
     paid = command.objective or (None if command.resume else DEFAULT)
-    fixed = [f"{name}={value}" for name, value in {**named, OBJECTIVE: paid}.items() if value is not None]
-    asked = with_parameters(env_id, parse_options([*fixed, *command.options]))
-    words = tuple(f"{name}={_word(value)}" for name, value in asked.items())
+    words = tuple(f"{name}={value}" for name, value in {**named, OBJECTIVE: paid}.items() if value is not None)
     values: dict[str, Any] = {field.name: getattr(command, field.name) for field in dataclasses.fields(Train)}
     out = command.out or folder_named(
         "niceness", case_words(command.env_id), command.objective or DEFAULT, f"seed{command.seed or 0}"
     )
-    return Train(**{**values, "env_id": env_id, "options": words, "out": out})
-
-
-def _word(value: Any) -> str:
-    """A value as `parse_options` reads it back."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return Train(**{**values, "env_id": env_id, "options": (*words, *command.options), "out": out})
 
 
 def world_named(name: str) -> tuple[str, dict[str, str]]:

@@ -80,13 +80,13 @@ def settings_of(command: Train, asked: RunSettings, *, folder: Path) -> RunSetti
     if not (folder / CONFIG).exists():
         say(f"There is no run in {folder} yet; this one begins there.")
         return asked
-    require_same(folder, asked, asked=asked_names(command))
+    require_same(folder, asked, asked=asked_names(command, asked.options))
     return read_settings(folder)
 
 
-def asked_names(command: Train) -> set[str]:
+def asked_names(command: Train, options: Mapping[str, Any]) -> set[str]:
     """What the command gives, by its name in config.json: also what it says as it would be if it said nothing."""
-    names = {"env_id"} | {f"options.{name}" for name in parse_options(command.options)}
+    names = {"env_id"} | {f"options.{name}" for name in options}
     names |= {f"settings.{name}" for name in _given(command, RUN_SETTINGS)}
     names |= {f"settings.agent.{name}" for name in _given(command, AGENT_SETTINGS)}
     return names | {f"settings.{stage}.{name}" for stage in STAGE_SETTINGS for name in getattr(command, stage)}

@@ -1,7 +1,8 @@
 """A monitor that somebody wrote: a file that defines `score(subject)`, run on subjects, its errors in one line.
 
-It runs as a script does, with the modules beside it at hand, and what it sets for all of Python or torch is set back
-whenever it returns: it must not change how others are scored.
+It runs as a script does, with the modules beside it at hand. The folder it works in, where modules are looked for, and
+torch's default type and device, threads and use of gradients are set back whenever it returns. It is code like any
+other and can do what code can: run files that you trust.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ def _guarded(path: Path, function: Callable[[Any], Any], argument: Any) -> Any:
 @contextmanager
 def _as_a_script(path: Path) -> Iterator[None]:
     """Find the modules beside the file, and set back what it sets for everybody."""
-    places, folder, dtype, threads = list(sys.path), os.getcwd(), torch.get_default_dtype(), torch.get_num_threads()
+    places, folder, threads = list(sys.path), os.getcwd(), torch.get_num_threads()
+    dtype, device, grad = torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()
     sys.path.insert(0, str(path.resolve().parent))
     try:
         yield
@@ -103,6 +105,8 @@ def _as_a_script(path: Path) -> Iterator[None]:
         sys.path[:] = places
         os.chdir(folder)
         torch.set_default_dtype(dtype)
+        torch.set_default_device(None if device.type == "cpu" else device)
+        torch.set_grad_enabled(grad)
         torch.set_num_threads(threads)
 
 

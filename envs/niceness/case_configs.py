@@ -140,6 +140,15 @@ class CaseConfig(TasteConfig):
     parameters: Any = ()
     content: str | None = None
 
+    @classmethod
+    def understood(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """With the options of the case itself, such as kappa, among the parameters."""
+        case, content = options.get("case", cls.case), options.get("content")
+        known = _entry(case, content).options if isinstance(case, str) else {}
+        own = {name: value for name, value in options.items() if name in known}
+        rest = {name: value for name, value in options.items() if name not in own}
+        return {**rest, "parameters": {**dict(rest.get("parameters", {})), **own}} if own else rest
+
     def __post_init__(self) -> None:
         """Keep the parameters as pairs in the order of their names, which can be compared and kept."""
         pairs = self.parameters.items() if isinstance(self.parameters, Mapping) else self.parameters
@@ -163,7 +172,7 @@ class CaseConfig(TasteConfig):
     @property
     def powers(self) -> dict[str, Any]:
         """All parameters that were given, and the powers that the case has of itself."""
-        own = self._entry.options
+        own = _entry(self.case, self.content).options
         return {name: value for name, value in own.items() if name.startswith("kappa")} | dict(self.parameters)
 
     def pinned(self) -> dict[str, Any]:
@@ -172,12 +181,13 @@ class CaseConfig(TasteConfig):
 
     def build_case(self) -> DRMDP:
         """The case of that name, or of that file."""
-        return self._entry.build(**dict(self.parameters))
+        return _entry(self.case, self.content).build(**dict(self.parameters))
 
-    @property
-    def _entry(self) -> Case:
-        if self.content is None:
-            return find_case(self.case)
-        if not is_file(self.case) or not isinstance(self.content, str):
-            raise UserError(f"content is {self.content!r}, which case {self.case!r} does not read; leave it out.")
-        return case_of_text(self.content, name=self.case)
+
+def _entry(case: str, content: Any) -> Case:
+    """The case of a name or a file, or of the text that is given in place of the file."""
+    if content is None:
+        return find_case(case)
+    if not is_file(case) or not isinstance(content, str):
+        raise UserError(f"content is {content!r}, which case {case!r} does not read; leave it out.")
+    return case_of_text(content, name=case)

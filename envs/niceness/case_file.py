@@ -76,21 +76,20 @@ def table_of(text: str, *, where: str) -> dict[str, Any]:
         raise UserError(f"case file {where!r} is no TOML: {error}; mend it.") from error
 
 
-def read_case(path: Path) -> DRMDP:
-    """The case of a file.
+def case_from_text(text: str, *, where: str, kappa: Number | None = None) -> DRMDP:
+    """The case of a file's text.
+
+    Args:
+        text: What the file says.
+        where: The file, with which errors begin.
+        kappa: In place of its own.
 
     Raises:
-        UserError: No such file, no TOML, unknown or missing keys, unknown names, or what `tabulate` and `from_rows`
-            refuse.
+        UserError: No TOML, unknown or missing keys, unknown names, or what `tabulate` and `from_rows` refuse.
     """
-    return case_from_text(read_text(path), where=str(path))
-
-
-def case_from_text(text: str, *, where: str, **power: Number) -> DRMDP:
-    """The case of a file's text, with `kappa` in place of its own where that is given; errors begin with the file."""
     table = table_of(text, where=where)
     try:
-        return case_from_table({**table, **power})
+        return case_from_table(table if kappa is None else {**table, KAPPA: kappa})
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
 

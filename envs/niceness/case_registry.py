@@ -101,13 +101,13 @@ def case_of_text(text: str, *, name: str) -> Case:
     table = table_of(text, where=name)
     own = table.get(KAPPA, 0)
 
-    def plain() -> DRMDP:
+    def fixed() -> DRMDP:
         return case_from_text(text, where=name)
 
     def with_power(kappa: Number = own) -> DRMDP:
         return case_from_text(text, where=name, kappa=kappa)
 
-    return Case(name, with_power if KAPPA in table else plain, "file", str(table.get("name", "")))
+    return Case(name, with_power if KAPPA in table else fixed, "file", str(table.get("name", "")))
 
 
 def make_case(name: str, **options: Any) -> DRMDP:

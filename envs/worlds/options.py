@@ -68,6 +68,11 @@ class WorldConfig:
         require_number("discount", self.discount, low=0.0, high=1.0)
         require_integer("time_limit", self.time_limit, low=1, high=2**31 - 1)
 
+    @classmethod
+    def understood(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Options by the names of the fields, of options as people give them."""
+        return options
+
     def pinned(self) -> dict[str, Any]:
         """Options that a run keeps beside its own, since what they name may change: the text of a file."""
         return {}
