@@ -123,12 +123,13 @@ class UnseededSlips(SoundGrid):
 
 
 class ClockSlips(SoundGrid):
-    """Slips depend on the hour."""
+    """Slips end a day after the module was imported."""
 
     rule = "nondeterminism"
+    imported = time.time()
 
     def slips(self):
-        return super().slips() and int(time.time() // 3600) % 2 == 0
+        return super().slips() and time.time() < self.imported + 86_400
 
 
 class GlobalSlips(SoundGrid):
