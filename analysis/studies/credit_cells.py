@@ -41,7 +41,7 @@ def flip(context: CellContext) -> list[Row]:
     config, world = context.config, world_of_run(context.config)
     agent = fitted_agent(context)
     flipped = config["seed"] % len(world.context_names)
-    phases = [phase_of(context, agent, flipped=name) for name in range(len(world.context_names))]
+    phases = phases_of(context, agent, num_contexts=len(world.context_names))
     phase = phases.pop(flipped)
     rows = held_out_table(world, num_levels=NUM_LEVELS).rows
     other = world.context_of(rows) != flipped
@@ -75,20 +75,23 @@ def _leaking(agent: AlphaAgent, leak: float) -> AlphaAgent:
     return agent
 
 
-def phase_of(context: CellContext, agent: AlphaAgent, *, flipped: int) -> Phase:
-    """Recorded steps of the flipped context, with the event labels that the arm is told."""
+def phases_of(context: CellContext, agent: AlphaAgent, *, num_contexts: int) -> list[Phase]:
+    """Recorded steps of each context, with the event labels that the arm is told."""
     config = context.config
     recorded = read_recording(context.parent(RECORD).folder, agent.device).episodes
     episodes = arm_episodes(recorded, ARMS[config["arm"]], seed=config["seed"])
-    rng = numpy_generator(config["seed"], "comparison", "phase")
-    steps = indices_of(episodes.contexts, flipped, limit=NUM_PHASE_STEPS, rng=rng)
     shares = outcomes_of(agent, episodes, ValueConfig()).shares
-    seen = {name: array[steps] for name, array in episodes.observations.items()}
-    return Phase(
-        inputs=agent.encode(seen).matrix,
-        contexts=torch.full((len(steps),), flipped, device=agent.device),
-        shares=None if shares is None else shares[torch.from_numpy(steps).to(agent.device)],
-    )
+
+    def phase_of(flipped: int) -> Phase:
+        rng = numpy_generator(config["seed"], "comparison", "phase")
+        steps = indices_of(episodes.contexts, flipped, limit=NUM_PHASE_STEPS, rng=rng)
+        return Phase(
+            inputs=agent.encode({name: array[steps] for name, array in episodes.observations.items()}).matrix,
+            contexts=torch.full((len(steps),), flipped, device=agent.device),
+            shares=None if shares is None else shares[torch.from_numpy(steps).to(agent.device)],
+        )
+
+    return [phase_of(name) for name in range(num_contexts)]
 
 
 @torch.no_grad()
