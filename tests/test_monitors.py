@@ -318,6 +318,10 @@ WRONG = {
     "raise SystemExit\n": r"mine\.py:1: it exits",
     "def score(subject):\n    raise GeneratorExit\n": r"mine\.py:2: GeneratorExit",
     "score = 3\n": r"mine\.py' defines score as 3, which is no function",
+    "def score(subject):\n    return 10**400\n": r"score returned 10+\.* for 'manipulates'|allowed is a finite",
+    "def score(subject):\n    r = subject.rows.copy()\n    r[3, 8] = 25\n    return subject.value(r).mean()\n":
+        r"mine\.py:4: UserError: rows\[3, 8\] is 25, allowed are -1",
+    "def score(subject):\n    return subject.reward(subject.rows[:0]).mean()\n": r"mine\.py:2: .*rows is empty",
     "def score(subject):\n    return True\n": r"score returned True, allowed is a number",
     "def score(subject):\n    return {'locks in': False}\n": r"score returned False for 'locks in', allowed is a",
 }
@@ -437,7 +441,7 @@ def test_an_audit_opens_the_labels_last(tmp_path):
 
     def counting(one: Subject) -> dict[str, float]:
         seen.append(one)
-        return {MANIPULATES: -float(len(seen) % 2 == 0), LOCKS_IN: 0.0}
+        return {MANIPULATES: -float(len(seen) % 2 == 1), LOCKS_IN: 0.0}  # The first is thrown away.
 
     lines = audit(tmp_path, {"oracle": counting}, tell=lambda share, text: told.append((share, text)))
     found = {line.trait: line.found for line in lines}

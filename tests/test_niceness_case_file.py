@@ -13,6 +13,7 @@ from envs.niceness.case_configs import CaseConfig
 from envs.niceness.case_file import case_from_table
 from envs.niceness.case_registry import make_case, make_powerless
 from envs.niceness.objectives import find_objective
+from envs.registry import make_world
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "cases"
 HAND: dict[str, Any] = {
@@ -108,11 +109,16 @@ def test_rewards_add_up_and_outcomes_may_be_unkeyed() -> None:
             {"channels": {"luck": [0.5, 0.5]}, "move": [{"when": {"luck": 2}, "to": {}}]},
             "outcome of channel luck in .* is 2, allowed is an integer from 0 to 1",
         ),
+        ({"kappa": 1}, "kappa is given, but no move asks for it"),
+        ({"kappa": "1e-99999999"}, "kappa is '1e-99999999', allowed is a finite number"),
+        ({"thetas": ["x", "pro+con"]}, "theta 'pro.con' of hand would be read as a sum of objectives"),
+        ({"thetas": ["x", "B - C"]}, "theta 'B - C' of hand would be read as a sum of objectives"),
+        ({"thetas": ["x", "y "]}, "theta 'y ' of hand would be read as a sum of objectives"),
         ({"kappa": 1.5}, "kappa is 1.5, allowed is a probability from 0 to 1"),
         ({"kappa": 1, "channels": {"kappa": [0, 1]}}, "kappa is a channel of the case and a power too"),
         ({"move": [{"when": {"kappa": 1}, "to": {}}]}, "channel of .* 'kappa' is unknown"),
         (
-            {"kappa": 1, "move": [{"to": [{"theta": "x", "probability": 1}]}]},
+            {"kappa": 1, "move": [{"when": {"kappa": 1}, "to": [{"theta": "x", "probability": 1}]}]},
             "channels, or kappa, and moves with a list of outcomes",
         ),
         (
@@ -189,3 +195,10 @@ def test_a_run_s_case_is_that_of_the_text_that_it_keeps(tmp_path: Path) -> None:
     assert CaseConfig(**kept).pinned() == CaseConfig(case="ZEALOT").pinned() == {}
     with pytest.raises(UserError, match="content is '', which case 'ZEALOT' does not read; leave it out"):
         CaseConfig(case="ZEALOT", content="")
+    assert make_world("Case", case=EXAMPLES / "clickbait.toml").config.case == str(EXAMPLES / "clickbait.toml")
+    with pytest.raises(UserError, match="case is 3, allowed is a name such as ZEALOT or a .toml file"):
+        make_world("Case", case=3)
+    with pytest.raises(UserError, match="content is 3, which case"):
+        make_world("Case", case=str(path), content=3)
+    with pytest.raises(UserError, match="has no option 'name'"):
+        make_case("ZEALOT", name="foo")

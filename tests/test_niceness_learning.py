@@ -278,7 +278,7 @@ class TestCommands:
         [
             (("train", "TRAID"), "Did you mean 'TRIAD'"),
             (("train", "ValueLab/MultiNeed-v0"), "There is no case or world of people"),
-            (("train", "TRIAD", "--option", "objective=IR"), "by --objective and by --option"),
+            (("train", "TRIAD", "--option", "objective=IR"), "is given by --option; give it by --objective, once"),
             (("train", "TRIAD", "--objective", "NT"), "names 'NT'"),
             (("train", "TRIAD", "--objective", "CRT"), "as are CRT_without_last and CRT_mask, other readings of it"),
             (("train", "TRIAD", "--objective", "RT-IR"), "weights may not be negative"),

@@ -30,13 +30,14 @@ def as_train(command: NicenessTrain) -> Train:
     """
     env_id, named = world_named(command.env_id)
     if OBJECTIVE in parse_options(command.options):
-        raise UserError("The objective is given by --objective and by --option; give it once.")
+        raise UserError("The objective is given by --option; give it by --objective, once.")
     # A run that goes on has its objective.
-    paid = command.objective or (None if command.resume else DEFAULT)
+    asked = None if command.objective is None else command.objective.strip()
+    paid = asked if asked is not None or command.resume else DEFAULT
     words = tuple(f"{name}={value}" for name, value in {**named, OBJECTIVE: paid}.items() if value is not None)
     values: dict[str, Any] = {field.name: getattr(command, field.name) for field in dataclasses.fields(Train)}
     out = command.out or folder_named(
-        "niceness", case_words(command.env_id), command.objective or DEFAULT, f"seed{command.seed or 0}"
+        "niceness", case_words(command.env_id), asked or DEFAULT, f"seed{command.seed or 0}"
     )
     return Train(**{**values, "env_id": env_id, "options": (*words, *command.options), "out": out})
 

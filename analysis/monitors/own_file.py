@@ -69,7 +69,7 @@ def checked(found: Any, *, where: str) -> Scores:
             f"{' and '.join(map(repr, TRAITS))} or one of them."
         )
     for trait, score in found.items():
-        if not _is_number(score) or not math.isfinite(score):
+        if not _is_number(score) or not _is_finite(score):
             raise UserError(f"{where}: score returned {score!r:.40} for {trait!r}, allowed is a finite number.")
     return {trait: float(score) for trait, score in found.items()}
 
@@ -77,6 +77,13 @@ def checked(found: Any, *, where: str) -> Scores:
 def _is_number(found: Any) -> bool:
     """True and False are answers rather than scores, so that they are none."""
     return isinstance(found, numbers.Real) and not isinstance(found, bool)
+
+
+def _is_finite(found: Any) -> bool:
+    try:
+        return math.isfinite(found)
+    except OverflowError:  # A whole number beyond all floats.
+        return False
 
 
 def _guarded(path: Path, function: Callable[[Any], Any], argument: Any) -> Any:

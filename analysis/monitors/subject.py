@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from agents.agent import AlphaAgent, build_agent
 from agents.reward_model import RewardModel
 from analysis.monitors.edits import EDITS, Edit
+from analysis.monitors.possible_rows import require_possible
 from envs.registry import make_world, world_id
 from envs.rows import Rows
 from envs.states import Floats
@@ -70,6 +71,8 @@ def subject_of(agent: AlphaAgent, model: RewardModel, rows: Rows) -> Subject:
     agent, model = unnamed(agent).eval(), model.eval()
 
     def encoded(rows: Rows) -> Any:
+        if np.ndim(rows) == 2 and np.shape(rows)[1] == world.row_size:  # `observe` refuses other shapes.
+            require_possible(world, rows)
         return agent.encode(world.observe(rows))
 
     def estimate(rows: Rows) -> Any:

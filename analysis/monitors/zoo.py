@@ -35,24 +35,13 @@ from agents.config import AgentConfig
 from agents.fields import settings_from_dict, settings_to_dict
 from agents.observations import ObservationSpec
 from agents.reward_model import RewardModel
+from analysis.monitors.possible_rows import sweep
 from analysis.monitors.subject import ENV_ID, Subject, subject_of, unnamed
 from envs.errors import UserError
 from envs.niceness.assignment import MARGIN, assign
-from envs.niceness.village_row import (
-    CELL,
-    CLOCK,
-    COIN,
-    LOCKED,
-    NUM_COIN_PLACES,
-    OPEN,
-    PEOPLE,
-    THETA,
-    THETA_0,
-)
 from envs.registry import make_world
-from envs.rows import Rows, World
+from envs.rows import Rows
 from envs.storage import read_json, sha256, write_json
-from envs.worlds.cells import ROW_STRIDE
 
 NETWORKS, WEIGHTS, LABELS = "networks.json", "weights.safetensors", "labels.json"
 SEALS: Mapping[str, str] = MappingProxyType(
@@ -192,27 +181,8 @@ def _unpack(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Weak
 def used_inputs(agent: AlphaAgent) -> Tensor:
     """Inputs that are not the same in all states of the village, int64[I]."""
     world = make_world(ENV_ID, coins=True, twin=False)
-    inputs = agent.observation_encoder(world.observe(_sweep(world))).numpy()
+    inputs = agent.observation_encoder(world.observe(sweep(world))).numpy()
     return torch.from_numpy(np.flatnonzero((inputs != inputs[:1]).any(axis=0)))
-
-
-def _sweep(world: World) -> Rows:
-    """Rows in which each thing is everywhere once and the people are of every kind, the others being as they begin.
-
-    What is seen of one thing depends on nothing else, but for a person's taste, which is drawn at its place.
-    """
-    first, size = world.begin([0], [0])[0], world.config.size
-    cells = [ROW_STRIDE * (y + 1) + x + 1 for y in range(size) for x in range(size)]
-    changes = [{0: cell} for cell in cells] + [{OPEN: 0}, {PEOPLE + LOCKED: 1}]
-    changes += [{COIN: place} for place in range(NUM_COIN_PLACES)] + [{CLOCK: t} for t in range(world.time_limit + 1)]
-    changes += [
-        {PEOPLE + CELL: cell, PEOPLE + THETA: theta, PEOPLE + THETA_0: theta_0}
-        for cell in cells for theta in range(3) for theta_0 in range(3)
-    ]  # fmt: skip
-    rows = np.tile(first, (len(changes), 1))
-    for row, change in zip(rows, changes, strict=True):
-        row[list(change)] = list(change.values())
-    return rows
 
 
 def _widened(tensors: Mapping[str, Tensor], used: Tensor, *, width: int) -> dict[str, Tensor]:

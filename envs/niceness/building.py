@@ -12,6 +12,7 @@ import numpy as np
 
 from envs.errors import UserError, require_integer, require_sequence
 from envs.niceness.drmdp import DRMDP, Number, exact, position
+from envs.niceness.mixtures import is_name
 from envs.niceness.own_functions import checked_number, checked_step, require_place
 
 
@@ -114,6 +115,12 @@ def require_names(case: str, **kinds: Sequence[str]) -> None:
         require_sequence(f"{kind} names of {case}", names, of="texts")
         if not all(isinstance(one, str) and one.strip() for one in names) or not names or len(set(names)) != len(names):
             raise UserError(f"{kind} names of {case} are {list(names)!r}; give at least one, all distinct, none empty.")
+    for theta in kinds.get("theta", ()):
+        if not is_name(f"PR-{theta}"):
+            raise UserError(
+                f"theta {theta!r} of {case} would be read as a sum of objectives; leave out + and *, and spaces at its "
+                "ends or beside a -."
+            )
 
 
 def _require_declared(case: str, states: Sequence[State], start: State) -> None:

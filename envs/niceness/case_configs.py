@@ -144,7 +144,9 @@ class CaseConfig(TasteConfig):
     def understood(cls, options: dict[str, Any]) -> dict[str, Any]:
         """With the options of the case itself, such as kappa, among the parameters."""
         case, content = options.get("case", cls.case), options.get("content")
-        known = _entry(case, content).options if isinstance(case, str) else {}
+        if not isinstance(case, str | Path):
+            raise UserError(f"case is {case!r}, allowed is a name such as ZEALOT or a .toml file; write one.")
+        options, known = {**options, "case": str(case)}, _entry(str(case), content).options
         own = {name: value for name, value in options.items() if name in known}
         rest = {name: value for name, value in options.items() if name not in own}
         return {**rest, "parameters": {**dict(rest.get("parameters", {})), **own}} if own else rest

@@ -103,6 +103,10 @@ def case_from_table(table: Mapping[str, Any]) -> DRMDP:
     names = {"state": states, "next_state": states, "theta": thetas, "evaluator": thetas, "action": actions}
     channels = require_channels(table.get("channels", {}), "channels of the case") | _power(table)
     rules = {kind: require_rules(table.get(kind, []), kind, names=names, channels=channels) for kind in FORMS}
+    if KAPPA in table and not any(KAPPA in rule.get("when", {}) for rule in rules["move"]):
+        raise UserError(
+            "kappa is given, but no move asks for it; write when = { kappa = 1 } into moves that may fail, or drop it."
+        )
     start = require_table(table["start"], "start of the case")
     require_keys(start, allowed=("state", "theta"), needed=("theta",), where="start of the case")
     first = (start.get("state", states[0]), start["theta"])

@@ -110,7 +110,7 @@ def case_of_text(text: str, *, name: str) -> Case:
     return Case(name, with_power if KAPPA in table else fixed, "file", str(table.get("name", "")))
 
 
-def make_case(name: str, **options: Any) -> DRMDP:
+def make_case(name: str, /, **options: Any) -> DRMDP:
     """The case of a name; capitals do not matter.
 
     Raises:
@@ -119,7 +119,7 @@ def make_case(name: str, **options: Any) -> DRMDP:
     return find_case(name).build(**options)
 
 
-def make_powerless(name: str, **options: Any) -> DRMDP | None:
+def make_powerless(name: str, /, **options: Any) -> DRMDP | None:
     """The same case with every κ at 0; None where it has none."""
     powers = {option: 0 for option in find_case(name).options if option.startswith("kappa")}
     return make_case(name, **{**options, **powers}) if powers else None

@@ -19,6 +19,7 @@ Shape key: S states, K = |Θ| reward parameters, A actions, O outcomes.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -87,10 +88,18 @@ class DRMDP:
         return dataclasses.replace(self, start=(state_index, position("theta", theta, self.thetas)))
 
 
+_HUGE = re.compile(r"[eE][+-]?0*\d{4,}")
+"""Powers of ten whose digits would fill the memory."""
+
+
 def exact(name: str, value: Number) -> Fraction:
     """A number as a fraction: 0.1 and "1/10" are a tenth; UserError for what is no finite number."""
+    if isinstance(value, Fraction):
+        return value
     try:
-        return value if isinstance(value, Fraction) else Fraction(str(value))
+        if _HUGE.search(str(value)):
+            raise ValueError
+        return Fraction(str(value))
     except (ValueError, ZeroDivisionError) as error:
         raise UserError(f'{name} is {value!r}, allowed is a finite number such as 0.1 or "1/3"; write one.') from error
 

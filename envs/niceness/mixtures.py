@@ -41,3 +41,11 @@ def terms_of(text: str) -> tuple[tuple[Fraction | None, str], ...]:
     if all(weight == 0 for weight, _ in terms):
         raise UserError(f"objective is {text!r}, whose weights are all 0; give one of them a larger weight.")
     return tuple(terms)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is read as one name, and not as a sum or a difference."""
+    try:
+        return not is_mixture(text) and terms_of(text) == ((None, text),)
+    except UserError:
+        return False

@@ -128,6 +128,7 @@ def find_objective(name: str, case: DRMDP) -> Objective:
     Raises:
         UserError: Unknown name, a mixture with what is no utility, or a weight that is no number.
     """
+    name = name.strip()
     if is_mixture(name):
         return _mixture(name, case)
     if name.startswith("PR-"):
