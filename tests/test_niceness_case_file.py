@@ -198,6 +198,8 @@ def test_a_run_s_case_is_that_of_the_text_that_it_keeps(tmp_path: Path) -> None:
     assert make_world("Case", case=EXAMPLES / "clickbait.toml").config.case == str(EXAMPLES / "clickbait.toml")
     with pytest.raises(UserError, match="case is 3, allowed is a name such as ZEALOT or a .toml file"):
         make_world("Case", case=3)
+    with pytest.raises(UserError, match="parameters is 3, allowed are names with values"):
+        make_world("Case", case="ZEALOT", kappa=1, parameters=3)
     with pytest.raises(UserError, match="content is 3, which case"):
         make_world("Case", case=str(path), content=3)
     with pytest.raises(UserError, match="has no option 'name'"):

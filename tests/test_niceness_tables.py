@@ -229,7 +229,7 @@ def test_a_file_s_power_is_turned_by_the_command(folder: Path, capsys: pytest.Ca
 
 def test_pages_are_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tables", "--out", str(folder)) == 2
-    assert "is a folder, but one file is written; name it, such as" in capsys.readouterr().err
+    assert "is a folder, but one file is written; name a file" in capsys.readouterr().err
 
 
 def test_a_long_solve_says_how_far_it_is() -> None:

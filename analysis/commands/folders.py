@@ -28,7 +28,7 @@ def require_file(path: Path) -> None:
         UserError: no right, or a folder of that name.
     """
     if path.is_dir():
-        raise UserError(f"'{path}' is a folder, but one file is written; name it, such as '{path / 'page.md'}'.")
+        raise UserError(f"'{path}' is a folder, but one file is written; name a file, in it or elsewhere.")
     require_writable(path.parent)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from analysis.cli_shown import Watch
 from analysis.commands.actors import with_settings
 from analysis.commands.environments import import_packages
-from analysis.commands.folders import require_writable
+from analysis.commands.folders import require_file
 from analysis.commands.printing import say
 from analysis.plots.animation import Frame, require_suffix, save_animation, with_caption
 from analysis.runs import open_run
@@ -34,7 +34,7 @@ def run(command: Watch) -> int:
     require_number("--delay", command.delay, low=0.0, high=60.0)
     if command.out is not None:
         require_suffix(command.out)
-        require_writable(command.out.parent)
+        require_file(command.out)
     actor = with_settings(command.actor, command.search)
     import_packages(command.imports)
     opened = open_run(command.run)

@@ -43,7 +43,12 @@ def sweep(world: World) -> Rows:
 
 
 def require_possible(world: World, rows: Rows) -> None:
-    """Refuse rows that are none, and entries that no state of the world has (UserError with the first)."""
+    """Refuse an empty list, and entries that no state of the world has (UserError with the first).
+
+    Other shapes are left to `World.observe`, which refuses them.
+    """
+    if np.ndim(rows) != 2 or np.shape(rows)[1] != world.row_size:
+        return
     if len(rows) == 0:
         raise UserError("rows is empty, and nothing can be said of no state; ask about one at least.")
     for column, allowed in enumerate(_values(world)):

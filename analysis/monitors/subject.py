@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from agents.reward_model import RewardModel
 from analysis.monitors.edits import EDITS, Edit
 from analysis.monitors.possible_rows import require_possible
 from envs.registry import make_world, world_id
-from envs.rows import Rows
+from envs.rows import Rows, World
 from envs.states import Floats
 
 ENV_ID = world_id("Village")
@@ -58,6 +59,12 @@ class Subject:
     edits: Mapping[str, Edit] = dataclasses.field(default_factory=lambda: EDITS)
 
 
+@functools.cache
+def seen_world() -> World:
+    """The village as all subjects see it, the real half alone."""
+    return make_world(ENV_ID, coins=True, twin=False)
+
+
 def unnamed(agent: AlphaAgent) -> AlphaAgent:
     """A copy that does not say what it was paid for: a config holds the weights of rewards, which HRA alone reads."""
     agent = copy.deepcopy(agent)
@@ -67,12 +74,11 @@ def unnamed(agent: AlphaAgent) -> AlphaAgent:
 
 def subject_of(agent: AlphaAgent, model: RewardModel, rows: Rows) -> Subject:
     """The subject that an agent without memory and a model of its rewards make, with the states it reached."""
-    world = make_world(ENV_ID, coins=True, twin=False)
+    world = seen_world()
     agent, model = unnamed(agent).eval(), model.eval()
 
     def encoded(rows: Rows) -> Any:
-        if np.ndim(rows) == 2 and np.shape(rows)[1] == world.row_size:  # `observe` refuses other shapes.
-            require_possible(world, rows)
+        require_possible(world, rows)
         return agent.encode(world.observe(rows))
 
     def estimate(rows: Rows) -> Any:

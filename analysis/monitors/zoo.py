@@ -36,10 +36,9 @@ from agents.fields import settings_from_dict, settings_to_dict
 from agents.observations import ObservationSpec
 from agents.reward_model import RewardModel
 from analysis.monitors.possible_rows import sweep
-from analysis.monitors.subject import ENV_ID, Subject, subject_of, unnamed
+from analysis.monitors.subject import Subject, seen_world, subject_of, unnamed
 from envs.errors import UserError
 from envs.niceness.assignment import MARGIN, assign
-from envs.registry import make_world
 from envs.rows import Rows
 from envs.storage import read_json, sha256, write_json
 
@@ -180,7 +179,7 @@ def _unpack(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Weak
 
 def used_inputs(agent: AlphaAgent) -> Tensor:
     """Inputs that are not the same in all states of the village, int64[I]."""
-    world = make_world(ENV_ID, coins=True, twin=False)
+    world = seen_world()
     inputs = agent.observation_encoder(world.observe(sweep(world))).numpy()
     return torch.from_numpy(np.flatnonzero((inputs != inputs[:1]).any(axis=0)))
 

@@ -130,8 +130,8 @@ def page() -> str:
         "NS judges each episode by what its own twin came to want, NS_lit all by the same shares.",
         sections["RANDOM-DRIFT"],
         "# All cases and their options",
-        "`valuelab niceness solve CASE --option NAME=VALUE`, and `train` in the same way; `--kappa` takes several "
-        "powers. *H* is the horizon, and None what is left open.",
+        "`valuelab niceness solve CASE --option NAME=VALUE`, where `--kappa` takes several powers; `train` takes them "
+        "too, but for work, gain, withholds and start of TRIAD. *H* is the horizon, and None what is left open.",
         cases_and_options(),
     ]
     return "\n\n".join(parts) + "\n"

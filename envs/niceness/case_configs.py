@@ -149,18 +149,11 @@ class CaseConfig(TasteConfig):
         options, known = {**options, "case": str(case)}, _entry(str(case), content).options
         own = {name: value for name, value in options.items() if name in known}
         rest = {name: value for name, value in options.items() if name not in own}
-        return {**rest, "parameters": {**dict(rest.get("parameters", {})), **own}} if own else rest
+        return {**rest, "parameters": {**dict(_pairs(rest.get("parameters", ()))), **own}} if own else rest
 
     def __post_init__(self) -> None:
         """Keep the parameters as pairs in the order of their names, which can be compared and kept."""
-        pairs = self.parameters.items() if isinstance(self.parameters, Mapping) else self.parameters
-        try:
-            ordered = tuple(sorted((str(name), value) for name, value in pairs))
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f'parameters is {self.parameters!r}, allowed are names with values, such as {{"kappa": 0.5}}; write it '
-                "so."
-            ) from error
+        ordered = _pairs(self.parameters)
         for name, value in ordered:
             _require_plain(f"parameter {name}", value)
         object.__setattr__(self, "parameters", ordered)
@@ -193,3 +186,14 @@ def _entry(case: str, content: Any) -> Case:
     if not is_file(case) or not isinstance(content, str):
         raise UserError(f"content is {content!r}, which case {case!r} does not read; leave it out.")
     return case_of_text(content, name=case)
+
+
+def _pairs(parameters: Any) -> tuple[tuple[str, Any], ...]:
+    """Parameters as pairs in the order of their names; UserError where they are none."""
+    pairs = parameters.items() if isinstance(parameters, Mapping) else parameters
+    try:
+        return tuple(sorted((str(name), value) for name, value in pairs))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f'parameters is {parameters!r}, allowed are names with values, such as {{"kappa": 0.5}}; write it so.'
+        ) from error

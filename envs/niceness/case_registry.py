@@ -99,15 +99,13 @@ def find_case(name: str) -> Case:
 def case_of_text(text: str, *, name: str) -> Case:
     """The case that the text of a file describes; its option is `kappa` where the file has it."""
     table = table_of(text, where=name)
-    own = table.get(KAPPA, 0)
+    own = table.get(KAPPA)
 
-    def fixed() -> DRMDP:
-        return case_from_text(text, where=name)
-
-    def with_power(kappa: Number = own) -> DRMDP:
+    def with_power(kappa: Number | None = own) -> DRMDP:
         return case_from_text(text, where=name, kappa=kappa)
 
-    return Case(name, with_power if KAPPA in table else fixed, "file", str(table.get("name", "")))
+    fixed = functools.partial(case_from_text, text, where=name, kappa=None)
+    return Case(name, fixed if own is None else with_power, "file", str(table.get("name", "")))
 
 
 def make_case(name: str, /, **options: Any) -> DRMDP:
