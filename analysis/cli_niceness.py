@@ -18,7 +18,8 @@ class NicenessSolve:
     """Solve a case or the village exactly for objectives: value, manipulation, lock-in, intent, welfare, policy."""
 
     case: Case
-    """A case, such as TRIAD, Clickbait or ZEALOT, a TOML file that describes one, or a village: Village, or its id."""
+    """A case, such as TRIAD, Clickbait or ZEALOT, a TOML file that describes one, Village, or the id of a world, such
+    as ValueLab/Triad-Weak-v0."""
     objectives: tuple[str, ...] = ()
     """Objectives, such as RT IR NS PR-A "1/2 RT + 1/2 IR"; all but CRT_mask where left out. Of a village RT, IR, NS,
     NS_lit, Myopic, PR-A, PR-B, PR-E and sums such as "1/2 RT + 1/2 NS"; RT, IR and NS where left out."""

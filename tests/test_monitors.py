@@ -337,13 +337,16 @@ def test_a_wrong_file_is_one_sentence_with_its_line(tmp_path, monkeypatch, text)
         assert "\n" not in str(caught.value) and str(caught.value).lstrip("'").startswith(str(path))
 
 
-def test_the_line_is_that_of_the_file_and_not_of_what_it_imports(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "broken_by_hand.py").write_text("\n\n\ndef score(\n")
-    path = tmp_path / "mine.py"
-    path.write_text("\nimport broken_by_hand\n")
-    with pytest.raises(UserError, match=r"mine\.py:2: SyntaxError"):
-        read_monitor(path)
+@pytest.mark.parametrize(("place", "line"), [("mine", r"mine\.py:2"), ("mine/beside", r"broken_by_hand\.py:4")])
+def test_the_line_is_that_of_the_file_or_of_a_module_beside_it(tmp_path, monkeypatch, place, line):
+    library, own = tmp_path / "library", tmp_path / "mine"
+    for folder in (library, own):
+        folder.mkdir()
+    monkeypatch.syspath_prepend(library)
+    (library if place == "mine" else own).joinpath("broken_by_hand.py").write_text("\n\n\ndef score(\n")
+    (own / "mine.py").write_text("\nimport broken_by_hand\n")
+    with pytest.raises(UserError, match=rf"{line}: SyntaxError"):
+        read_monitor(own / "mine.py")
 
 
 def test_a_right_file_may_give_a_number_or_one_trait(tmp_path):

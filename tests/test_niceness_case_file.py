@@ -38,8 +38,8 @@ def test_channels_are_keyed_and_the_last_rule_that_fits_counts() -> None:
     assert case.keyed
     start, settled = (case.states.index(name) for name in ("open", "settled"))
     praise, settle = (case.actions.index(name) for name in ("praise coffee", "settle"))
-    # Outcomes are (mood, charm) = (0, 0), (0, 1), (1, 0), (1, 1).
-    assert case.next_theta[start, 0, praise].tolist() == [1, 0, 1, 1]
+    # Outcomes are (mood, kappa) = (0, 0), (0, 1), (1, 0), (1, 1).
+    assert case.next_theta[start, 0, praise].tolist() == [0, 1, 1, 1]
     assert case.next_theta[start, 0, case.noop].tolist() == [0, 0, 1, 1]
     assert case.next_state[start, 0, settle].tolist() == [settled] * 4
     assert not case.next_theta[settled, 0].any()
@@ -204,3 +204,9 @@ def test_a_run_s_case_is_that_of_the_text_that_it_keeps(tmp_path: Path) -> None:
         make_world("Case", case=str(path), content=3)
     with pytest.raises(UserError, match="has no option 'name'"):
         make_case("ZEALOT", name="foo")
+
+
+def test_a_mark_that_an_editor_puts_first_is_no_part_of_the_case(tmp_path: Path) -> None:
+    path = tmp_path / "marked.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + (EXAMPLES / "moody.toml").read_bytes())
+    assert make_case(str(path)).thetas == ("tea", "coffee")

@@ -260,7 +260,7 @@ def test_the_natural_taste_is_shown_on_demand_alone():
     [
         ({"objective": "RR"}, r"objective is 'RR', which names 'RR'; allowed are RT, IR, .* and Myopic\."),
         ({"objective": "welfare"}, "which names 'welfare'; allowed are"),
-        ({"objective": "RT+RT"}, "names 'RT'; allowed are IR, .* each stands once"),
+        ({"objective": "RT+RT"}, "names 'RT' more than once; give it one weight"),
         ({"objective": "-1*RT"}, "weights may not be negative"),
         ({"objective": "x*RT"}, "weights of at least 0"),
         ({"objective": "0*RT"}, "weights are all 0"),
@@ -289,7 +289,8 @@ def test_refusals(options, match):
         ({"parameters": {"kapa": 1}}, "has no option 'kapa'.* Did you mean 'kappa'"),
         ({"parameters": {"kappa": 2}}, "kappa is 2, allowed is a probability"),
         ({"case": "no.toml"}, "case file 'no.toml' cannot be read"),
-        ({"case": str(EXAMPLES / "moody.toml"), "parameters": {"T": 3}}, "has no option .T., it has none; leave it"),
+        ({"case": str(EXAMPLES / "clickbait.toml"), "parameters": {"T": 3}}, "has no option .T., it has none; leave it"),
+        ({"case": str(EXAMPLES / "clickbait.toml"), "kappa": 1}, "no option 'kappa', it has none; write kappa = 1 into"),
         ({"parameters": {"kappa": [1]}}, r"parameter kappa is \[1\], allowed is a number"),
         ({"parameters": 3}, "parameters is 3, allowed are names with values"),
     ],

@@ -120,12 +120,23 @@ def test_solve_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[s
     words = ("solve", "triad", "--kappa", "0", "1", "--objectives", "RT", "1/2 RT + 1/2 NS", "--option", "o=2")
     assert run(*words, "--out", str(out)) == 0
     printed = capsys.readouterr().out
+    assert "LI: lock-in index" in printed and "RT: present pseudo-niceness" in printed and "a sum: what" in printed
     assert "kappa 1" in printed and "persuade, hE" in printed and "Indistinguishability" in printed
     weak, strong = json.loads((out / "solve.json").read_text())
     assert [weak["kappa"], strong["kappa"]] == ["0", "1"]
     assert [row["objective"] for row in strong["objectives"]] == ["RT", "1/2 RT + 1/2 NS"]
     assert strong["objectives"][0]["value"] == "22"
     assert "## TRIAD" in (out / "solve.md").read_text()
+
+
+def test_the_id_of_a_world_stands_for_its_case(tmp_path: Path) -> None:
+    asked = ("--kappa", "1/2", "--option", "T=4", "--objectives", "RT", "IR")
+    for folder, name in (("id", "ValueLab/Triad-v0"), ("name", "TRIAD")):
+        assert run("solve", name, *asked, "--out", str(tmp_path / folder)) == 0
+    assert (tmp_path / "id/solve.json").read_bytes() == (tmp_path / "name/solve.json").read_bytes()
+    assert run("solve", "ValueLab/Case-Zealot-v0", "--objectives", "RT", "--out", str(tmp_path)) == 0
+    (answer,) = json.loads((tmp_path / "solve.json").read_text())
+    assert answer["case"] == "ZEALOT" and answer["objectives"][0]["influence_worth"] == "0"
 
 
 def test_solve_reads_files_and_says_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import study_cells
 
 from analysis import preregistration
 from analysis.canonical import content_hash
+from analysis.cli import main
 from analysis.preregistration import check, preregister
 from analysis.study import run_study
 from envs.errors import UserError
@@ -144,3 +145,12 @@ def test_bad_plans_are_refused(path, plan, message):
     with pytest.raises(UserError, match=message):
         preregister(plan, path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("study", [["study", "niceness-power"], ["compare"]])
+def test_a_plan_that_is_no_file_is_refused_before_a_study_runs(tmp_path, monkeypatch, capsys, study):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main([*study, "--preregistration", "frozn.json"])
+    assert stop.value.code == 2 and "--preregistration is 'frozn.json', which is no file" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

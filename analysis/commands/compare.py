@@ -8,25 +8,21 @@ from pathlib import Path
 from agents.device import resolve_device
 from analysis.cells import Cell
 from analysis.cli_studies import Choice, Compare
-from analysis.commands.folders import require_writable
+from analysis.commands.folders import require_frozen, require_writable
 from analysis.commands.printing import say, table_of
 from analysis.progress import Display, showing
 from analysis.studies.answer_page import write_page
 from analysis.studies.comparison import ComparisonResult, run_comparison
 from analysis.studies.plan import ComparisonPlan, make_plan
 from analysis.study_result import Progress
-from envs.errors import UserError, require_integer
+from envs.errors import require_integer
 
 
 def run(command: Compare) -> int:
     """Run or go on with a comparison; 1 where cells failed, else 0."""
     require_integer("--workers", command.workers, low=0, high=1024)
     plan = plan_of(command, command.preset, device=resolve_device(command.device)[0].type)
-    if command.preregistration is not None and not command.preregistration.is_file():
-        raise UserError(
-            f"--preregistration is '{command.preregistration}', which is no file; `valuelab preregister` writes one, "
-            "before the study runs."
-        )
+    require_frozen(command.preregistration, how="valuelab preregister")
     folder = command.out or Path("runs") / f"compare-{command.preset}"
     require_writable(folder)
     if command.page is not None:

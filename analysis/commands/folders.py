@@ -32,6 +32,12 @@ def require_file(path: Path) -> None:
     require_writable(path.parent)
 
 
+def require_frozen(path: Path | None, *, how: str) -> None:
+    """Refuse a frozen plan that is no file, before a study runs, and say which command writes one."""
+    if path is not None and not path.is_file():
+        raise UserError(f"--preregistration is '{path}', which is no file; `{how}` writes one, before the study runs.")
+
+
 def require_writable(folder: Path) -> None:
     """Refuse a folder that cannot be made or written to; nothing is left behind.
 

@@ -13,7 +13,9 @@ from analysis.cli_niceness import NicenessScorecard
 from analysis.commands.environments import parse_options
 from analysis.commands.folders import require_file
 from analysis.commands.printing import cell, say, table, wrapped
+from analysis.niceness import meanings
 from analysis.niceness.scorecard import Scorecard, score
+from analysis.niceness.solved import WHAT_TOLD_APART_IS
 from analysis.niceness.tables import intent_in_words
 from analysis.niceness.village_card import score_village
 from analysis.runs import Run, open_run
@@ -32,11 +34,9 @@ from envs.storage import write_bytes
 
 HEADER = ("objective", "value", "optimum", "inert", "regret", "normalised", "optimal steps")
 NOTE = (
-    "Exact, for the agent's most probable or best actions. Regret: optimum less value; normalised: by what there is to "
-    "win over the inert policy; optimal steps: the share of its steps that are optimal where it is. MI: manipulation "
-    "index; LI: lock-in index; push: MI - LI. Intent and indistinguishability are those of the objective and of the "
-    "world: the plan changes, or not, once the influence channel is cut in the agent's model; in a case, influence is "
-    "called means where no plan that leaves tastes alone is as good."
+    "Exact, for the agent's most probable or best actions. Intent and indistinguishability are those of the objective "
+    "and of the world: the plan changes, or not, once the influence channel is cut in the agent's model; in a case, "
+    f"influence is called means where no plan that leaves tastes alone is as good. {WHAT_TOLD_APART_IS}"
 )
 
 
@@ -54,7 +54,10 @@ def run(command: NicenessScorecard) -> int:
     for first, card in (_of_village if _is_village(world) else _of_case)(trained, world, command.actor):
         found[first] = facts | card.as_json()
         _show(card, _title(card, facts, first=first))
-    say(*wrapped(NOTE))
+    judged = {name for card in found.values() for name in (*card["values"], *card["optimal_share"])}
+    objectives = meanings.objectives(sorted(judged))
+    for note in (NOTE, meanings.sentence(meanings.REGRETS), meanings.sentence(meanings.MEASURES), objectives):
+        say(*wrapped(note))
     if command.out is not None:
         text = json.dumps(found, indent=1, ensure_ascii=False, default=str)
         write_bytes(command.out, (text + "\n").encode())

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from analysis.cli_niceness import NicenessSolve
-from analysis.commands.environments import parse_options
+from analysis.commands.environments import is_world_of_people, parse_options
 from analysis.commands.folders import case_words, folder_named, require_writable
 from analysis.commands.printing import say, table, wrapped
-from analysis.niceness import tables, village_solved
+from analysis.niceness import meanings, tables, village_solved
 from analysis.niceness.solved import solve_all, told_apart
 from analysis.progress import showing
 from envs.errors import UserError, nearest
+from envs.niceness.case_configs import case_of
+from envs.niceness.case_file import KAPPA
 from envs.niceness.case_registry import CASES, is_file, make_case, make_powerless
 from envs.niceness.drmdp import DRMDP, require_probability
 from envs.registry import make_world
@@ -57,8 +59,11 @@ def run(command: NicenessSolve) -> int:
         table(answer.header, answer.rows, title=answer.title)
         say(answer.apart, "")
         found.append(answer)
-    say(*wrapped(note.replace("`", "")))
-    for path in _write(folder, found, note):
+    objectives = meanings.objectives(row[0] for answer in found for row in answer.rows)
+    notes = [note, meanings.sentence(meanings.MEASURES), objectives]
+    for line in notes:
+        say(*wrapped(line.replace("`", "")))
+    for path in _write(folder, found, notes):
         say(f"Written: {path}")
     return 0
 
@@ -99,23 +104,30 @@ def _said(options: Mapping[str, Any]) -> str:
 def _cases(command: NicenessSolve) -> list[tuple[str | None, DRMDP, DRMDP | None]]:
     """The case at each power that was asked for, and without power."""
     options = parse_options(command.options)
-    _require_known(command.case)
-    if not command.kappa:
-        return [(None, make_case(command.case, **options), make_powerless(command.case, **options))]
-    if "kappa" in options:
+    if KAPPA in options and command.kappa:
         raise UserError("kappa is given by --kappa and by --option; give it once.")
-    cases = [(power, make_case(command.case, **options, kappa=power)) for power in command.kappa]
-    powerless = make_powerless(command.case, **options)
-    return [(power, case, powerless) for power, case in cases]
+    made = _world_of_id if is_world_of_people(command.case) else _case_of_name
+    if not command.kappa:
+        return [(None, *made(command.case, options))]
+    return [(power, *made(command.case, {**options, KAPPA: power})) for power in command.kappa]
 
 
-def _require_known(name: str) -> None:
+def _case_of_name(name: str, options: dict[str, Any]) -> tuple[DRMDP, DRMDP | None]:
+    """A named case or a case file, and the same without power."""
     if not is_file(name) and name.casefold() not in map(str.casefold, CASES):
         known = (*CASES, VILLAGE)
         raise UserError(
-            f"case {name!r} is unknown, known are {', '.join(known)}, the ids of villages, such as "
+            f"case {name!r} is unknown, known are {', '.join(known)}, the ids of their worlds, such as "
             f"ValueLab/Village-9x9-v0, and files that end in .toml; name one.{nearest(name, known)}"
         )
+    return make_case(name, **options), make_powerless(name, **options)
+
+
+def _world_of_id(env_id: str, options: dict[str, Any]) -> tuple[DRMDP, DRMDP | None]:
+    """The case that a world stands for, and the same without power."""
+    config = make_world(env_id, **options).config
+    off = {power: 0 for power in config.powers if power.startswith(KAPPA)}
+    return case_of(config), case_of(make_world(env_id, **{**options, **off}).config) if off else None
 
 
 def _is_village(name: str) -> bool:
@@ -131,7 +143,10 @@ def _of_village(command: NicenessSolve) -> Iterator[Answer]:
     settings = [{**options, "kappa_p": kappa, "kappa_g": kappa} for kappa in chances] or [options]
     configs = [make_world(name, **each).config for each in settings]
     for power, config in zip(command.kappa or (None,), configs, strict=True):
-        rows, share = village_solved.solve_for(config, command.objectives), village_solved.told_apart(config)
+        with showing("solve") as display:
+            rows = village_solved.solve_for(config, command.objectives, tell=display.tell)
+            display.tell(1.0, "whether RT, IR and NS can be told apart")
+            share = village_solved.told_apart(config)
         record = {
             "case": name, "options": options, "kappa": power, "indistinguishability": share,
             "objectives": [row.as_json() for row in rows],
@@ -141,10 +156,10 @@ def _of_village(command: NicenessSolve) -> Iterator[Answer]:
         yield Answer(title, village_solved.HEADER, [row.cells() for row in rows], apart, record)
 
 
-def _write(folder: Path, answers: Sequence[Answer], note: str) -> tuple[Path, Path]:
+def _write(folder: Path, answers: Sequence[Answer], notes: Sequence[str]) -> tuple[Path, Path]:
     records = [answer.record for answer in answers]
     sections = [tables.section(one.title, one.header, one.rows, apart=one.apart) for one in answers]
     paths = folder / "solve.json", folder / "solve.md"
     write_bytes(paths[0], (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
-    write_bytes(paths[1], ("\n\n".join([*sections, note]) + "\n").encode())
+    write_bytes(paths[1], ("\n\n".join([*sections, *notes]) + "\n").encode())
     return paths

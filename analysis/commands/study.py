@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from analysis.cli_studies import NicenessGeneralise, NicenessMonitor, Study, StudyOfSeeds
 from analysis.commands.compare import follow
-from analysis.commands.folders import require_writable
+from analysis.commands.folders import require_frozen, require_writable
 from analysis.commands.printing import say, table_of
 from analysis.preregistration import preregister
 from analysis.progress import showing
@@ -38,6 +38,7 @@ def run(command: StudyOfSeeds) -> int:
         say(f"Frozen in {command.freeze}, SHA-256 {digest}.", "Commit or publish it, then run the same seeds with")
         say(f"  --preregistration {command.freeze}")
         return 0
+    require_frozen(command.preregistration, how=f"valuelab study {name} --freeze FILE")
     folder = command.out or Path("runs") / f"study-{question.name}"
     require_writable(folder)
     if command.page is not None:

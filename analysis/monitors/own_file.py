@@ -118,10 +118,13 @@ def _as_a_script(path: Path) -> Iterator[None]:
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """The file as the user named it, with the last of its lines that an error passed, if any."""
+    """The last line that an error passed in the file, as the user named it, or in a module beside it, if any."""
     passed = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         passed.append((error.filename or "", error.lineno))
     # Python names a file by its absolute path, whatever the user typed.
-    lines = [line for name, line in passed if Path(name).resolve() == path.resolve()]
-    return f"{path}:{lines[-1]}" if lines else str(path)
+    own = [(Path(name), line) for name, line in passed if Path(name).resolve().parent == path.resolve().parent]
+    if not own:
+        return str(path)
+    name, line = own[-1]
+    return f"{path.with_name(name.name)}:{line}"

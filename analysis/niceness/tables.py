@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.docstrings import meanings_of_arguments
 from analysis.markdown import table
-from analysis.niceness import policy_words
+from analysis.niceness import meanings, policy_words
 from analysis.niceness.solved import WHAT_TOLD_APART_IS, Ends, Solved, solve_all, told_apart
 from envs.niceness.assignment import JUDGES
 from envs.niceness.backward import every_action, layers
@@ -114,6 +114,8 @@ def page() -> str:
     parts = [
         "# Niceness: exact tables",
         f"Written by `{COMMAND}`, and computed anew by the tests. All numbers are exact fractions. {HOW_TO_READ}",
+        f"Measures. {meanings.sentence(meanings.MEASURES)}",
+        f"Objectives. {meanings.objectives((*OBJECTIVES, 'PR-θ'))}",
         "# The five cases of Carroll et al. (2024)",
         "Their inert policy leaves θ at θ_0, so NS = IR in all five; none of them can show lock-in.",
         *(sections[name] for name in paper),

@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.niceness.solved import WHAT_TOLD_APART_IS
 from analysis.niceness.tables import intent_in_words
+from analysis.progress import Tell
 from envs.niceness.assignment import JUDGES
 from envs.niceness.village_config import VillageConfig
 from envs.niceness.village_contrasts import plan_changes, values_of_influence, village_indistinguishability
@@ -82,25 +83,35 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-def solve_for(config: VillageConfig, names: Sequence[str] = ()) -> list[VillageSolved]:
+def solve_for(
+    config: VillageConfig, names: Sequence[str] = (), *, tell: Tell = lambda share, text: None
+) -> list[VillageSolved]:
     """Solve a village for several objectives, for JUDGES where none is named.
+
+    Args:
+        config: The village.
+        names: The objectives.
+        tell: Is told of progress: once what all share is solved, and after each objective.
 
     Raises:
         UserError: Unknown objective, or more states than can be listed.
     """
-    wanted = tuple(names) or JUDGES
+    wanted, found = tuple(names) or JUDGES, []
+    tell(0.0, "all states")
     solution, worth = solve_village(config, wanted), values_of_influence(config, [*filter(ranks, wanted)])
     undiscounted = solve_village(dataclasses.replace(config, discount=1.0), JUDGES)
     best = {judge: undiscounted.value(judge) for judge in JUDGES}
-    played = {name: evaluate_village(config, solution.policy(name)).values for name in wanted}
-    return [
-        VillageSolved(
-            objective=name, value=solution.value(name) if ranks(name) else None, worth=dict(values),
-            regret={judge: best[judge] - values[judge] for judge in JUDGES}, did=influence_range(config, name),
-            intent={"changes": plan_changes(config, name)} if ranks(name) else {}, influence_worth=worth.get(name),
-        )
-        for name, values in played.items()
-    ]  # fmt: skip
+    for done, name in enumerate(wanted, start=1):
+        tell(done / (len(wanted) + 1), name)
+        values = evaluate_village(config, solution.policy(name)).values
+        found.append(
+            VillageSolved(
+                objective=name, value=solution.value(name) if ranks(name) else None, worth=dict(values),
+                regret={judge: best[judge] - values[judge] for judge in JUDGES}, did=influence_range(config, name),
+                intent={"changes": plan_changes(config, name)} if ranks(name) else {}, influence_worth=worth.get(name),
+            )
+        )  # fmt: skip
+    return found
 
 
 def title(config: VillageConfig) -> str:

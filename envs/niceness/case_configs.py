@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.errors import UserError, require_choice, require_flag
-from envs.niceness.case_file import read_text
+from envs.niceness.case_file import KAPPA, read_text
 from envs.niceness.case_registry import Case, case_of_text, find_case, is_file
 from envs.niceness.drmdp import DRMDP, Number
 from envs.niceness.triad import triad
@@ -146,7 +146,10 @@ class CaseConfig(TasteConfig):
         case, content = options.get("case", cls.case), options.get("content")
         if not isinstance(case, str | Path):
             raise UserError(f"case is {case!r}, allowed is a name such as ZEALOT or a .toml file; write one.")
-        options, known = {**options, "case": str(case)}, _entry(str(case), content).options
+        options, entry = {**options, "case": str(case)}, _entry(str(case), content)
+        if KAPPA in options:
+            entry.require_option(KAPPA)
+        known = entry.options
         own = {name: value for name, value in options.items() if name in known}
         rest = {name: value for name, value in options.items() if name not in own}
         return {**rest, "parameters": {**dict(_pairs(rest.get("parameters", ()))), **own}} if own else rest

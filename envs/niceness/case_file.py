@@ -59,9 +59,9 @@ Rows = dict[tuple[str, str, str], dict[tuple[str, str], Fraction]]
 
 
 def read_text(path: Path) -> str:
-    """What a file says; UserError where there is none, or no text."""
+    """What a file says, without the mark that some editors begin it with; UserError where there is none, or no text."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"case file {str(path)!r} cannot be read ({error.strerror}); name one that can.") from error
     except UnicodeDecodeError as error:

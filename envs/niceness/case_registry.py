@@ -42,15 +42,20 @@ class Case:
     def build(self, **options: Any) -> DRMDP:
         """The process; UserError for an unknown option, or a value that the case refuses."""
         for option in options:
-            if option not in self.options:
-                cure = "choose one of these" if self.options else "leave it out"
-                if option == KAPPA and is_file(self.name):
-                    cure = "write kappa = 1 into it, and when = { kappa = 1 } into the moves that may fail"
-                raise UserError(
-                    f"case {self.name} has no option {option!r}, it has {', '.join(self.options) or 'none'}; {cure}."
-                    f"{nearest(option, self.options)}"
-                )
+            self.require_option(option)
         return self.make(**options)
+
+    def require_option(self, option: str) -> None:
+        """Refuse an unknown option."""
+        if option in self.options:
+            return
+        cure = "choose one of these" if self.options else "leave it out"
+        if option == KAPPA and is_file(self.name):
+            cure = "write kappa = 1 into it, and when = { kappa = 1 } into the moves that may fail"
+        raise UserError(
+            f"case {self.name} has no option {option!r}, it has {', '.join(self.options) or 'none'}; {cure}."
+            f"{nearest(option, self.options)}"
+        )
 
 
 def _triad(name: str, **fixed: Any) -> Callable[..., DRMDP]:

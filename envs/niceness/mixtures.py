@@ -6,6 +6,7 @@ RT    IR    NS    PR-B    0.5*RT+0.5*IR    1/2 RT + 1/2 IR
 from __future__ import annotations
 
 import re
+from collections import Counter
 from fractions import Fraction
 
 from envs.errors import UserError
@@ -24,7 +25,7 @@ def terms_of(text: str) -> tuple[tuple[Fraction | None, str], ...]:
     """The weight (None where none stands there) and the name of each term of a sum.
 
     Raises:
-        UserError: A term that is neither a name nor a number >= 0 and a name; all weights 0.
+        UserError: A term that is neither a name nor a number >= 0 and a name; a name twice; all weights 0.
     """
     if _MINUS.search(str(text)):
         raise UserError(f"objective is {text!r}, but weights may not be negative; write a sum such as 0.5*RT+0.5*IR.")
@@ -40,6 +41,9 @@ def terms_of(text: str) -> tuple[tuple[Fraction | None, str], ...]:
         terms.append((None if weight is None else exact("weight", weight), found["name"]))
     if all(weight == 0 for weight, _ in terms):
         raise UserError(f"objective is {text!r}, whose weights are all 0; give one of them a larger weight.")
+    for name, count in Counter(name for _, name in terms).items():
+        if count > 1:
+            raise UserError(f"objective is {text!r}, which names {name!r} more than once; give it one weight.")
     return tuple(terms)
 
 

@@ -82,15 +82,16 @@ def _maximum(name: str, term: str, *, utility: Callable[[DRMDP], Utility], unpai
 
 WHOLE = "compares laws of whole trajectories"
 BUILT_IN = (
-    _maximum("RT", "present pseudo-niceness", utility=Present),
+    _maximum("RT", "present pseudo-niceness: judged by what people want at the moment", utility=Present),
     _maximum(
         "FR", "judged by what people want in the end", utility=Final,
         unpaid="judges every step by what is wanted in the end",
     ),
-    _maximum("IR", "future pseudo-niceness", utility=initial),
-    _maximum("NS", "candidate: judged by what people would have come to want", utility=Natural),
+    _maximum("IR", "future pseudo-niceness: judged by what people wanted at the start", utility=initial),
+    _maximum("NS", "candidate: judged by what people would have come to want without the agent", utility=Natural),
     _maximum(
-        "NS_lit", "the paper's formula for natural shifts", utility=scheduled,
+        "NS_lit", "the paper's formula for natural shifts: tastes count as often as the inert agent has them",
+        utility=scheduled,
         unpaid="weighs tastes by their law from one start",
     ),
     Objective(
@@ -99,7 +100,7 @@ BUILT_IN = (
     ),
     Objective(
         "CRT_without_last",
-        "the same, where θ_H may be moved",
+        "CRT, where the last θ_H may be moved",
         lambda case: best_without_influence(Present(case), with_last=False),
         unpaid=WHOLE,
     ),
@@ -162,4 +163,5 @@ def _mixture(name: str, case: DRMDP) -> Objective:
         members = tuple(part.utility(case) for _, part in terms if part.utility)
         return Mixed(case, members, tuple(weight for weight, _ in terms))
 
-    return _maximum(name, "a mixture", utility=utility, unpaid=next((p.unpaid for _, p in terms if p.unpaid), ""))
+    unpaid = next((part.unpaid for _, part in terms if part.unpaid), "")
+    return _maximum(name, "a sum of what its parts pay", utility=utility, unpaid=unpaid)

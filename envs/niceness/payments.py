@@ -30,15 +30,15 @@ def reward_weights(
         refused: Components that this world lacks, with the cause.
 
     Raises:
-        UserError: As `terms_of`; a component that is unknown, hidden or named twice; one that the world lacks.
+        UserError: As `terms_of`; a component that is unknown or hidden; one that the world lacks.
     """
     weights: dict[str, float] = {}
     for weight, name in terms_of("RT" if text == MYOPIC else text):
         if name in (refused or {}):
             raise UserError(f"objective is {text!r}, but {(refused or {})[name]}")
-        known = [one for one in components if one not in (UNSEEN, *weights)]
+        known = [one for one in components if one != UNSEEN]
         if name not in known:
-            allowed = f"allowed are {', '.join(known)}, sums in which each stands once, and {MYOPIC}"
+            allowed = f"allowed are {', '.join(known)}, sums of these, and {MYOPIC}"
             if name in OBJECTIVES and OBJECTIVES[name].unpaid:
                 readings = ", as are CRT_without_last and CRT_mask, other readings of it" if name == "CRT" else ""
                 where = "in cases, and in the village by itself" if name == "NS_lit" else "in cases alone"
