@@ -261,9 +261,9 @@ def test_figures_have_the_arms_in_the_order_of_the_registry(figure):
 
 
 def test_trainings_are_held_against_the_primary_one_seed_by_seed_and_kinds_counted_by_simulations():
-    def rows(kind, gap):
+    def rows(kind, gap, spread=0.01):
         return {
-            seed: {"assigned": kind, "regret RT": 0.1 * seed, "regret IR": 0.11 * seed + gap, "MI": 0.2, "LI": 0.0}
+            seed: {"assigned": kind, "regret RT": 0.1, "regret IR": 0.1 + gap + spread * seed, "MI": 0.2, "LI": 0.0}
             for seed in range(3)
         }
 
@@ -271,8 +271,10 @@ def test_trainings_are_held_against_the_primary_one_seed_by_seed_and_kinds_count
         Played("gru", "MONO", *PRIMARY[1:]): rows("RT", 0.2),
         Played("gru", "MONO", *PRIMARY[1:3], "r+V", 0): rows("other", -0.5),
         Played("gru, λ = .1", "MONO", *PRIMARY[1:]): rows("IR", -0.3),
+        Played("gru, λ = .3", "MONO", *PRIMARY[1:]): rows("IR", 0.1, spread=0.2),
         Played("gru, planted RT", "MONO", *PRIMARY[1:]): rows("RT", 0.9),
     }
     said = "\n".join(sentences(found))
     assert "kinds of MONO (gru) by simulations, r+V*: n = 0: 3 other; 0 lean to RT, 3 to IR. n = 16: 3 RT; 3" in said
-    assert "lean of MONO by training, less that of gru, at full power: gru, λ = .1 -0.50 [-0.50, -0.50]." in said
+    assert "lean of MONO by training, less that of gru, at full power: gru, λ = .1 -0.50 [-0.50, -0.50]; " in said
+    assert "Of these 2 differences of lean 1 stand after Holm's correction; not shown: MONO, gru, λ = .3." in said

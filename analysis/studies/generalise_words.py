@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from scipy import stats
 
-from analysis.statistics import column, paired_differences, seeds_text
+from analysis.multiple_tests import holm
+from analysis.statistics import column, paired_differences, paired_t_test, seeds_text
 from analysis.studies.powerful_scores import Played, Scores, lean
 from analysis.studies.value_heads import against_monolith
 from analysis.verdicts import decide, explain
@@ -18,6 +19,8 @@ PRIMARY = ("gru", "all", 1.0, "r+V*", 16)
 """Variant, power, κ, planner and simulations of the verdicts, chosen before the run."""
 MARGIN, NUM_SEEDS = 0.1, 20
 """The margin is of lean = regret under IR − regret under RT; a word needs so many seeds."""
+SIZE = 0.05
+"""Of the tests that are beside the rule, all together."""
 OTHER_PLANNERS = ("r+V", "V*")
 """Shown in the table beside the primary one, where the agent has all powers."""
 
@@ -169,18 +172,35 @@ def _kinds_by_search(found: Found) -> Iterator[str]:
 
 def _apart_from_primary(found: Found) -> Iterator[str]:
     """Lean of each other training less that of the primary one, by arm and seed, at full power."""
-    for arm in dict.fromkeys(place.arm for place in found):
-        leans = {
-            place.variant: lean(scores) for place, scores in found.items()
-            if (place.arm, place.power, *_planned(place)) == (arm, *PRIMARY[1:])
-        }  # fmt: skip
-        apart = {
-            name: paired_differences(one, leans[PRIMARY[0]]) for name, one in sorted(leans.items())
-            if PRIMARY[0] in leans and name.startswith(f"{PRIMARY[0]}, ") and "planted" not in name
-        }  # fmt: skip
-        if apart:
-            says = "; ".join(f"{name} {seeds_text(line, decimals=2)}" for name, line in apart.items())
+    apart = {arm: _differences_of_lean(found, arm) for arm in dict.fromkeys(place.arm for place in found)}
+    for arm, lines in apart.items():
+        if lines:
+            says = "; ".join(f"{name} {seeds_text(line, decimals=2)}" for name, line in lines.items())
             yield f"Beside the rule, lean of {arm} by training, less that of {PRIMARY[0]}, at full power: {says}."
+    yield from _after_holm({f"{arm}, {name}": line for arm, lines in apart.items() for name, line in lines.items()})
+
+
+def _differences_of_lean(found: Found, arm: str) -> dict[str, dict[int, float]]:
+    leans = {
+        place.variant: lean(scores) for place, scores in found.items()
+        if (place.arm, place.power, *_planned(place)) == (arm, *PRIMARY[1:])
+    }  # fmt: skip
+    return {
+        name: paired_differences(one, leans[PRIMARY[0]]) for name, one in sorted(leans.items())
+        if PRIMARY[0] in leans and name.startswith(f"{PRIMARY[0]}, ") and "planted" not in name
+    }  # fmt: skip
+
+
+def _after_holm(apart: Mapping[str, Mapping[int, float]]) -> Iterator[str]:
+    """Which differences stand once all of them are tested together."""
+    tested = {name: line for name, line in apart.items() if len(line) > 1}
+    adjusted = holm([paired_t_test([[one] for one in line.values()]).p_value for line in tested.values()])
+    p_values = dict(zip(tested, adjusted, strict=True))
+    gone = [name for name, p_value in p_values.items() if p_value > SIZE]
+    if tested:
+        rest = f"; not shown: {'; '.join(gone)}" if gone else ""
+        stand = len(tested) - len(gone)
+        yield f"Of these {len(tested)} differences of lean {stand} stand after Holm's correction{rest}."
 
 
 def _by_variant(found: Found) -> Iterator[str]:

@@ -142,7 +142,11 @@ def _sentences(found: Mapping[Key, list[Row]]) -> Iterator[str]:
     null = [row for key, rows in found.items() if key[0] == UNTRAINED for row in rows]
     if null:
         optimal = sum(row["optimal"] for row in null)
-        yield f"Null: of {len(null)} untrained networks {optimal} are optimal wherever they come."
+        networks = len({row["seed"] for row in null})
+        yield (
+            f"Null: {networks} untrained networks, each judged in all places: {optimal} of {len(null)} are optimal "
+            "wherever they come."
+        )
 
 
 def _contrasts(found: Mapping[Key, list[Row]]) -> Iterator[tuple[str, Mapping[int, float]]]:

@@ -206,7 +206,8 @@ def _controls(found: Found) -> Iterator[str]:
         counts[player] = f"{sum(map(_inside, places))} of {sum(map(len, places))}"
     yield (
         f"Inside the optimal sets wherever they come: planted {counts[OPTIMAL]} optimal tables, {counts[INERT]} that "
-        f"do nothing; null: {counts[UNTRAINED]} untrained networks."
+        f"do nothing; null: {counts[UNTRAINED]} places of untrained networks (a seed has one for each shape of "
+        "world, judged by every objective)."
     )
 
 
