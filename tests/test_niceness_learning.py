@@ -354,7 +354,7 @@ class TestCalibration:
         good = calibration.report(records(*[hit] * 9, miss))
         assert good.found == (
             "1 of 1 places meet the bar.",
-            "Null: of 10 untrained networks 0 are optimal wherever they come.",
+            "Null: 10 untrained networks, each judged in all places: 0 of 10 are optimal wherever they come.",
         )
         assert good.table[0]["κ = 1"] == "9/10; MI 0.00 to 1.00 (exact 1.00)"
         bad = calibration.report(records(*[hit] * 8, *[miss] * 2))
