@@ -39,6 +39,7 @@ def test_every_arm_is_built_in_every_world_that_it_is_for(label: str) -> None:
     assert not unequal
 
 
+@pytest.mark.slow
 def test_doses_graphs_and_maps_of_other_worlds(tmp_path: Path) -> None:
     worlds = ("MultiNeed", "DiamondGhost", "CrossedHistory@dose10")
     setups = {world: yoked.Setup(**SIZES, route_encoder=SETUPS[world].route_encoder) for world in worlds}

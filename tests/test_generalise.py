@@ -158,6 +158,7 @@ def test_power_is_what_its_name_says():
         assert (options["kappa_g"] > 0) == options["door"] == (power != "persuade")
 
 
+@pytest.mark.slow
 def test_the_whole_experiment_in_small(tmp_path, monkeypatch):
     """Every cell runs, tables and figures come out, and the same seeds give the same rows."""
     monkeypatch.setattr(powerful_play, "NUM_EPISODES", 4)

@@ -24,7 +24,7 @@ def fitting(size, generator):
 
 
 @given(st.sampled_from(GENERATORS), sizes, st.integers(0, 2**34), st.floats(0, 0.5), st.floats(0, 1))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_generator_carves_what_it_says_and_connects_it(generator, size, level, wall_share, loop_share):
     """The maze equals the plain model's; all generators but "blocks" connect every free cell."""
     size = fitting(size, generator)

@@ -30,7 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> ComparisonResult:
 @pytest.mark.parametrize(
     ("test", "positive", "low", "null", "near"),
     [
-        ("T2", "FADING", 0.1, "OPTIMUM", 0.02),
+        pytest.param("T2", "FADING", 0.1, "OPTIMUM", 0.02, marks=pytest.mark.slow),
         ("T13-history", "HISTORY", 0.9, "CHANCE", 0.25),
         ("ContextTable, MultiNeed", "INTERACTION", 0.1, "OPTIMUM", 1e-12),
         ("ContextTable, CrossedHistory", "INTERACTION", 0.5, "OPTIMUM", 1e-12),

@@ -104,6 +104,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(truth_reversals, "MOST_REVERSALS", 1)
 
 
+@pytest.mark.slow
 def test_truth_in_agents_that_were_never_trained(quick: None) -> None:
     finding = truth.measure(material(head="MOE"), Settings(seed=0))
     assert row(finding, site="observation")["distinct"] == 0.0

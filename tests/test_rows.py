@@ -224,6 +224,7 @@ def cache_files(folder):
     return {(path.name, path.stat().st_mtime_ns) for path in folder.rglob("*.nb[ic]")}
 
 
+@pytest.mark.slow
 def test_the_second_process_compiles_nothing(tmp_path):
     """In a cache of its own, since other tests compile into the common one meanwhile."""
     script = RUN.format(module="envs.worlds.multi_need", config="module.MultiNeedConfig()")

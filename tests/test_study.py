@@ -299,6 +299,7 @@ def test_a_worker_that_dies_after_publishing_has_finished_its_cell(tmp_path):
     assert (result.exit_code, len(result.computed)) == (0, len(cells))
 
 
+@pytest.mark.slow
 def test_lost_workers_are_failed_rows_that_name_the_cell_and_no_process_stays(tmp_path):
     bad = [Cell("test.fail", {"kind": kind, "env": "E", "seed": 1}) for kind in ("os_exit", "kill", "hang", "exit")]
     child = Cell("test.sleep", {"sleep": 0.0, "index": 5}, parents=(bad[0],))
@@ -337,8 +338,12 @@ def exists(pid):
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
-)
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow), pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        signal.SIGKILL,
+    ],
+)  # fmt: skip
 def test_an_interrupted_study_keeps_its_finished_cells_and_goes_on(tmp_path, number):
     script = (
         # A job in a shell's background, as these tests may be, hands on that it ignores SIGINT.
@@ -374,6 +379,7 @@ def test_an_interrupted_study_keeps_its_finished_cells_and_goes_on(tmp_path, num
     assert digest(tmp_path / "s") == digest_of(study_cells.study(6), tmp_path / "straight")
 
 
+@pytest.mark.slow
 def test_several_processes_write_into_one_folder(tmp_path):
     """Three runs at once, with cells of their own and cells in common, from a cold start."""
     folder = str(tmp_path / "s")
