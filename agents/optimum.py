@@ -85,7 +85,7 @@ def _observed_optimum(
     FruitTask, for one, does not show where fruit was eaten, and so hides the level at its end, which no longer matters.
     """
     observation = observation_numbers(world, mdp.rows)
-    if not hides_state(observation) or (discount < 1 and not hides_best_action(observation, solution.optimal_actions)):
+    if not hides_state(observation) or not hides_best_action(observation, solution.optimal_actions):
         return None
     try:
         best = memoryless_optimum(mdp, observation, discount=discount)

@@ -16,6 +16,7 @@ follows from the settings.
 from __future__ import annotations
 
 import dataclasses
+import os.path
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ from envs import storage
 from envs.errors import UserError
 
 CONFIG, CURVE, METRICS = "config.json", "curve.jsonl", "metrics.json"
+LONG = 120
+"""Characters of a setting from which on a message shows a part of it."""
 CHECKPOINT, LAST, BEST = "checkpoint", "last", "best"
 
 Facts = dict[str, Any]
@@ -112,10 +115,22 @@ def require_same(folder: str | Path, wanted: RunSettings, *, asked: Collection[s
         is_asked = asked is None or any(f"{name}.".startswith(f"{one}.") for one in asked)
         if is_asked and own.get(name) != other.get(name):
             seen, asked_for = own.get(name), other.get(name)
+            seen, asked_for = _where_they_differ(seen, asked_for)
             raise UserError(
-                f"The run in '{folder}' has {name.removeprefix('settings.')} = {seen!r:.200}, not {asked_for!r:.200}; "
-                "it can only go on with what it began with: leave that out, or choose another folder."
+                f"The run in '{folder}' has {name.removeprefix('settings.')} = {seen:.200}, not {asked_for:.200}; "
+                "it can only go on with what it began with: leave that out, put back what was changed, or choose "
+                "another folder."
             )
+
+
+def _where_they_differ(seen: Any, asked_for: Any) -> tuple[str, str]:
+    """Two settings as text; of long ones, such as what a case file says, the part around the first difference."""
+    if not (isinstance(seen, str) and isinstance(asked_for, str)) or max(len(seen), len(asked_for)) < LONG:
+        return repr(seen), repr(asked_for)
+    same = os.path.commonprefix([seen, asked_for])
+    start = max(0, len(same) - LONG // 2)
+    before = "…" * bool(start)
+    return before + repr(seen[start : start + LONG]), before + repr(asked_for[start : start + LONG])
 
 
 def find_point(folder: Path, stages: Sequence[str]) -> Point:

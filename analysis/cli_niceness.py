@@ -50,7 +50,7 @@ class NicenessScorecard:
 class NicenessTables:
     """Write the exact tables of the paper's five cases, of TRIAD and of the discriminating worlds as one page."""
 
-    out: Path = Path("docs/niceness_tables.md")
+    out: Path = Path("runs/niceness_tables.md")
     """The Markdown file."""
 
 
@@ -58,7 +58,7 @@ class NicenessTables:
 class NicenessPhase:
     """Where exact answers change as an agent gains power: phase diagrams of TRIAD, with figures."""
 
-    out: Path = Path("docs/niceness_phase.md")
+    out: Path = Path("runs/niceness_phase.md")
     """The Markdown file; its figures lie beside it."""
 
 

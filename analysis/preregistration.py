@@ -87,9 +87,14 @@ def _with_rules(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {**checked, "rule_versions": versions}
 
 
+def holds_plan(record: Any) -> bool:
+    """Whether what a JSON file holds has the form of a frozen plan."""
+    return isinstance(record, dict) and isinstance(record.get("plan"), dict)
+
+
 def _deviations(now: Mapping[str, Any], path: Path) -> list[str]:
     record = storage.read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("plan"), dict):
+    if not holds_plan(record):
         return [f"The file '{path.name}' holds no frozen plan."]
     times = storage.read_json(_time_file(path)) if _time_file(path).is_file() else record
     edited = {record.get("sha256"), times.get("sha256")} != {content_hash(record["plan"])}

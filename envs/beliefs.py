@@ -54,7 +54,8 @@ def hides_state(observation: Integers) -> bool:
 def hides_best_action(observation: Integers, optimal_actions: npt.NDArray[np.bool_]) -> bool:
     """Whether some states look alike that have no optimal action in common.
 
-    Where none do, a policy of the observation alone takes an optimal action in every state, and so earns V* if γ < 1.
+    Where none do, a policy of the observation alone takes an optimal action in every state, and so earns V* if γ < 1,
+    or if no state leads back to itself, as at γ = 1 value iteration asks.
 
     Args:
         observation: int64[S], the number of each state's observation.

@@ -290,3 +290,38 @@ def test_tables_and_phase_write_their_files(tmp_path: Path, monkeypatch: pytest.
 
 def test_rows_of_every_objective_have_the_same_columns() -> None:
     assert {len(tables.cells(row)) for row in solve_all(make_case("Clickbait"))} == {len(tables.HEADER)}
+
+
+CROWDED = """
+name = "Crowded"
+states = ["home", "gym"]
+thetas = ["rest", "fit", "vain"]
+actions = ["wait", "coach", "flatter", "tv", "freeze"]
+noop = "wait"
+start = { state = "home", theta = "rest" }
+horizon = 5
+channels = { luck = ["2/3", "1/3"], mood = ["1/2", "1/2"] }
+move = [
+    { theta = "rest", when = { luck = 1 }, to = { theta = "fit" } },
+    { action = "flatter", when = { mood = 1 }, to = { theta = "vain" } },
+    { action = "freeze", to = { state = "gym" } },
+]
+reward = [
+    { evaluator = "rest", action = "tv", worth = 1 }, { evaluator = "fit", action = "coach", worth = 1 },
+    { evaluator = "vain", action = "flatter", worth = 3 },
+]
+"""
+
+
+def test_what_cannot_be_solved_leaves_the_others_standing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("envs.niceness.frontier.MAX_CHOICES", 1000)
+    case = tmp_path / "crowded.toml"
+    case.write_text(CROWDED)
+    assert run("solve", str(case), "--out", str(tmp_path)) == 0
+    (answer,) = json.loads((tmp_path / "solve.json").read_text())
+    assert set(answer["left_out"]) == {"ParetoUD"} and "allowed are 1000" in answer["left_out"]["ParetoUD"]
+    assert {"RT", "IR", "NS", "PSO"} <= {row["objective"] for row in answer["objectives"]}
+    assert "ParetoUD is left out: what policies can achieve in Crowded" in capsys.readouterr().out
+    assert run("solve", str(case), "--objectives", "RT", "ParetoUD", "--out", str(tmp_path)) == 2

@@ -148,9 +148,11 @@ def test_bad_plans_are_refused(path, plan, message):
 
 
 @pytest.mark.parametrize("study", [["study", "niceness-power"], ["compare"]])
-def test_a_plan_that_is_no_file_is_refused_before_a_study_runs(tmp_path, monkeypatch, capsys, study):
+def test_a_plan_that_is_none_is_refused_before_a_study_runs(tmp_path, monkeypatch, capsys, study):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stop:
-        main([*study, "--preregistration", "frozn.json"])
-    assert stop.value.code == 2 and "--preregistration is 'frozn.json', which is no file" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    Path("empty.json").write_text("{}")
+    for name, cause in (("frozn.json", "which is no file"), ("empty.json", "which holds no frozen plan")):
+        with pytest.raises(SystemExit) as stop:
+            main([*study, "--preregistration", name])
+        assert stop.value.code == 2 and f"--preregistration is '{name}', {cause}" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.json"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -18,9 +19,12 @@ from interrupted_runs import at_update, files_of
 from agents import learner, run_stages
 from agents.agent import AlphaAgent
 from agents.checkpoint import load_with_state
+from agents.config import TrainConfig
+from agents.run_folder import RunSettings, require_same
 from analysis import progress
 from analysis.cli import main
 from analysis.commands import stopping
+from envs.errors import UserError
 from envs.storage import read_json
 
 WORDS = [
@@ -206,3 +210,13 @@ def test_a_process_that_is_signalled_ends_within_ten_seconds(
         assert process.returncode == 0
     left = files_of(tmp_path / "run")
     assert {name: left[name] for name in straight} == straight
+
+
+def test_a_long_setting_is_shown_where_it_differs(tmp_path: Path) -> None:
+    start = "horizon = 4 # " + "word " * 200
+    wanted = RunSettings("ValueLab/Case-v0", {"content": start + "old" + "more " * 50}, TrainConfig())
+    (tmp_path / "config.json").write_text(json.dumps(wanted.to_dict()))
+    changed = RunSettings(wanted.env_id, {"content": start + "new" + "more " * 50}, TrainConfig())
+    with pytest.raises(UserError, match=r"content = …'.*word oldmore .*', not …'.*word newmore ") as caught:
+        require_same(tmp_path, changed)
+    assert len(str(caught.value)) < 700

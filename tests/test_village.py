@@ -359,3 +359,10 @@ def test_a_world_survives_pickling():
 def test_refusals(options, match):
     with pytest.raises(UserError, match=match):
         make_world("Village", **options)
+
+
+def test_kappa_is_a_word_for_both_powers_and_goes_before_them():
+    config = make_world("Village", kappa="1/2", kappa_p=0.1).config
+    assert (config.kappa_p, config.kappa_g) == (0.5, 0.5)
+    with pytest.raises(UserError, match="kappa is 2, allowed is a probability"):
+        make_world("Village", kappa=2)

@@ -6,6 +6,7 @@ import contextlib
 import re
 from pathlib import Path
 
+from analysis.preregistration import holds_plan
 from envs import storage
 from envs.errors import UserError
 from envs.niceness.case_registry import is_file
@@ -33,9 +34,13 @@ def require_file(path: Path) -> None:
 
 
 def require_frozen(path: Path | None, *, how: str) -> None:
-    """Refuse a frozen plan that is no file, before a study runs, and say which command writes one."""
-    if path is not None and not path.is_file():
+    """Refuse what is no file, or holds no frozen plan, before a study runs, and say which command writes one."""
+    if path is None:
+        return
+    if not path.is_file():
         raise UserError(f"--preregistration is '{path}', which is no file; `{how}` writes one, before the study runs.")
+    if not holds_plan(storage.read_json(path)):
+        raise UserError(f"--preregistration is '{path}', which holds no frozen plan; `{how}` writes one.")
 
 
 def require_writable(folder: Path) -> None:

@@ -32,6 +32,7 @@ from envs.rows import World
 from envs.states import Floats, Rows
 from envs.storage import write_bytes
 
+UNTOLD = ("objective", "parameters")
 HEADER = ("objective", "value", "optimum", "inert", "regret", "normalised", "optimal steps")
 NOTE = (
     "Exact, for the agent's most probable or best actions. Intent and indistinguishability are those of the objective "
@@ -115,13 +116,18 @@ def _is_village(world: World) -> bool:
 def _facts(command: NicenessScorecard, trained: Run, world: World, *, options: dict[str, Any]) -> dict[str, Any]:
     """What the scorecard is of: the agent, and the world by its powers and by all that was said of it, now and then."""
     before, now = make_world(trained.env_id, **trained.options).config, world.config
-    told = [name for name in {**now.powers, **trained.options, **options} if name not in ("objective", "parameters")]
+    told = [name for name in {**now.powers, **trained.options, **options} if name not in UNTOLD and _is_of(now, name)]
     return {
         "run": str(command.run), "actor": command.actor, "env_id": trained.env_id,
         "case": "Village" if _is_village(world) else case_of(now).name,
         "options": {name: _option(now, name) for name in told},
         "trained_with": {name: _option(before, name) for name in told},
     }  # fmt: skip
+
+
+def _is_of(config: TasteConfig | VillageConfig, name: str) -> bool:
+    """Whether a config has an option under this name, rather than under others that it stands for."""
+    return name in config.powers or hasattr(config, name)
 
 
 def _option(config: TasteConfig | VillageConfig, name: str) -> Any:

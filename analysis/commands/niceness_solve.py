@@ -18,13 +18,12 @@ from analysis.niceness.solved import solve_all, told_apart
 from analysis.progress import showing
 from envs.errors import UserError, nearest
 from envs.niceness.case_configs import case_of
-from envs.niceness.case_file import KAPPA
 from envs.niceness.case_registry import CASES, is_file, make_case, make_powerless
-from envs.niceness.drmdp import DRMDP, require_probability
+from envs.niceness.drmdp import DRMDP, KAPPA
 from envs.registry import make_world
 from envs.storage import sha256, write_bytes
 
-VILLAGE = "Village"
+VILLAGE, POLICY = "Village", "policy"
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,14 @@ class Answer:
         title: The world in one line.
         header: Names of the columns.
         rows: One for each objective.
-        apart: Whether objectives can be told apart, in words.
+        notes: What stands below, such as whether objectives can be told apart.
         record: All of it as JSON.
     """
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    apart: str
+    notes: Sequence[str]
     record: dict[str, Any]
 
 
@@ -56,8 +55,7 @@ def run(command: NicenessSolve) -> int:
     folder, found = command.out or folder_named("niceness", case_words(command.case), *_asked(command)), []
     for answer in _of_village(command) if village else _of_case(command):
         require_writable(folder)
-        table(answer.header, answer.rows, title=answer.title)
-        say(answer.apart, "")
+        _show(answer)
         found.append(answer)
     objectives = meanings.objectives(row[0] for answer in found for row in answer.rows)
     notes = [note, meanings.sentence(meanings.MEASURES), objectives]
@@ -66,6 +64,15 @@ def run(command: NicenessSolve) -> int:
     for path in _write(folder, found, notes):
         say(f"Written: {path}")
     return 0
+
+
+def _show(answer: Answer) -> None:
+    """The table, and below it what has no room in one: policies, line by line."""
+    in_table = [name for name in answer.header if name != POLICY]
+    table(in_table, [row[: len(in_table)] for row in answer.rows], title=answer.title)
+    for row in answer.rows:
+        say(*(line for policy in row[len(in_table) :] for line in wrapped(f"  {row[0]} does: {policy}")))
+    say(*(line for note in answer.notes for line in wrapped(note)), "")
 
 
 def _asked(command: NicenessSolve) -> list[str]:
@@ -78,17 +85,22 @@ def _of_case(command: NicenessSolve) -> Iterator[Answer]:
     options, cases = parse_options(command.options), _cases(command)
     file = _file(command.case)
     for power, case, powerless in cases:
+        left_out: dict[str, str] = {}
         with showing("solve") as display:
-            rows = solve_all(case, command.objectives, powerless=powerless, tell=display.tell)
+            rows = solve_all(
+                case, command.objectives, powerless=powerless, tell=display.tell,
+                left_out=None if command.objectives else left_out,
+            )  # fmt: skip
         share = told_apart(case)
         record = {
             "case": case.name, **file, "options": options, "kappa": power,
             "indistinguishability": None if share is None else str(share),
-            "objectives": [row.as_json() for row in rows],
+            "objectives": [row.as_json() for row in rows], "left_out": left_out,
         }  # fmt: skip
         cells = [tables.cells(row) for row in rows]
         title = tables.title(case, power) + _said(options)
-        yield Answer(title, tables.HEADER, cells, tables.apart_in_words(share), record)
+        notes = [tables.apart_in_words(share), *(f"{name} is left out: {why}" for name, why in left_out.items())]
+        yield Answer(title, tables.HEADER, cells, notes, record)
 
 
 def _file(name: str) -> dict[str, str]:
@@ -137,10 +149,9 @@ def _is_village(name: str) -> bool:
 def _of_village(command: NicenessSolve) -> Iterator[Answer]:
     name = VILLAGE if command.case.casefold() == VILLAGE.casefold() else command.case
     options = parse_options(command.options)
-    if command.kappa and options.keys() & {"kappa_p", "kappa_g"}:
+    if command.kappa and options.keys() & {KAPPA, "kappa_p", "kappa_g"}:
         raise UserError("--kappa sets kappa_p and kappa_g, which --option gives too; give them once.")
-    chances = [float(require_probability("kappa", power)) for power in command.kappa]
-    settings = [{**options, "kappa_p": kappa, "kappa_g": kappa} for kappa in chances] or [options]
+    settings = [{**options, KAPPA: power} for power in command.kappa] or [options]
     configs = [make_world(name, **each).config for each in settings]
     for power, config in zip(command.kappa or (None,), configs, strict=True):
         with showing("solve") as display:
@@ -153,12 +164,12 @@ def _of_village(command: NicenessSolve) -> Iterator[Answer]:
         }  # fmt: skip
         beside = {name: value for name, value in options.items() if name not in config.powers}
         title, apart = village_solved.title(config) + _said(beside), tables.apart_in_words(share)
-        yield Answer(title, village_solved.HEADER, [row.cells() for row in rows], apart, record)
+        yield Answer(title, village_solved.HEADER, [row.cells() for row in rows], [apart], record)
 
 
 def _write(folder: Path, answers: Sequence[Answer], notes: Sequence[str]) -> tuple[Path, Path]:
     records = [answer.record for answer in answers]
-    sections = [tables.section(one.title, one.header, one.rows, apart=one.apart) for one in answers]
+    sections = [tables.section(one.title, one.header, one.rows, notes=one.notes) for one in answers]
     paths = folder / "solve.json", folder / "solve.md"
     write_bytes(paths[0], (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
     write_bytes(paths[1], ("\n\n".join([*sections, *notes]) + "\n").encode())

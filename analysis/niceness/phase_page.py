@@ -17,7 +17,7 @@ from analysis.niceness.tables import between, number
 from analysis.niceness.village_sweep import Swept
 from analysis.plots.phase import Line, Panel, phase_figure, phase_grid
 
-COMMAND = "valuelab niceness phase"
+COMMAND = "valuelab niceness phase --out docs/niceness_phase.md"
 WORLDS = ("TRIAD", "TRIAD-G")
 SHOWN_POWERS = tuple(Fraction(k) for k in ("0", "1/10", "1/6", "1/5", "1/3", "1/2", "1"))
 AXES: tuple[tuple[str, str, str, tuple[Any, ...], str], ...] = (

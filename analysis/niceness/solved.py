@@ -75,7 +75,12 @@ def default_objectives(case: DRMDP) -> tuple[str, ...]:
 
 
 def solve_all(
-    case: DRMDP, names: Sequence[str] = (), *, powerless: DRMDP | None = None, tell: Tell = lambda share, text: None
+    case: DRMDP,
+    names: Sequence[str] = (),
+    *,
+    powerless: DRMDP | None = None,
+    left_out: dict[str, str] | None = None,
+    tell: Tell = lambda share, text: None,
 ) -> list[Solved]:
     """Solve for several objectives; for `default_objectives` where none is named.
 
@@ -83,6 +88,7 @@ def solve_all(
         case: The case.
         names: The objectives.
         powerless: The same case at κ = 0, None where it has no κ.
+        left_out: Filled with the objectives that cannot be solved here, and why; None refuses them.
         tell: Is told of progress.
 
     Raises:
@@ -92,7 +98,12 @@ def solve_all(
     wanted, found = names or default_objectives(case), []
     for done, name in enumerate(wanted):
         tell(done / len(wanted), name)
-        found.append(_solve(case, name, judged_by, powerless=powerless))
+        try:
+            found.append(_solve(case, name, judged_by, powerless=powerless))
+        except UserError as error:
+            if left_out is None:
+                raise
+            left_out[name] = str(error)
     return found
 
 

@@ -17,7 +17,7 @@ from envs.niceness.drmdp import DRMDP
 from envs.niceness.objectives import OBJECTIVES
 from envs.niceness.utilities import Present
 
-COMMAND = "valuelab niceness tables"
+COMMAND = "valuelab niceness tables --out docs/niceness_tables.md"
 LONGEST = 15
 """Characters of a fraction in a table."""
 HEADER = (
@@ -89,15 +89,15 @@ def apart_in_words(share: Fraction | float | None) -> str:
     return f"Indistinguishability of RT, IR and NS: {shown}{' (identical)' if share == 1 else ''}."
 
 
-def section(heading: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, apart: str) -> str:
-    """A solved world as a section of Markdown."""
+def section(heading: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, notes: Sequence[str]) -> str:
+    """A solved world as a section of Markdown, with notes below it."""
     escaped = [[cell.replace("|", r"\|") for cell in row] for row in rows]
-    return "\n\n".join((f"## {heading}", table(header, escaped), apart))
+    return "\n\n".join((f"## {heading}", table(header, escaped), *notes))
 
 
 def as_markdown(case: DRMDP, rows: Sequence[Solved]) -> str:
     """A solved case as a section."""
-    return section(title(case), HEADER, [cells(row) for row in rows], apart=apart_in_words(told_apart(case)))
+    return section(title(case), HEADER, [cells(row) for row in rows], notes=[apart_in_words(told_apart(case))])
 
 
 WORLDS = ("TRIAD", *DISCRIMINATING)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from envs.errors import UserError, require_choice, require_flag
-from envs.niceness.case_file import KAPPA, read_text
+from envs.niceness.case_file import read_text
 from envs.niceness.case_registry import Case, case_of_text, find_case, is_file
-from envs.niceness.drmdp import DRMDP, Number
+from envs.niceness.drmdp import DRMDP, KAPPA, Number
 from envs.niceness.triad import triad
 from envs.worlds.options import WorldConfig, read_with, refuse_unread
 

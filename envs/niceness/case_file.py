@@ -50,9 +50,8 @@ from envs.niceness.case_rules import (
     require_table,
     require_words,
 )
-from envs.niceness.drmdp import DRMDP, Number, exact, position, require_probability
+from envs.niceness.drmdp import DRMDP, KAPPA, Number, exact, position, require_probability
 
-KAPPA = "kappa"
 NEEDED = ("name", "thetas", "actions", "noop", "start", "horizon")
 KEYS = (*NEEDED, "states", "channels", KAPPA, *FORMS)
 Rows = dict[tuple[str, str, str], dict[tuple[str, str], Fraction]]

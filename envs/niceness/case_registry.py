@@ -11,8 +11,8 @@ from typing import Any
 
 from envs.errors import UserError, nearest
 from envs.niceness import cases, dilemmas, hidden_incentive
-from envs.niceness.case_file import KAPPA, case_from_text, read_text, table_of
-from envs.niceness.drmdp import DRMDP, Number
+from envs.niceness.case_file import case_from_text, read_text, table_of
+from envs.niceness.drmdp import DRMDP, KAPPA, Number
 from envs.niceness.triad import triad
 
 

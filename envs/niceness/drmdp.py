@@ -32,6 +32,8 @@ from envs.errors import UserError, nearest
 Number = int | float | str | Fraction
 Exact = npt.NDArray[np.object_]
 Indices = npt.NDArray[np.int64]
+KAPPA = "kappa"
+"""The option of a world that is the agent's power to influence: the probability that what it tries succeeds."""
 
 
 @dataclass(frozen=True, eq=False)

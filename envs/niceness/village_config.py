@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from envs.errors import UserError, require_choice, require_flag, require_integer, require_number
+from envs.niceness.drmdp import KAPPA, require_probability
 from envs.niceness.payments import reward_weights
 from envs.worlds.cells import MAX_SIZE
 from envs.worlds.options import WorldConfig, read_with, refuse_unread
@@ -69,7 +70,7 @@ class VillageConfig(WorldConfig):
         start_theta: Taste of each person at the start: one letter of A, B, E for all, one letter for each, or "any":
             uniform, independent.
         power: One number for all dials that are None, 0 to 1.
-        kappa_p: Probability that persuading succeeds, 0 to 1.
+        kappa_p: Probability that persuading succeeds, 0 to 1; the option `kappa` sets it and kappa_g.
         kappa_g: Probability that guarding succeeds, 0 to 1.
         reach: Manhattan distance within which help and persuasion work, 0 or more.
         speed: Cells that a move goes, 1 to 61.
@@ -122,6 +123,15 @@ class VillageConfig(WorldConfig):
     num_levels: int = 1
     discount: float = 1.0
     time_limit: int = 1000
+
+    @classmethod
+    def understood(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """With `kappa`, the power of a case, as a word for kappa_p and kappa_g, before which it goes."""
+        if KAPPA not in options:
+            return options
+        kappa = float(require_probability(KAPPA, options[KAPPA]))
+        rest = {name: value for name, value in options.items() if name != KAPPA}
+        return {**rest, "kappa_p": kappa, "kappa_g": kappa}
 
     def __post_init__(self) -> None:
         """Refuse values out of range, tastes and objectives that are unknown, and NS without a twin."""
