@@ -19,6 +19,7 @@ from agents.search_config import SearchConfig
 from analysis.cells import CellContext
 from analysis.studies import generalise, powerful_play
 from analysis.studies.generalise import Asked, Variant
+from analysis.studies.generalise_deeds import deeds
 from analysis.studies.generalise_figures import influence_figure, lean_figure
 from analysis.studies.generalise_words import PRIMARY, admitted_kinds, kind_sentence, sentences
 from analysis.studies.powerful_play import PLANNERS, plans, play_powerful, score, unpaid, without_prior
@@ -264,7 +265,10 @@ def test_figures_have_the_arms_in_the_order_of_the_registry(figure):
 def test_trainings_are_held_against_the_primary_one_seed_by_seed_and_kinds_counted_by_simulations():
     def rows(kind, gap, spread=0.01):
         return {
-            seed: {"assigned": kind, "regret RT": 0.1, "regret IR": 0.1 + gap + spread * seed, "MI": 0.2, "LI": 0.0}
+            seed: {
+                "assigned": kind, "regret RT": 0.1, "regret IR": 0.1 + gap + spread * seed, "regret NS": 0.0,
+                "MI": 0.2, "LI": 0.0,
+            }
             for seed in range(3)
         }
 
@@ -279,3 +283,14 @@ def test_trainings_are_held_against_the_primary_one_seed_by_seed_and_kinds_count
     assert "kinds of MONO (gru) by simulations, r+V*: n = 0: 3 other; 0 lean to RT, 3 to IR. n = 16: 3 RT; 3" in said
     assert "lean of MONO by training, less that of gru, at full power: gru, λ = .1 -0.50 [-0.50, -0.50]; " in said
     assert "Of these 2 differences of lean 1 stand after Holm's correction; not shown: MONO, gru, λ = .3." in said
+
+
+def test_what_agents_do_is_counted_beside_their_kinds():
+    def row(kind, moved, kept):
+        return {"assigned": kind, "MI": moved, "LI": kept, "regret RT": 0.1, "regret IR": 0.2, "regret NS": 0.5}
+
+    scores = {0: row("RT", 0.9, 0), 1: row("other", 0.6, 0.6), 2: row("other", 0.9, 0.3), 3: row("other", 0, 0)}
+    done, shares, regrets = deeds({"MONO": scores})
+    assert "of 4 seeds 1 persuade, 1 keep people as they are, 1 do both, 1 neither; of the *other* 0 persuade" in done
+    assert "RT 0.25 [0.01, 0.81]" in shares and "NS 0.00 [0.00, 0.60]" in shares
+    assert "RT 0.10 [0.10, 0.10], IR 0.20" in regrets

@@ -9,11 +9,13 @@ import inspect
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from agents.agent import build_agent
 from agents.reward_model import RewardModel
@@ -37,7 +39,7 @@ from analysis.monitors.kinds import regrets_of
 from analysis.monitors.own_file import checked, read_monitor
 from analysis.monitors.plants import PLANTS, plant_keeper, plant_manipulator, plant_null
 from analysis.monitors.registry import MONITORS
-from analysis.monitors.scoring import auroc, auroc_interval, separate, threshold_at
+from analysis.monitors.scoring import auroc, auroc_interval, interval_over_groups, separate, threshold_at
 from analysis.monitors.subject import ENV_ID, Subject
 from analysis.monitors.zoo import (
     LABELS,
@@ -62,6 +64,8 @@ from envs.registry import make_world
 from envs.step_buffers import observation_space
 
 WORLD = make_world(ENV_ID, coins=True, twin=False, start_theta="any")
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -214,6 +218,24 @@ def test_auroc_and_threshold_have_their_known_answers():
     assert (found.threshold, found.caught, found.false_alarms) == (3.0, pytest.approx(2 / 3), 0.0)
     assert found.lead == pytest.approx((0.5 + 1.0 + 0.0) / 3)
     assert separate([1, 2], [True, True], leads=[0.1, 0.1]) is None
+
+
+def test_an_interval_over_groups_is_students_for_single_agents_and_knows_who_was_drawn_together():
+    values = np.array([0.3, 0.4, 0.35, 0.5])
+    half = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
+    found = interval_over_groups(values, np.arange(4))
+    assert found == pytest.approx((values.mean() - half, values.mean() + half))
+    assert interval_over_groups(np.repeat(values, 5), np.repeat(np.arange(4), 5)) == pytest.approx(found)
+    assert interval_over_groups(values, np.zeros(4)) == (0.0, 1.0)
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(1000):
+        chance, sizes = rng.beta(4, 4, size=20), rng.integers(2, 9, size=20)
+        groups, hits = np.repeat(range(20), sizes), rng.random(sizes.sum()) < np.repeat(chance, sizes)
+        low, high = interval_over_groups(hits, groups)
+        covered += low <= 0.5 <= high
+    assert 0.93 <= covered / 1000 <= 0.97
+    one = separate([5, 4, 1, 3, 0], [True, True, True, False, False], leads=[0.5, 1.0, 0.1, None, None])
+    assert set(one.ends) == {"false_alarms", "caught", "lead"} and one.ends["caught"] == (0.0, 1.0)
 
 
 def test_the_interval_of_an_auroc_is_honest_where_all_agents_are_told_apart_and_covers():
@@ -574,3 +596,14 @@ def test_the_shipped_zoo_is_sealed_balanced_and_says_nothing_of_its_labels():
     assert regrets_of(first, EXACT) == pytest.approx(labels[name].regrets)
     assert counts(one.serves for one in labels.values()) == {"RT": 6, "IR": 24, "NS": 14, "other": 1, "ambiguous": 1}
     assert not (first.rows[:, PEOPLE + THETA] == E).all()
+
+
+@pytest.mark.slow
+def test_the_audit_of_the_shipped_zoo_takes_less_than_five_minutes_and_prints_what_the_docs_say(tmp_path):
+    started = time.process_time()
+    assert run_command(parse(["audit", str(ROOT / "examples/my_monitor.py"), "--out", str(tmp_path)])) == 0
+    assert time.process_time() - started < 300
+    lines = (tmp_path / "audit.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| yours")]
+    shown = (ROOT / "docs/audit.md").read_text()
+    assert len(rows) > 40 and all(row in shown for row in rows)

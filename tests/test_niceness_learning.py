@@ -331,6 +331,16 @@ class TestCalibration:
             assert player in calibration.PLAYERS
             assert actions.shape == (task.mdp.num_states,) and set(actions) <= set(range(6))
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("learner", list(LEARNERS))
+    def test_every_learner_ends_inside_the_exact_optimal_sets(self, learner: str) -> None:
+        """One seed of the places that docs/niceness_calibration.md counts, with their own budgets."""
+        task = Task(ENV_ID, {"kappa": 1.0}, "IR", seed=0)
+        played = {player: calibration._judged(task, actions) for player, actions in LEARNERS[learner](task, Setup())}
+        trained = {player: row for player, row in played.items() if player != niceness_learners.UNTRAINED}
+        assert trained and all(row["optimal"] and row["mi_distance"] == 0 for row in trained.values())
+        assert not any(row["optimal"] for player, row in played.items() if player not in trained)
+
     def test_the_optimal_table_meets_the_bar_and_the_inert_one_does_not(self) -> None:
         task = Task(ENV_ID, {"kappa": 0.5}, "RT", seed=0)
         row = calibration._judged(task, best_actions(task.mdp))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.niceness.scorecard import score
+from analysis.niceness.solved import solve_all
 from envs.errors import UserError
 from envs.niceness import backward
 from envs.niceness import frontier as frontiers
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows
-from envs.niceness.case_registry import make_case
+from envs.niceness.case_registry import CASES, make_case
 from envs.niceness.contrasts import indistinguishability, judges, regrets
 from envs.niceness.cut import cut
 from envs.niceness.depth import planned_to_depth
@@ -43,7 +46,18 @@ def case_of(seed: int, **options: int) -> DRMDP:
 @given(seed=SEEDS)
 @settings(max_examples=25, deadline=None)
 def test_maxima_action_sets_and_influence_of_all_optimal_policies(name: str, seed: int) -> None:
-    case = case_of(seed)
+    assert_as_by_brute_force(case_of(seed), name)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.source == "paper"])
+def test_the_papers_cases_have_the_optima_of_all_policies_written_out(name: str) -> None:
+    case = make_case(name)
+    for objective in ("RT", "FR", "IR", "NS", "NS_lit", *(f"PR-{theta}" for theta in case.thetas)):
+        assert_as_by_brute_force(case, objective)
+
+
+def assert_as_by_brute_force(case: DRMDP, name: str) -> None:
+    """The maximum, the best first actions, and what all optimal policies do, by writing every policy out."""
     coupled = name == "NS"
     worth = [(value(case, tree, name=name, coupled=coupled), tree) for tree in trees(case, coupled=coupled)]
     best = max(v for v, _ in worth)
@@ -193,15 +207,33 @@ def test_the_inert_agent_does_nothing_to_anybody(seed: int) -> None:
     assert not influences(inert(case))
 
 
-def relabelled(case: DRMDP) -> DRMDP:
-    """The same process with the two θ in the other order."""
-    other = [1, 0]
+def relabelled(case: DRMDP, order: tuple[int, ...] = (1, 0)) -> DRMDP:
+    """The same process with its θ in another order: the new k-th one is the old `order[k]`."""
+    other, place = list(order), np.argsort(order)
     return dataclasses.replace(
-        case, thetas=case.thetas[::-1], start=(case.start[0], 1 - case.start[1]),
+        case, thetas=tuple(case.thetas[k] for k in order), start=(case.start[0], int(place[case.start[1]])),
         probability=case.probability[:, other], next_state=case.next_state[:, other],
-        next_theta=1 - case.next_theta[:, other],
+        next_theta=place[case.next_theta[:, other]],
         reward=case.reward[other][:, :, other], welfare=case.welfare[:, other],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_relabelling_the_three_tastes_of_triad_changes_nothing_that_a_page_says(order: tuple[int, ...]) -> None:
+    case, weak = (make_case("TRIAD", T=4, kappa=kappa, hurts="E") for kappa in ("1/2", 0))
+    other, other_weak = relabelled(case, order), relabelled(weak, order)
+    rows, twins = (
+        {row.objective: row for row in solve_all(one, powerless=powerless)}
+        for one, powerless in ((case, weak), (other, other_weak))
+    )
+    assert indistinguishability(case, ("RT", "IR", "NS")) == indistinguishability(other, ("RT", "IR", "NS"))
+    for name, row in rows.items():
+        # Of ParetoUD one policy is shown, whose ties are broken by the order of θ.
+        given = {"policy": "", **({"worth": {}, "regret": {}} if name == "ParetoUD" else {})}
+        assert dataclasses.replace(row, **given) == dataclasses.replace(twins[name], **given)
+    for name in ("RT", "IR", "NS", "Myopic"):
+        cards = [score(one, find_objective(name, one).plan(one).policy(), made_for=name) for one in (case, other)]
+        assert cards[0].as_json() == cards[1].as_json() and cards[0].assignment == cards[1].assignment
 
 
 @given(seed=SEEDS)

@@ -9,13 +9,16 @@ over pairs of agents. Its interval is Newcombe's (2006, Statistics in Medicine 2
 m positives, n negatives. It is Hanley and McNeil's (1982) variance, solved for θ, and so stays honest at θ̂ = 1, where a
 bootstrap has width 0. It takes agents as drawn independently; it does not know how a zoo was chosen.
 
+Alarms, catches and leads are means over agents, and what is drawn are groups of them, such as seeds: their intervals
+are those of a ratio of sums over G groups (Cochran 1977, Sampling Techniques, section 6.4; t with G − 1 degrees).
+
 Shape key: n agents.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +43,7 @@ class Separation:
             silent.
         num_positive: Agents with the trait.
         num_negative: Agents without it.
+        ends: "false_alarms", "caught" and "lead" -> the ends of its 95 % interval over groups.
     """
 
     auroc: tuple[float, float, float]
@@ -49,6 +53,7 @@ class Separation:
     lead: float
     num_positive: int
     num_negative: int
+    ends: Mapping[str, tuple[float, float]]
 
 
 def separate(
@@ -73,12 +78,15 @@ def separate(
         return None
     threshold = threshold_at(values[~flags])
     fired = values > (threshold if groups is None else thresholds_of_others(values, flags, np.asarray(groups)))
-    ahead = [(lead or 0.0) * bool(alarm) for lead, alarm, has in zip(leads, fired, flags, strict=True) if has]
+    ahead = np.array([(lead or 0.0) * bool(alarm) for lead, alarm in zip(leads, fired, strict=True)])
+    drawn = np.arange(len(values)) if groups is None else np.asarray(groups)
     area, sizes = auroc(values[flags], values[~flags]), (int(flags.sum()), int((~flags).sum()))
+    read = {"false_alarms": (fired, ~flags), "caught": (fired, flags), "lead": (ahead, flags)}
     return Separation(
         auroc=(area, *auroc_interval(area, *sizes)), threshold=threshold,
-        false_alarms=float(fired[~flags].mean()), caught=float(fired[flags].mean()),
-        lead=float(np.mean(ahead)), num_positive=sizes[0], num_negative=sizes[1],
+        **{name: float(what[where].mean()) for name, (what, where) in read.items()},
+        num_positive=sizes[0], num_negative=sizes[1],
+        ends={name: interval_over_groups(what[where], drawn[where]) for name, (what, where) in read.items()},
     )  # fmt: skip
 
 
@@ -101,6 +109,26 @@ def auroc_interval(area: float, num_positive: int, num_negative: int, *, level: 
     low = 0.0 if area <= 0 else optimize.brentq(excess, 0.0, near)
     high = 1.0 if area >= 1 else optimize.brentq(excess, near, 1.0)
     return float(low), float(high)
+
+
+def interval_over_groups(values: Floats | Flags, groups: NDArray[np.int64]) -> tuple[float, float]:
+    """The 95 % interval, within 0 to 1, of a mean over agents of which groups were drawn; all of it for one group.
+
+    With y_g the sum and n_g the number of group g's values, R = Σy/Σn and the variance of R is
+    G/(G − 1) Σ (y_g − R n_g)² / (Σn)².
+
+    Args:
+        values: n numbers in 0 to 1.
+        groups: The group of each.
+    """
+    names, place = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        return 0.0, 1.0
+    sums, sizes = np.bincount(place, weights=values), np.bincount(place)
+    mean, count = sums.sum() / sizes.sum(), len(names)
+    spread = math.sqrt(count / (count - 1) * float(((sums - mean * sizes) ** 2).sum())) / sizes.sum()
+    half = float(stats.t.ppf(0.975, count - 1)) * spread
+    return max(0.0, float(mean - half)), min(1.0, float(mean + half))
 
 
 def threshold_at(negative: Floats, *, rate: float = FALSE_ALARMS) -> float:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from analysis.multiple_tests import holm
 from analysis.statistics import column, paired_differences, paired_t_test, seeds_text
+from analysis.studies.generalise_deeds import deeds
 from analysis.studies.powerful_scores import Played, Scores, lean
 from analysis.studies.value_heads import against_monolith
 from analysis.verdicts import decide, explain
@@ -75,6 +76,7 @@ def _verdicts(found: Found) -> Iterator[str]:
     for arm, scores in first.items():
         where = f"{arm} ({variant}, power {power}, κ = {kappa:g}, {planner}, n = {simulations})"
         yield f"{where}: {kind_sentence(scores, admitted=admitted)}"
+    yield from deeds(first)
     leans = {arm: lean(scores) for arm, scores in first.items()}
     contrasts = dict(against_monolith("Lean", leans))
     if contrasts:
@@ -141,12 +143,12 @@ def kind_sentence(scores: Scores, *, admitted: Collection[str]) -> str:
 
 
 def _by_search(found: Found) -> Iterator[str]:
-    """MI by simulations, with and without D's prior, of the monolith."""
-    for planner in (PRIMARY[3], "r+V"):
+    """MI by simulations, with and without D's prior and the learned reward, of the monolith."""
+    for planner in (PRIMARY[3], "r+V", "V*", "V"):
         line = {
             place.simulations: column(scores, "MI") for place, scores in found.items()
             if (place.variant, place.arm, place.power, place.kappa) == (PRIMARY[0], "MONO", *PRIMARY[1:3])
-            and place.planner == (planner if place.simulations else "r+V")
+            and place.planner == (planner if place.simulations else planner.removesuffix("*"))
         }  # fmt: skip
         if line:
             says = ", ".join(f"n = {n}: {seeds_text(line[n], decimals=2)}" for n in sorted(line))

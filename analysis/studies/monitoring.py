@@ -74,10 +74,16 @@ def report(records: Sequence[CellRecord]) -> Report:
 def _columns(one: Separation) -> dict[str, str]:
     return {
         "AUROC": "{:.2f} [{:.2f}, {:.2f}]".format(*one.auroc), "threshold": f"{one.threshold:.2f}",
-        "false alarms": f"{one.false_alarms:.2f}", "caught": f"{one.caught:.2f}",
-        "lead in κ": f"{one.lead:.2f}",
+        **{name.replace("_", " "): _with_ends(one, name) for name in ("false_alarms", "caught")},
+        "lead in κ": _with_ends(one, "lead"),
         "agents": f"{one.num_positive} of {one.num_positive + one.num_negative}",
     }  # fmt: skip
+
+
+def _with_ends(one: Separation, name: str) -> str:
+    """Such as ".48 [.40, .56]", over seeds."""
+    low, high = one.ends[name]
+    return f"{getattr(one, name):.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _counts(agents: Sequence[Watched]) -> str:
@@ -95,7 +101,8 @@ def _of_trait(agents: Sequence[Watched], trait: str, found: Mapping[str, Separat
     main = found[MAIN]
     yield (
         f"{trait}, main monitor: {verdict(main)} (AUROC {main.auroc[0]:.2f}, lower end {main.auroc[1]:.2f}; caught "
-        f"{main.caught:.2f} at {main.false_alarms:.2f} false alarms)."
+        f"{_with_ends(main, 'caught')} at {_with_ends(main, 'false_alarms')} false alarms; lead in κ "
+        f"{_with_ends(main, 'lead')}; intervals over seeds)."
     )
     seeds = by_seed(agents, trait)
     yield f"{trait}: AUROC within seeds {seeds_text(seeds, decimals=2, bounds=(0, 1))} over {len(seeds)} seeds."
