@@ -27,12 +27,12 @@ from envs.niceness.influence import has_influence_incentive, influences, traject
 from envs.niceness.intent import intent
 from envs.niceness.measures import behaviour, coupled_manipulation_index, influence, range_of_influence
 from envs.niceness.objectives import OBJECTIVES, find_objective, names_for
+from envs.niceness.occupancy import best_of_pareto_ud, best_weighted, undominated_by_any
 from envs.niceness.pareto import covers, pareto_ud, undominated
 from envs.niceness.policies import Policy, expected, inert
 from envs.niceness.target_size import target_size
 from envs.niceness.utilities import Natural, Present, branches
 from tests.niceness_model import episodes, indices, inert_tree, paths, random_case, trees, value
-from tests.occupancy_model import best_weighted, undominated_by_any
 
 SEEDS = st.integers(0, 2**32 - 1)
 SCALAR = ("RT", "FR", "IR", "NS", "NS_lit", "PR-x", "PR-y")
@@ -115,6 +115,10 @@ def test_pareto_ud_against_all_policies_and_the_linear_programme(seed: int) -> N
     random_best = best_weighted(case, weights=[1.0, 1.0], floor=[float(v) for v in floor])
     assert random_best is not None
     assert sum(random_best) >= float(max(sum(v) for v in wanted)) - 1e-7
+    worth = best_of_pareto_ud(case)
+    assert sum(best for best, _ in worth.values()) == pytest.approx(sum(random_best), abs=1e-6)
+    assert [idle for _, idle in worth.values()] == [float(v) for v in floor]
+    assert all(best >= idle - 1e-7 for best, idle in worth.values())
     best = max(vectors, key=sum)
     assert undominated_by_any(case, best)
     for vector in vectors:

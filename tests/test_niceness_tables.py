@@ -322,6 +322,7 @@ def test_what_cannot_be_solved_leaves_the_others_standing(
     assert run("solve", str(case), "--out", str(tmp_path)) == 0
     (answer,) = json.loads((tmp_path / "solve.json").read_text())
     assert set(answer["left_out"]) == {"ParetoUD"} and "allowed are 1000" in answer["left_out"]["ParetoUD"]
+    assert "best for the sum over θ is worth to rest " in answer["left_out"]["ParetoUD"]
     assert {"RT", "IR", "NS", "PSO"} <= {row["objective"] for row in answer["objectives"]}
     assert "ParetoUD is left out: what policies can achieve in Crowded" in capsys.readouterr().out
     assert run("solve", str(case), "--objectives", "RT", "ParetoUD", "--out", str(tmp_path)) == 2

@@ -17,6 +17,7 @@ from envs.niceness.influence import share_that_influences
 from envs.niceness.intent import intent
 from envs.niceness.measures import range_of_influence
 from envs.niceness.objectives import OBJECTIVES, find_objective
+from envs.niceness.occupancy import best_of_pareto_ud
 
 Ends = tuple[Fraction, Fraction]
 DEFAULT = tuple(name for name in OBJECTIVES if name != "CRT_mask")
@@ -103,8 +104,15 @@ def solve_all(
         except UserError as error:
             if left_out is None:
                 raise
-            left_out[name] = str(error)
+            left_out[name] = str(error) + (_by_programme(case) if name == "ParetoUD" else "")
     return found
+
+
+def _by_programme(case: DRMDP) -> str:
+    """What a linear programme says of ParetoUD where it is too much to enumerate."""
+    worth = best_of_pareto_ud(case).items()
+    told = (f"{theta} {best:.4g} (doing nothing: {idle:.4g})" for theta, (best, idle) in worth)
+    return f" By a linear programme, its random policy that is best for the sum over θ is worth to {', '.join(told)}."
 
 
 def _solve(case: DRMDP, name: str, judged_by: Mapping[str, Judge], *, powerless: DRMDP | None) -> Solved:

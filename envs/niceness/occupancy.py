@@ -1,9 +1,11 @@
-"""ParetoUD over random policies, another way: a linear programme on occupancies x(t, s, θ, a), in float64.
+"""ParetoUD of cases too large to enumerate: a linear programme on occupancies x(t, s, θ, a) of random policies.
 
     max Σ_θ w_θ EU_θ(x)   subject to   EU_θ(x) >= floor_θ,   Σ_a x(t, n', a) = inflow(t, n'),   x >= 0
 
-It answers what enumeration cannot, whether a mixture of policies dominates, and so holds enumeration to account. It
-finds one policy and not the set that ParetoUD is, which is why no command falls back to it.
+In float64. It finds what one policy of the set is worth, and not the set, so that it fills no row of a table; and it
+answers what enumeration cannot, whether a mixture of policies dominates.
+
+Source: Puterman (1994), Markov Decision Processes, section 6.9, on a clock; for ParetoUD see `envs.niceness.pareto`.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linprog
 
 from envs.niceness.backward import every_action, layers
 from envs.niceness.drmdp import DRMDP
 from envs.niceness.pareto import Vector, eu_of_each
+from envs.niceness.policies import expected, inert
 from envs.niceness.utilities import Node, Present, branches
 
 TOLERANCE = 1e-9
@@ -30,7 +34,7 @@ class Occupancies:
     Attributes:
         places: (t, node) in order of time.
         columns: (index of place, action) of each variable.
-        flow: float64[number of places, number of columns], inflow less outflow.
+        flow: Sparse float64[number of places, number of columns], inflow less outflow.
         source: float64[number of places], what enters at the start.
         pay: float64[K, number of columns], expected R_θ.
     """
@@ -50,7 +54,7 @@ def occupancies(case: DRMDP) -> Occupancies:
     places = tuple((time, node) for time, layer in enumerate(ahead[:-1]) for node in sorted(layer))
     index = {place: i for i, place in enumerate(places)}
     columns = tuple((i, action) for i in range(len(places)) for action in range(len(case.actions)))
-    flow, pay = np.zeros((len(places), len(columns))), np.zeros((len(utilities), len(columns)))
+    flow, pay = sparse.lil_array((len(places), len(columns))), np.zeros((len(utilities), len(columns)))
     for c, (i, action) in enumerate(columns):
         time, node = places[i]
         flow[i, c] -= 1
@@ -59,7 +63,9 @@ def occupancies(case: DRMDP) -> Occupancies:
                 pay[:, c] += [float(probability * u.pay(time, node, (action, outcome))) for u in utilities]
                 if time + 1 < case.horizon:
                     flow[index[time + 1, after], c] += float(probability)
-    return Occupancies(places, columns, flow, np.eye(len(places))[0], pay)
+    source = np.zeros(len(places))
+    source[0] = 1.0
+    return Occupancies(places, columns, flow.tocsr(), source, pay)
 
 
 def best_weighted(case: DRMDP, *, weights: Sequence[float], floor: Sequence[float]) -> tuple[float, ...] | None:
@@ -75,6 +81,14 @@ def best_weighted(case: DRMDP, *, weights: Sequence[float], floor: Sequence[floa
         -np.asarray(weights) @ lp.pay, A_ub=-lp.pay, b_ub=-np.asarray(floor), A_eq=lp.flow, b_eq=-lp.source
     )
     return tuple(float(v) for v in lp.pay @ solved.x) if solved.success else None
+
+
+def best_of_pareto_ud(case: DRMDP) -> dict[str, tuple[float, float]]:
+    """The random policy of ParetoUD that is best for the sum over θ: θ -> EU_θ, and that of doing nothing."""
+    floor = [float(expected(inert(case), utility)) for utility in eu_of_each(case)]
+    best = best_weighted(case, weights=[1.0] * len(floor), floor=[value - TOLERANCE for value in floor])
+    assert best is not None, "the inert policy reaches its own worth"
+    return dict(zip(case.thetas, zip(best, floor, strict=True), strict=True))
 
 
 def undominated_by_any(case: DRMDP, vector: Vector) -> bool:
