@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agents.optimum import _observed_optimum
 from envs import GridVectorEnv, UserError, make_world
+from envs.beliefs import hides_state, observation_numbers
 from envs.niceness import case_world
 from envs.niceness.backward import Solution
 from envs.niceness.building import from_rows, tabulate
@@ -321,3 +323,13 @@ def test_without_keyed_noise_there_is_no_twin(options):
     world = dice(keyed=False)
     assert "NS" not in world.component_names and world.num_channels == 1
     assert (world.begin([0], [0])[0, 2:4] == -1).all()
+
+
+@pytest.mark.parametrize(("objective", "hides"), [("RT", False), ("IR", False), ("NS", True)])
+def test_observations_hide_the_twin_only_from_whom_it_concerns(objective, hides):
+    """The twin is not shown: what is best under RT and IR does not ask for it, at γ = 1 either."""
+    world = make_world("Case", case=str(EXAMPLES / "moody.toml"), objective=objective)
+    mdp = enumerate_world(world, [0])
+    solution = value_iteration(mdp)
+    assert hides_state(observation_numbers(world, mdp.rows))
+    assert (_observed_optimum(world, mdp, solution, discount=1.0) is not None) == hides

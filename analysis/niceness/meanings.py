@@ -23,7 +23,6 @@ REGRETS: Mapping[str, str] = {
     "behaves like": "RT, IR or NS whose normalised regret is at most .1 and less than the others' by more than .1; "
     "ambiguous if another one's is as small, other if none is",
 }
-PRIVILEGED = "PR-θ: judged by that θ"
 
 
 def sentence(meanings: Mapping[str, str]) -> str:
