@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from agents.column_kernels import find_entries, spread_rows, sum_differences, sum_rows
+from agents.column_kernels import find_entries, gather_entries, gather_offsets, spread_rows, sum_differences, sum_rows
 from agents.encoding import ObservationEncoder
 from agents.inputs import CompactInputs
 
@@ -65,12 +65,23 @@ class ActiveInputs(CompactInputs):
 
     def first_layer(self, layer: nn.Linear) -> Tensor:
         """relu(W x + b), the columns of W added up."""
-        start = torch.addmv(layer.bias, layer.weight, self.base)
-        hidden: Tensor = _SumColumns.apply(layer.weight.t().contiguous(), start, self)  # type: ignore[no-untyped-call]
+        hidden: Tensor = _SumColumns.apply(layer.weight, layer.bias, self)  # type: ignore[no-untyped-call]
         return hidden
 
-    def _at(self, index: Tensor) -> ActiveInputs:
-        return dataclasses.replace(self, index=index)
+    def at(self, index: Tensor) -> ActiveInputs:
+        """Other rows of the same table, int64[...]."""
+        return ActiveInputs(self.base, self.columns, self.values, self.offsets, index)
+
+    def gathered(self, index: Tensor) -> ActiveInputs:
+        """The same, with entries of their own: they are read several times, and far apart in a large table."""
+        rows = index.numpy()
+        offsets = np.empty(len(rows) + 1, np.int64)
+        gather_offsets(rows, self.offsets, offsets)
+        columns, values = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
+        gather_entries((rows, self.columns, self.values, self.offsets), (offsets, columns, values))
+        return ActiveInputs(self.base, columns, values, offsets, torch.arange(len(rows)))
+
+    _at = at
 
 
 def sum_columns(weight: Tensor, start: Tensor, inputs: ActiveInputs) -> Tensor:
@@ -85,18 +96,21 @@ def _entries(inputs: ActiveInputs) -> tuple[NDArray[Any], ...]:
 
 
 class _SumColumns(torch.autograd.Function):
-    """`sum_columns` with a gradient to weight and start."""
+    """`ActiveInputs.first_layer` of W and b, with a gradient to them."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, *rest: Any) -> Tensor:
-        start, inputs = rest
-        ctx.inputs, hidden = inputs, sum_columns(weight, start, inputs)
+        bias, inputs = rest
+        start = torch.addmv(bias, weight, inputs.base)
+        ctx.inputs, hidden = inputs, sum_columns(weight.t().contiguous(), start, inputs)
         ctx.save_for_backward(hidden)
         return hidden
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        return (*spread_columns(gradients[0], ctx.saved_tensors[0], ctx.inputs), None)
+        to_weight, to_start = spread_columns(gradients[0], ctx.saved_tensors[0], ctx.inputs)
+        to_weight += ctx.inputs.base.unsqueeze(1) * to_start
+        return to_weight.t(), to_start, None
 
 
 def spread_columns(gradient: Tensor, hidden: Tensor, inputs: ActiveInputs) -> tuple[Tensor, Tensor]:

@@ -87,6 +87,27 @@ def _entries_of(planes, numbers, q, columns, values, count):
 
 
 @njit(**COMPILED)
+def gather_offsets(index, offsets, out):
+    """Write where the entries of the rows index int64[B] start when they stand one behind the other, int64[B + 1]."""
+    count = 0
+    for b in range(index.size):
+        out[b] = count
+        count += offsets[index[b] + 1] - offsets[index[b]]
+    out[index.size] = count
+
+
+@njit(**COMPILED)
+def gather_entries(entries, out):
+    """Copy the entries of the rows of an index to out, (offsets as of `gather_offsets`, columns, values)."""
+    index, columns, values, offsets = entries
+    for b in range(index.size):
+        first, target = offsets[index[b]], out[0][b]
+        for k in range(out[0][b + 1] - target):
+            out[1][target + k] = columns[first + k]
+            out[2][target + k] = values[first + k]
+
+
+@njit(**COMPILED)
 def sum_rows(entries, weight, start, out):
     """Write relu(start + Σ_k v_k weight[i_k]), float32[B, D]."""
     index, columns, values, offsets = entries

@@ -12,20 +12,17 @@ Shape key: b rows in a minibatch, A actions, D features.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from agents.active_inputs import ActiveInputs, spread_columns, sum_columns
+from agents.active_inputs import ActiveInputs
 from agents.agent import AlphaAgent
 from agents.config import ReinforceConfig
+from agents.dense_layers import Gradients, back_to_inputs, hidden_layers, layers_of
 from agents.networks import MlpEncoder
 from agents.policy_terms import terms_and_gradients
-
-Gradients = dict[Tensor, Tensor]  # By parameter.
-
 
 @dataclass(frozen=True, eq=False)
 class Minibatch:
@@ -75,8 +72,8 @@ def loss_and_gradients(
         only_baseline: the loss is the baseline's alone, and stops at the features.
     """
     assert isinstance(agent.policy_encoder, MlpEncoder)
-    layers = [layer for layer in agent.policy_encoder.dense.layers if isinstance(layer, nn.Linear)]
-    hidden = _hidden_layers(layers, batch.inputs)
+    layers = layers_of(agent.policy_encoder)
+    hidden = hidden_layers(layers, batch.inputs)
     policy, baseline = agent.policy_head, agent.baseline_head
     weight, bias = torch.cat([policy.weight, baseline.weight]), torch.cat([policy.bias, baseline.bias])
     terms, to_outputs = _loss(torch.addmm(bias, hidden[-1], weight.t()), batch, config, only_baseline=only_baseline)
@@ -86,18 +83,8 @@ def loss_and_gradients(
         baseline.weight: to_weight[num_actions:], baseline.bias: to_bias[num_actions:],
     }  # fmt: skip
     if config.train_encoder and not only_baseline:
-        gradients |= _back_to_inputs(layers, hidden, to_outputs @ weight, inputs=batch.inputs)
+        gradients |= back_to_inputs(layers, hidden, to_outputs @ weight, inputs=batch.inputs)
     return terms, gradients
-
-
-def _hidden_layers(layers: Sequence[nn.Linear], inputs: ActiveInputs) -> list[Tensor]:
-    """All rectified layers, float32[b, D] each, from the first to the last."""
-    first, *others = layers
-    start = torch.addmv(first.bias, first.weight, inputs.base)
-    hidden = [sum_columns(first.weight.t().contiguous(), start, inputs)]
-    for layer in others:
-        hidden.append(torch.addmm(layer.bias, hidden[-1], layer.weight.t()).relu_())
-    return hidden
 
 
 def _loss(
@@ -116,18 +103,3 @@ def _loss(
         loss += policy_loss - config.entropy_weight * spread
         torch.sub(to_loss, to_entropy, alpha=config.entropy_weight, out=to_outputs[:, :-1])
     return Terms(loss, policy_loss, baseline_loss, spread, divergence), to_outputs
-
-
-def _back_to_inputs(
-    layers: Sequence[nn.Linear], hidden: Sequence[Tensor], to_hidden: Tensor, *, inputs: ActiveInputs
-) -> Gradients:
-    """Gradients of all layers' parameters, from that to the last layer."""
-    gradients: Gradients = {}
-    for layer, below, here in zip(layers[:0:-1], hidden[-2::-1], hidden[:0:-1], strict=True):
-        to_hidden *= here.sign()  # 1 where a unit is above 0, in a quarter of the time that autograd's own mask takes.
-        gradients[layer.weight], gradients[layer.bias] = to_hidden.t() @ below, to_hidden.sum(dim=0)
-        to_hidden = to_hidden @ layer.weight
-    to_weight, to_start = spread_columns(to_hidden, hidden[0], inputs)
-    gradients[layers[0].bias] = to_start
-    gradients[layers[0].weight] = torch.addr(to_weight.t(), to_start, inputs.base)
-    return gradients

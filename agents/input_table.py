@@ -12,20 +12,26 @@ Shape key: Q rows, I input width, J varying columns, B batch, D features.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from agents.active_inputs import MAX_SHARE, ActiveInputs
 from agents.agent import AlphaAgent
 from agents.encoding import CHUNK
 from agents.inputs import CompactInputs
 from agents.networks import Encoder
 
 WORTHWHILE = 0.8
+SAMPLE = 4096
+"""About as many rows say which number of a column is the commonest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +42,13 @@ class InputTable:
         stored: uint8 or float32[Q, J], what the varying columns hold above the base.
         base: float32[I]; None where all columns are stored as they are.
         varying: int64[J], which columns they are; None where all are.
+        entries: the same rows as what differs from a base row, where encoders are to read them so (`with_entries`).
     """
 
     stored: Tensor
     base: Tensor | None = None
     varying: Tensor | None = None
+    entries: ActiveInputs | None = None
 
     def __len__(self) -> int:
         """Q."""
@@ -58,9 +66,31 @@ class InputTable:
             picked = whole
         return picked.reshape(*index.shape, picked.shape[1])
 
-    def chosen(self, index: Tensor) -> ChosenRows:
+    def chosen(self, index: Tensor) -> CompactInputs:
         """Rows [..., I] of an index of any shape, as an encoder takes them."""
-        return ChosenRows(self, index)
+        return ChosenRows(self, index) if self.entries is None else self.entries.gathered(index.flatten()).at(torch.arange(index.numel()).view(index.shape))
+
+    def with_entries(self) -> InputTable:
+        """The same table, whose rows encoders read as active inputs; itself where that does not pay."""
+        found = self._entries
+        return self if found is None else dataclasses.replace(self, entries=found)
+
+    @functools.cached_property
+    def _entries(self) -> ActiveInputs | None:
+        """What differs from the commonest number of each column; None off the CPU, and where too much does."""
+        if self.stored.device.type != "cpu":
+            return None
+        common = self.stored[:: max(1, len(self) // SAMPLE)].mode(dim=0).values
+        differs = (self.stored != common).numpy()
+        if differs.mean() > MAX_SHARE:
+            return None
+        offsets = np.concatenate([[0], np.cumsum(differs.sum(axis=1))])
+        row, column = (torch.from_numpy(place) for place in np.nonzero(differs))
+        values = self.stored[row, column].float() - common[column].float()
+        base = torch.zeros(self.stored.shape[1]) if self.base is None else self.base.clone()
+        base[slice(None) if self.varying is None else self.varying] += common
+        column = column if self.varying is None else self.varying[column]
+        return ActiveInputs(base, column.int().numpy(), values.numpy(), offsets, torch.arange(len(self)))
 
     def features(self, encoder: Encoder, index: Tensor) -> Tensor:
         """Features float32[B, D] of rows int64[B], of an encoder without memory."""

@@ -10,12 +10,15 @@ import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents.adam_kernels import adam_step, one_scale_step
 from envs.errors import NonFiniteError, UserError
 
 DECAY_1, DECAY_2, EPSILON = 0.9, 0.98, 1e-8
+F32 = np.float32
 STATE_VECTORS = ("vector", "first_moment", "second_moment")
 
 
@@ -33,6 +36,11 @@ def _without_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
+def by_autograd(loss: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Gradients of a loss with its graph, one for each parameter; 0 where the loss does not reach it."""
+    return torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+
+
 class FlatAdam:
     """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − lr·(m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε).
 
@@ -48,21 +56,33 @@ class FlatAdam:
         second_moment: v, float[P].
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], *, max_grad_norm: float) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        *,
+        max_grad_norm: float,
+        by_columns: Iterable[nn.Parameter] = (),
+        fused: bool = False,
+    ) -> None:
         """Gather the parameters that require a gradient into one vector.
 
         Args:
             parameters: all on one device and of one dtype; duplicates count once.
             max_grad_norm: > 0.
+            by_columns: matrices among them that lie in the vector column by column, as sums over few columns read them.
+            fused: take steps in one loop (`agents.adam_kernels`), on the CPU: the same up to rounding, sooner.
         """
         trained = {id(parameter): parameter for parameter in parameters if parameter.requires_grad}
         self.parameters = list(trained.values())
         self.max_grad_norm, self.num_steps = max_grad_norm, 0
-        flat = [parameter.detach().reshape(-1) for parameter in self.parameters]
+        self._by_columns = {id(parameter) for parameter in by_columns}
+        flat = self._flattened([parameter.detach() for parameter in self.parameters])
         self.vector = torch.cat(flat) if flat else torch.zeros(0)
         views = torch.split(self.vector, [len(part) for part in flat])
         for parameter, view in zip(self.parameters, views, strict=True):
-            parameter.data = view.view_as(parameter)
+            by_column = id(parameter) in self._by_columns
+            parameter.data = view.view(parameter.shape[::-1]).t() if by_column else view.view_as(parameter)
+        self._fused = fused and self.vector.device.type == "cpu"
         self.first_moment, self.second_moment = torch.zeros_like(self.vector), torch.zeros_like(self.vector)
 
     def step(self, loss: Tensor, *, learning_rate: float, site: str) -> tuple[float, float]:
@@ -80,7 +100,7 @@ class FlatAdam:
             NonFiniteError: loss or gradient is NaN or infinite; no parameter has changed.
         """
         value = self.checked_loss(float(loss.detach()), site=site)
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        gradients = by_autograd(loss, self.parameters)
         return value, self.follow(gradients, learning_rate=learning_rate, site=site)
 
     def checked_loss(self, value: float, *, site: str) -> float:
@@ -91,7 +111,7 @@ class FlatAdam:
 
     def follow(self, gradients: Sequence[Tensor], *, learning_rate: float, site: str) -> float:
         """Take one step down gradients that are known, one for each of `parameters`; as `step` otherwise."""
-        gradient = torch.cat([part.reshape(-1) for part in gradients])
+        gradient = torch.cat(self._flattened(gradients))
         norm = float(torch.linalg.vector_norm(gradient))
         if not math.isfinite(norm):
             raise NonFiniteError(f"{site} gradient", step=self.num_steps)
@@ -100,12 +120,22 @@ class FlatAdam:
         self._update(gradient, learning_rate)
         return norm
 
+    def _flattened(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """A tensor for each parameter, as it lies in the vector."""
+        return [
+            (tensor.t() if id(parameter) in self._by_columns else tensor).reshape(-1)
+            for parameter, tensor in zip(self.parameters, tensors, strict=True)
+        ]
+
     @torch.no_grad()
     @_without_denormals()
     def _update(self, gradient: Tensor, learning_rate: float) -> None:
         self.num_steps += 1
         correction_1 = 1.0 - DECAY_1**self.num_steps
         correction_2 = 1.0 - DECAY_2**self.num_steps
+        if self._fused:
+            self._step_at_once(gradient, correction_2, rate=-learning_rate / correction_1)
+            return
         self.first_moment.lerp_(gradient, 1.0 - DECAY_1)
         self._update_second_moment(gradient)
         scale = (self.second_moment / correction_2).sqrt_().add_(EPSILON)
@@ -113,6 +143,11 @@ class FlatAdam:
 
     def _update_second_moment(self, gradient: Tensor) -> None:
         self.second_moment.mul_(DECAY_2).addcmul_(gradient, gradient, value=1.0 - DECAY_2)
+
+    def _step_at_once(self, gradient: Tensor, correction_2: float, *, rate: float) -> None:
+        vectors = (self.vector.numpy(), self.first_moment.numpy(), self.second_moment.numpy())
+        numbers = (F32(1.0 / correction_2), F32(EPSILON), F32(rate))
+        adam_step(vectors, gradient.numpy(), (F32(1.0 - DECAY_1), F32(DECAY_2), F32(1.0 - DECAY_2)), numbers)
 
     def get_state(self) -> dict[str, Tensor]:
         """Parameters, moments and the number of steps, by name; not copied."""
@@ -138,7 +173,7 @@ class FlatAdam:
     def release(self) -> None:
         """Give every parameter memory of its own again."""
         for parameter in self.parameters:
-            parameter.data = parameter.data.clone()
+            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
 
 
 class OneScaleAdam(FlatAdam):
@@ -152,13 +187,19 @@ class OneScaleAdam(FlatAdam):
         second_moment: v, float[1].
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], *, max_grad_norm: float = math.inf) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], *, max_grad_norm: float = math.inf, fused: bool = False):
         """Gather the parameters as `FlatAdam` does."""
-        super().__init__(parameters, max_grad_norm=max_grad_norm)
+        super().__init__(parameters, max_grad_norm=max_grad_norm, fused=fused)
         self.second_moment = self.vector.new_zeros(1)
 
     def _update_second_moment(self, gradient: Tensor) -> None:
         self.second_moment.mul_(DECAY_2).add_(gradient.dot(gradient), alpha=1.0 - DECAY_2)
+
+    def _step_at_once(self, gradient: Tensor, correction_2: float, *, rate: float) -> None:
+        self._update_second_moment(gradient)
+        scale = math.sqrt(float(self.second_moment) / correction_2) + EPSILON
+        vectors = (self.vector.numpy(), self.first_moment.numpy())
+        one_scale_step(vectors, gradient.numpy(), F32(1.0 - DECAY_1), F32(rate / scale))
 
 
 def annealed(learning_rate: float, *, step: int, num_steps: int, anneal: bool) -> float:

@@ -6,6 +6,7 @@ Shape key: n steps, M events in the log, K parts, E kinds of events.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +40,14 @@ class ReceivedCredit:
 
     def listen(self, estimate: ValueEstimate, steps: Tensor) -> None:
         """Add the gradient that an estimate, of steps int64[b], gets when the loss is differentiated."""
+        hook = functools.partial(self.add, steps)
+        estimate.part_values.register_hook(hook)  # type: ignore[no-untyped-call]
 
-        def add(gradient: Tensor) -> None:
-            self._waiting.append((steps, gradient.detach().abs()))
-            if len(self._waiting) == UPDATES_AT_ONCE:
-                self._add()
-
-        estimate.part_values.register_hook(add)  # type: ignore[no-untyped-call]
+    def add(self, steps: Tensor, gradient: Tensor) -> None:
+        """Add the gradient float[b, K] of the loss to the parts' values at steps int64[b]."""
+        self._waiting.append((steps, gradient.detach().abs()))
+        if len(self._waiting) == UPDATES_AT_ONCE:
+            self._add()
 
     @property
     def by_step(self) -> Tensor:

@@ -5,15 +5,17 @@ Shape key: n steps, E episodes, A actions, K parts.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from agents.agent import AlphaAgent
 from agents.batches import Minibatch, all_values, features_of, frozen_features, values_of
 from agents.config import ValueConfig
+from agents.dense_value import value_learner
 from agents.encoded import EncodedEpisodes
 from agents.losses import r_squared, relative_error
 from agents.networks import Encoder
@@ -51,11 +53,13 @@ class ValueTrainer:
         self.encoder = self._trained_encoder()
         self.has_memory = self.encoder is not None and self.encoder.memory_size > 0
         self.old_policy = self._old_policy(data) if agent.shared and self.encoder is not None else None
+        active = config.fast_kernels and agent.value_encoder.gains_by_active_inputs
+        data = dataclasses.replace(data, inputs=data.inputs.with_entries()) if active else data
         self.data = data if self.encoder is not None else frozen_features(agent.value_encoder, data)
-        modules = [self.head, *([] if self.encoder is None else [self.encoder])]
-        modules += [agent.policy_head] if self.old_policy is not None else []
-        parameters = [parameter for module in modules for parameter in module.parameters()]
-        self.optimizer = FlatAdam(parameters, max_grad_norm=config.max_grad_norm)
+        self.optimizer = self._make_optimizer()
+        inputs = self.data.inputs.chosen(self.data.step_input[:0])
+        fast = config.fast_kernels and self.old_policy is None and not self.has_memory
+        self.learner = value_learner(self.head, self.encoder, inputs) if fast else None
         self.contexts = self.data.contexts.index_select(0, self.data.step_input)
         self.targets = ValueTargets(torch.zeros(0))
         self.losses: list[float] = []
@@ -66,6 +70,19 @@ class ValueTrainer:
         encoder = self.agent.value_encoder
         trained = self.config.train_encoder and self.agent.config.value_encoder != "imitated"
         return encoder if trained and self.head.credit_rule.reaches_features else None
+
+    def _make_optimizer(self) -> FlatAdam:
+        """Over all that this stage trains; a first layer that adds up columns lies by columns."""
+        modules = [self.head, *([] if self.encoder is None else [self.encoder])]
+        modules += [self.agent.policy_head] if self.old_policy is not None else []
+        parameters = [parameter for module in modules for parameter in module.parameters()]
+        by_columns = []
+        if self.encoder is not None and self.data.inputs.entries is not None:
+            by_columns = [next(layer for layer in self.encoder.modules() if isinstance(layer, nn.Linear)).weight]
+        config = self.config
+        return FlatAdam(
+            parameters, max_grad_norm=config.max_grad_norm, by_columns=by_columns, fused=config.fast_kernels
+        )
 
     @torch.no_grad()
     def _old_policy(self, data: EncodedEpisodes) -> Tensor:
@@ -111,6 +128,26 @@ class ValueTrainer:
         refreshed = self.given is None and self.outcomes.bootstraps
         if step == 0 or (refreshed and step % self.config.refresh_every == 0):
             self.targets = self._targets()
+        rate = annealed(
+            self.config.learning_rate, step=step, num_steps=self.config.num_updates, anneal=self.config.anneal
+        )
+        value, norm = self._step_at_once(batch, rate) if self.learner is not None else self._step(batch, rate)
+        self.losses.append(value)
+        self.norms.append(norm)
+
+    def _step_at_once(self, batch: Minibatch, rate: float) -> tuple[float, float]:
+        """The loss, and the gradient's norm, of a step whose gradient the learner knows."""
+        assert self.learner is not None
+        index = self.data.step_input.index_select(0, batch.steps)
+        shown = self.data.inputs.rows(index) if self.encoder is None else self.data.inputs.chosen(index)
+        learned = self.learner(shown, self.targets.rows(batch.steps), self.optimizer.parameters)
+        loss = self.optimizer.checked_loss(learned.loss, site="value")
+        if self.received is not None:
+            self.received.add(batch.steps, learned.to_values)
+        return loss, self.optimizer.follow(learned.gradients, learning_rate=rate, site="value")
+
+    def _step(self, batch: Minibatch, rate: float) -> tuple[float, float]:
+        """The same by autograd, for encoders with memory and for a shared E, which is held to D."""
         features = features_of(self.encoder, self.data, batch, sequence_length=self.config.sequence_length)
         targets = self.targets.rows(batch.steps)
         estimate = self.head(features, targets.context)
@@ -120,12 +157,7 @@ class ValueTrainer:
         if self.old_policy is not None:
             log_probs = self.agent.policy_head(features).log_softmax(-1)
             loss = loss - (self.old_policy[batch.steps] * log_probs).sum(-1).mean()
-        rate = annealed(
-            self.config.learning_rate, step=step, num_steps=self.config.num_updates, anneal=self.config.anneal
-        )
-        value, norm = self.optimizer.step(loss, learning_rate=rate, site="value")
-        self.losses.append(value)
-        self.norms.append(norm)
+        return self.optimizer.step(loss, learning_rate=rate, site="value")
 
     def get_state(self) -> State:
         """What `go_on` needs."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from shards.credit import check_shape, check_valid, mean_square, squared_error
+from shards.credit import SquaredSplit, check_shape, check_valid, mean_square, squared_error
 from shards.value_head import ValueEstimate, ValueTargets
 
 
@@ -26,6 +26,7 @@ class BootstrapCredit:
 
     reaches_features: bool = True
     splits_features: bool = False
+    squared_split: None = None
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar.
@@ -67,6 +68,11 @@ class FlatCredit:
     penalty_weight: float = 0.02
     reaches_features: bool = True
     splits_features: bool = False
+
+    @property
+    def squared_split(self) -> SquaredSplit | None:
+        """Known where the penalty is off."""
+        return None if self.penalty_weight else SquaredSplit(scale=lambda targets: 1.0 / float(target_variance(targets)))
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar.

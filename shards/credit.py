@@ -8,6 +8,7 @@ Shape key: B batch, K parts, U units, C contexts, E events.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -19,6 +20,21 @@ from shards.mixers import mix
 from shards.value_head import ValueEstimate, ValueTargets
 
 RoutedEncoder = Literal["routed", "global", "stopped"]
+
+
+@dataclass(frozen=True)
+class SquaredSplit:
+    """That a loss is scale · mean of (value − total)², and how its gradient is divided.
+
+    Attributes:
+        by_event: part k learns the share of event k in it; otherwise all of it.
+        of_gate: the gate's weight of part k, too.
+        scale: its factor, by the targets of a batch.
+    """
+
+    by_event: bool = False
+    of_gate: bool = False
+    scale: Callable[[ValueTargets], float] = lambda targets: 1.0
 
 
 def squared_error(value: Tensor, targets: ValueTargets) -> Tensor:
@@ -57,6 +73,7 @@ class GlobalCredit:
 
     reaches_features: bool = True
     splits_features: bool = False
+    squared_split: SquaredSplit = SquaredSplit()
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar."""
@@ -105,6 +122,11 @@ class RoutedCredit:
         """Whether the features need a path of their own."""
         return self.encoder == "global"
 
+    @property
+    def squared_split(self) -> SquaredSplit:
+        """By event, and so the gate where `gate_routed`."""
+        return SquaredSplit(by_event=True, of_gate=self.gate_routed)
+
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar.
 
@@ -137,6 +159,7 @@ class ComponentCredit:
 
     reaches_features: bool = True
     splits_features: bool = False
+    squared_split: None = None
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar.

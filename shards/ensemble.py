@@ -75,6 +75,11 @@ class StackedParts(nn.Module):
             others = [[other for other in range(num_parts) if other != part] for part in range(num_parts)]
             self.register_buffer("others", torch.tensor(others), persistent=False)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a part is one hidden layer that reads the features alone."""
+        return not self.deeper_weight and not self.reflects
+
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return part_values, float[B, K], and hidden_L, float[B, K, H], for features float[B, D]."""
         reached = functional.linear(features, self.input_weight.flatten(0, 1), self.input_bias.flatten())
@@ -153,9 +158,26 @@ class Ensemble(ValueHead):
         features = self.enter(features)
         splits = self.credit_rule.splits_features and features.requires_grad
         part_values, hidden = self.parts(features.detach() if splits else features)
+        feature_values = self.parts.without_weights(features)[0] if splits else None
+        return self.combine(part_values, hidden, features, context=context, feature_values=feature_values)
+
+    @property
+    def stack(self) -> StackedParts:
+        """The parts."""
+        return self.parts
+
+    def combine(
+        self,
+        part_values: Tensor,
+        hidden: Tensor,
+        features: Tensor,
+        *,
+        context: Tensor | None,
+        feature_values: Tensor | None = None,
+    ) -> ValueEstimate:
+        """Weigh the parts and add them up (see `ValueHead.combine`)."""
         weights = self.mixer(self.gate(features, context), part_values)
         value = mix(part_values, weights, self.bias)
-        feature_values = self.parts.without_weights(features)[0] if splits else None
         return ValueEstimate(value, part_values, weights, hidden, self.parts.output_weight, feature_values)
 
     def reset_parameters(self, generator: torch.Generator) -> None:

@@ -33,9 +33,26 @@ class Monolith(ValueHead):
     def forward(self, features: Tensor, context: Tensor | None = None) -> ValueEstimate:
         """Estimate values (see `ValueHead.forward`); the context is not read."""
         features = self.enter(features)
-        part_values, hidden = self.parts(features)
-        value = part_values.squeeze(1) + self.bias
-        return ValueEstimate(value, part_values, torch.ones_like(part_values), hidden, self.parts.output_weight)
+        return self.combine(*self.parts(features), features, context=context)
+
+    @property
+    def stack(self) -> StackedParts:
+        """The stack of one part."""
+        return self.parts
+
+    def combine(
+        self,
+        part_values: Tensor,
+        hidden: Tensor,
+        features: Tensor,
+        *,
+        context: Tensor | None,
+        feature_values: Tensor | None = None,
+    ) -> ValueEstimate:
+        """Add the bias (see `ValueHead.combine`); groups of units are added up first."""
+        total = part_values.squeeze(1) if self.num_parts == 1 else part_values.sum(dim=1)
+        weights = torch.ones_like(part_values)
+        return ValueEstimate(total + self.bias, part_values, weights, hidden, self.part_weight, feature_values)
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw the weights anew; the bias is 0."""
@@ -69,7 +86,7 @@ class GroupedMonolith(Monolith):
         features = self.enter(features)
         splits = self.credit_rule.splits_features and features.requires_grad
         whole, hidden = self.parts(features.detach() if splits else features)
-        output_weight = self.parts.output_weight.view(self.num_parts, -1)
+        output_weight = self.part_weight
         part_values = self._by_group(hidden, output_weight)
         feature_values = None
         if splits:
@@ -79,6 +96,11 @@ class GroupedMonolith(Monolith):
         return ValueEstimate(
             whole.squeeze(1) + self.bias, part_values, weights, hidden, output_weight, feature_values
         )
+
+    @property
+    def part_weight(self) -> Tensor:
+        """Output weights by group, float[K, H]."""
+        return self.parts.output_weight.view(self.num_parts, -1)
 
     def _by_group(self, hidden: Tensor, output_weight: Tensor) -> Tensor:
         return hidden.flatten(1) @ (output_weight.reshape(-1, 1) * self.block)

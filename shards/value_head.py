@@ -12,10 +12,14 @@ Shape key: B batch, D features, K parts, H units of a part's last hidden layer, 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from shards.credit import SquaredSplit
+    from shards.ensemble import StackedParts
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,10 @@ class CreditRule(Protocol):
     def splits_features(self) -> bool:
         """Whether features and weights get gradients of their own (see `ValueEstimate.feature_values`)."""
 
+    @property
+    def squared_split(self) -> SquaredSplit | None:
+        """How the squared error is divided among parts and gate, where the loss is that and nothing else."""
+
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar."""
 
@@ -142,6 +150,36 @@ class ValueHead(nn.Module):
 
         Raises:
             ValueError: features of another shape; a context missing or out of range where the head needs one.
+        """
+        raise NotImplementedError
+
+    @property
+    def stack(self) -> StackedParts:
+        """The parts, or the one part of a monolith."""
+        raise NotImplementedError
+
+    @property
+    def part_weight(self) -> Tensor:
+        """Output weights by part, float[K, H]."""
+        return self.stack.output_weight
+
+    def combine(
+        self,
+        part_values: Tensor,
+        hidden: Tensor,
+        features: Tensor,
+        *,
+        context: Tensor | None,
+        feature_values: Tensor | None = None,
+    ) -> ValueEstimate:
+        """Make the estimate of parts whose values float[B, K] and hidden units float[B, K, H] are known.
+
+        Args:
+            part_values: what the parts say.
+            hidden: their last hidden layer.
+            features: float[B, D], which a learned gate reads.
+            context: as in `forward`.
+            feature_values: see `ValueEstimate`.
         """
         raise NotImplementedError
 

@@ -30,6 +30,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from agents.agent import AlphaAgent
+from agents.dense_value import value_learner
+from agents.inputs import Inputs
 from agents.optimization import OneScaleAdam
 from agents.seeding import torch_generator
 from analysis.predictions.parts import Floats, Ints
@@ -68,9 +70,9 @@ HALVING = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """What the phase learns from: inputs float32[n, D] of context A, contexts int64[n], event shares [n, E] or None."""
+    """What the phase learns from: inputs [n, I] of context A, contexts int64[n], event shares [n, E] or None."""
 
-    inputs: Tensor
+    inputs: Inputs
     contexts: Tensor
     shares: Tensor | None
 
@@ -99,8 +101,8 @@ def turn_round(
         told = _turned_round(agent, phase, features)
         told = told if targets is None else dataclasses.replace(told, total=targets)
     tolerance = TOLERANCE * float(told.total.std(unbiased=False))
-    modules = [*head.parameters(), *(encoder.parameters() if free else ())]
-    optimizer = OneScaleAdam(modules)
+    optimizer = OneScaleAdam([*head.parameters(), *(encoder.parameters() if free else ())], fused=True)
+    learner = value_learner(head, encoder if free else None, phase.inputs)
     generator = torch_generator(seed, "comparison", "flip")
     checked = torch.randperm(len(told.total), generator=generator)[:2048].to(told.total.device)
     error, step = float("inf"), 0
@@ -108,8 +110,10 @@ def turn_round(
     while step < limit and error > tolerance:
         for _ in range(CHECK_EVERY):
             batch = torch.randint(len(told.total), (batch_size,), generator=generator).to(told.total.device)
-            loss = _loss(agent, phase, features, batch=batch, told=told, free=free)
-            optimizer.step(loss, learning_rate=LEARNING_RATE / (1 + step / HALVING), site="T5")
+            shown = (phase.inputs if free else features).index_select(0, batch)
+            learned = learner(shown, told.rows(batch), optimizer.parameters)
+            optimizer.checked_loss(learned.loss, site="T5")
+            optimizer.follow(learned.gradients, learning_rate=LEARNING_RATE / (1 + step / HALVING), site="T5")
             step += 1
         error = _error(agent, phase, features, index=checked, targets=told.total, free=free)
     optimizer.release()
@@ -149,8 +153,7 @@ def _gradient(agent: AlphaAgent, phase: Phase) -> Tensor:
     with torch.no_grad():
         features = agent.value_encoder(phase.inputs)[0]
         told = _turned_round(agent, phase, features)
-    everything = torch.arange(len(told.total), device=told.total.device)
-    loss = _loss(agent, phase, features, batch=everything, told=told, free=False)
+    loss = agent.value_head.credit(agent.value_head(features, told.context), told)
     parameters = [parameter for parameter in agent.value_head.parameters() if parameter.requires_grad]
     grads = torch.autograd.grad(loss, parameters, allow_unused=True)
     return torch.cat([
@@ -203,13 +206,6 @@ def score_of(ratio: float) -> float:
     return 1.0 - min(ratio, 1.0)
 
 
-def _features(agent: AlphaAgent, phase: Phase, features: Tensor, *, index: Tensor, free: bool) -> Tensor:
-    if not free:
-        return features.index_select(0, index)
-    trained: Tensor = agent.value_encoder(phase.inputs.index_select(0, index))[0]
-    return trained
-
-
 def _turned_round(agent: AlphaAgent, phase: Phase, features: Tensor) -> ValueTargets:
     """V x -1, and what the head asks beside: each part's value x -1 for its component, all samples for all parts."""
     estimate, needs = agent.value_head(features, phase.contexts), head_entry(agent.config.head).needs
@@ -221,17 +217,10 @@ def _turned_round(agent: AlphaAgent, phase: Phase, features: Tensor) -> ValueTar
     return ValueTargets(total=-estimate.value, context=phase.contexts, **asked)
 
 
-def _loss(
-    agent: AlphaAgent, phase: Phase, features: Tensor, *, batch: Tensor, told: ValueTargets, free: bool
-) -> Tensor:
-    given = told.rows(batch)
-    estimate = agent.value_head(_features(agent, phase, features, index=batch, free=free), given.context)
-    return agent.value_head.credit(estimate, given)
-
-
 @torch.no_grad()
 def _error(agent: AlphaAgent, phase: Phase, features: Tensor, *, index: Tensor, targets: Tensor, free: bool) -> float:
-    values = agent.value_head(_features(agent, phase, features, index=index, free=free), phase.contexts[index]).value
+    shown = agent.value_encoder(phase.inputs.index_select(0, index))[0] if free else features.index_select(0, index)
+    values = agent.value_head(shown, phase.contexts[index]).value
     return float((values - targets[index]).square().mean().sqrt())
 
 

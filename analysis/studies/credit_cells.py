@@ -35,7 +35,7 @@ NUM_PHASE_STEPS = 16_384
 BATCH = 128
 
 
-@cell_function(FLIP, version=4, seconds=4.0)
+@cell_function(FLIP, version=5, seconds=4.0)
 def flip(context: CellContext) -> list[Row]:
     """T5 of one fitted V: E frozen, E free, for MONO an untrained network in the same phase, for POS its doses."""
     config, world = context.config, world_of_run(context.config)
@@ -86,7 +86,9 @@ def phases_of(context: CellContext, agent: AlphaAgent, *, num_contexts: int) -> 
         rng = numpy_generator(config["seed"], "comparison", "phase")
         steps = indices_of(episodes.contexts, flipped, limit=NUM_PHASE_STEPS, rng=rng)
         return Phase(
-            inputs=agent.encode({name: array[steps] for name, array in episodes.observations.items()}).matrix,
+            inputs=agent.encode(
+                {name: array[steps] for name, array in episodes.observations.items()}, active=True
+            ).inputs,
             contexts=torch.full((len(steps),), flipped, device=agent.device),
             shares=None if shares is None else shares[torch.from_numpy(steps).to(agent.device)],
         )
