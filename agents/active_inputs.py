@@ -7,8 +7,8 @@ numbers nearest to it, and i_k the columns where an observation differs from m, 
 
 Values and gradients are those of the full product up to the order of summation, whatever m is; one that is close to all
 rows makes the sums short. The order is that of the rows and their columns, so equal inputs give equal bits. It pays for
-batches of a thousand rows and more, and for weights that stay; in minibatches of 256 recorded steps the product that
-`agents.input_table` makes is as fast.
+large batches and for weights that stay; and in minibatches of 256 recorded steps where weights lie column by column
+(`agents.optimization.FlatAdam`), so that none need be turned.
 
 Shape key: Q rows of a table, I input width, L bytes of the planes, F flat numbers, E entries, B batch, D features.
 """
@@ -68,20 +68,17 @@ class ActiveInputs(CompactInputs):
         hidden: Tensor = _SumColumns.apply(layer.weight, layer.bias, self)  # type: ignore[no-untyped-call]
         return hidden
 
-    def at(self, index: Tensor) -> ActiveInputs:
-        """Other rows of the same table, int64[...]."""
-        return ActiveInputs(self.base, self.columns, self.values, self.offsets, index)
-
     def gathered(self, index: Tensor) -> ActiveInputs:
-        """The same, with entries of their own: they are read several times, and far apart in a large table."""
-        rows = index.numpy()
+        """Rows int64[...] of the table with entries of their own: read several times, and far apart in a large one."""
+        rows = index.flatten().numpy()
         offsets = np.empty(len(rows) + 1, np.int64)
         gather_offsets(rows, self.offsets, offsets)
         columns, values = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
         gather_entries((rows, self.columns, self.values, self.offsets), (offsets, columns, values))
-        return ActiveInputs(self.base, columns, values, offsets, torch.arange(len(rows)))
+        return ActiveInputs(self.base, columns, values, offsets, torch.arange(len(rows)).view(index.shape))
 
-    _at = at
+    def _at(self, index: Tensor) -> ActiveInputs:
+        return dataclasses.replace(self, index=index)
 
 
 def sum_columns(weight: Tensor, start: Tensor, inputs: ActiveInputs) -> Tensor:

@@ -27,25 +27,25 @@ def adam_step(vectors, gradient, decays, numbers):
     Args:
         vectors: (θ, m, v), float32[P] each, changed in place.
         gradient: float32[P].
-        decays: (1 − β₁, β₂, 1 − β₂), float32.
+        decays: (β₁, 1 − β₁, β₂, 1 − β₂), float32.
         numbers: (1/(1 − β₂ᵗ), ε, −lr/(1 − β₁ᵗ)), float32.
     """
     theta, first, second = vectors
-    new_first, keep_second, new_second = decays
+    keep_first, new_first, keep_second, new_second = decays
     correction, epsilon, rate = numbers
     for i in range(theta.size):
         g = gradient[i]
-        m = first[i] + new_first * (g - first[i])
+        m = keep_first * first[i] + new_first * g
         v = keep_second * second[i] + new_second * (g * g)
         first[i], second[i] = m, v
         theta[i] += (rate * m) / (np.sqrt(v * correction) + epsilon)
 
 
 @njit(**_QUIET)
-def one_scale_step(vectors, gradient, new_first, rate):
+def one_scale_step(vectors, gradient, decays, rate):
     """Take a step of Adam whose second moment is one number: θ ← θ + rate·m; as `adam_step` otherwise."""
-    theta, first = vectors
+    (theta, first), (keep_first, new_first) = vectors, decays
     for i in range(theta.size):
-        m = first[i] + new_first * (gradient[i] - first[i])
+        m = keep_first * first[i] + new_first * gradient[i]
         first[i] = m
         theta[i] += rate * m

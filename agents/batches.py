@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.encoded import EncodedEpisodes
-from agents.input_table import ChosenRows, InputTable
+from agents.input_table import InputTable
+from agents.inputs import CompactInputs
 from agents.networks import Encoder
 from agents.seeding import numpy_generator
 from agents.streams import Indices
@@ -131,7 +132,7 @@ def padded_inputs(data: EncodedEpisodes, episodes: Indices, *, with_final: bool)
     return grid, lengths + 1
 
 
-def unroll_padded(encoder: Encoder, inputs: ChosenRows, *, sequence_length: int) -> Tensor:
+def unroll_padded(encoder: Encoder, inputs: CompactInputs, *, sequence_length: int) -> Tensor:
     """Features [T, B, D] of inputs [T, B, I] from zero memory; the memory passes on but its gradient is cut."""
     starts = torch.zeros(inputs.shape[:2], dtype=torch.bool, device=inputs.index.device)
     memory, parts = None, []

@@ -24,6 +24,7 @@ from agents.dense_layers import Gradients, back_to_inputs, hidden_layers, layers
 from agents.networks import MlpEncoder
 from agents.policy_terms import terms_and_gradients
 
+
 @dataclass(frozen=True, eq=False)
 class Minibatch:
     """What the loss is made of.

@@ -68,7 +68,7 @@ class InputTable:
 
     def chosen(self, index: Tensor) -> CompactInputs:
         """Rows [..., I] of an index of any shape, as an encoder takes them."""
-        return ChosenRows(self, index) if self.entries is None else self.entries.gathered(index.flatten()).at(torch.arange(index.numel()).view(index.shape))
+        return ChosenRows(self, index) if self.entries is None else self.entries.gathered(index)
 
     def with_entries(self) -> InputTable:
         """The same table, whose rows encoders read as active inputs; itself where that does not pay."""

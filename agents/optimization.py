@@ -19,6 +19,7 @@ from envs.errors import NonFiniteError, UserError
 
 DECAY_1, DECAY_2, EPSILON = 0.9, 0.98, 1e-8
 F32 = np.float32
+FIRST = (F32(DECAY_1), F32(1.0 - DECAY_1))
 STATE_VECTORS = ("vector", "first_moment", "second_moment")
 
 
@@ -147,12 +148,24 @@ class FlatAdam:
     def _step_at_once(self, gradient: Tensor, correction_2: float, *, rate: float) -> None:
         vectors = (self.vector.numpy(), self.first_moment.numpy(), self.second_moment.numpy())
         numbers = (F32(1.0 / correction_2), F32(EPSILON), F32(rate))
-        adam_step(vectors, gradient.numpy(), (F32(1.0 - DECAY_1), F32(DECAY_2), F32(1.0 - DECAY_2)), numbers)
+        adam_step(vectors, gradient.numpy(), (*FIRST, F32(DECAY_2), F32(1.0 - DECAY_2)), numbers)
 
     def get_state(self) -> dict[str, Tensor]:
-        """Parameters, moments and the number of steps, by name; not copied."""
-        vectors = {name: getattr(self, name) for name in STATE_VECTORS}
+        """Parameters, moments and the number of steps, by name: rows after rows, whatever lies by columns here."""
+        vectors = {name: self._turned(getattr(self, name), to_columns=False) for name in STATE_VECTORS}
         return {**vectors, "num_steps": torch.tensor(self.num_steps)}
+
+    def _turned(self, vector: Tensor, *, to_columns: bool) -> Tensor:
+        """A vector with what lies by columns turned into rows, or back; itself where nothing does."""
+        if not self._by_columns or vector.shape != self.vector.shape:
+            return vector
+        pieces = torch.split(vector, [parameter.numel() for parameter in self.parameters])
+        turned = list(pieces)
+        for place, parameter in enumerate(self.parameters):
+            if id(parameter) in self._by_columns:
+                shape = parameter.shape if to_columns else parameter.shape[::-1]
+                turned[place] = pieces[place].view(shape).t().reshape(-1)
+        return torch.cat(turned)
 
     @torch.no_grad()
     def set_state(self, state: Mapping[str, Tensor]) -> None:
@@ -167,7 +180,7 @@ class FlatAdam:
                 raise UserError(
                     f"The saved optimiser is of {len(kept)} parameters, but this stage trains {len(own)}; train anew."
                 )
-            own.copy_(kept)
+            own.copy_(self._turned(kept, to_columns=True))
         self.num_steps = int(state["num_steps"])
 
     def release(self) -> None:
@@ -199,7 +212,7 @@ class OneScaleAdam(FlatAdam):
         self._update_second_moment(gradient)
         scale = math.sqrt(float(self.second_moment) / correction_2) + EPSILON
         vectors = (self.vector.numpy(), self.first_moment.numpy())
-        one_scale_step(vectors, gradient.numpy(), F32(1.0 - DECAY_1), F32(rate / scale))
+        one_scale_step(vectors, gradient.numpy(), FIRST, F32(rate / scale))
 
 
 def annealed(learning_rate: float, *, step: int, num_steps: int, anneal: bool) -> float:

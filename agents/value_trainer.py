@@ -76,9 +76,10 @@ class ValueTrainer:
         modules = [self.head, *([] if self.encoder is None else [self.encoder])]
         modules += [self.agent.policy_head] if self.old_policy is not None else []
         parameters = [parameter for module in modules for parameter in module.parameters()]
-        by_columns = []
+        by_columns: list[nn.Parameter] = []
         if self.encoder is not None and self.data.inputs.entries is not None:
-            by_columns = [next(layer for layer in self.encoder.modules() if isinstance(layer, nn.Linear)).weight]
+            first = next(layer for layer in self.encoder.modules() if isinstance(layer, nn.Linear))
+            by_columns = [first.get_parameter("weight")]
         config = self.config
         return FlatAdam(
             parameters, max_grad_norm=config.max_grad_norm, by_columns=by_columns, fused=config.fast_kernels

@@ -72,7 +72,9 @@ class FlatCredit:
     @property
     def squared_split(self) -> SquaredSplit | None:
         """Known where the penalty is off."""
-        return None if self.penalty_weight else SquaredSplit(scale=lambda targets: 1.0 / float(target_variance(targets)))
+        if self.penalty_weight:
+            return None
+        return SquaredSplit(scale=lambda targets: 1.0 / float(target_variance(targets)))
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar.

@@ -73,7 +73,11 @@ class GlobalCredit:
 
     reaches_features: bool = True
     splits_features: bool = False
-    squared_split: SquaredSplit = SquaredSplit()
+
+    @property
+    def squared_split(self) -> SquaredSplit:
+        """All learn all of it."""
+        return SquaredSplit()
 
     def __call__(self, estimate: ValueEstimate, targets: ValueTargets, bias: Tensor) -> Tensor:
         """Return the loss, a scalar."""

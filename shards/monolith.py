@@ -33,7 +33,8 @@ class Monolith(ValueHead):
     def forward(self, features: Tensor, context: Tensor | None = None) -> ValueEstimate:
         """Estimate values (see `ValueHead.forward`); the context is not read."""
         features = self.enter(features)
-        return self.combine(*self.parts(features), features, context=context)
+        part_values, hidden = self.parts(features)
+        return self.combine(part_values, hidden, features, context=context)
 
     @property
     def stack(self) -> StackedParts:

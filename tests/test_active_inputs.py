@@ -18,6 +18,7 @@ from agents.config import AgentConfig, ReinforceConfig
 from agents.encoding import ObservationEncoder
 from agents.environments import make_vector, open_stream
 from agents.fast_forward import FastForward
+from agents.input_table import InputTable, build_table
 from agents.inputs import as_matrix, first_layer
 from agents.learner import reinforce
 from agents.observations import ObservationSpec
@@ -139,6 +140,25 @@ def test_columns_add_up_alike_whether_entries_are_kept_or_not(name: str, count: 
         refused.append((shown["planes"], numbers + np.array([np.nan] * numbers.shape[1], np.float32)))
     for planes, flat in refused:
         assert finder.sum_columns(planes, flat, weight=weight, start=start) is None
+
+
+@pytest.mark.parametrize("name", ["MultiNeed", "CrossedHistory"])
+def test_a_table_of_recorded_inputs_is_read_as_what_differs_from_its_commonest_row(name: str) -> None:
+    agent, shown = make_agent(WORLDS[name]), shown_in(WORLDS[name], 300, seed=1)
+    table = build_table(agent, shown, 300)
+    active, index = table.with_entries(), torch.tensor([[5, 299, 5], [0, 17, 101]])
+    assert table.with_entries().entries is active.entries and table.entries is None
+    entries = active.chosen(index)
+    assert isinstance(entries, ActiveInputs) and entries.shape == (2, 3, agent.spec.num_inputs)
+    torch.testing.assert_close(entries.matrix(), table.rows(index), atol=1e-6, rtol=0)
+    layer = torch.nn.Linear(agent.spec.num_inputs, 8)
+    whole = table.chosen(index[1]).first_layer(layer)
+    torch.testing.assert_close(active.chosen(index[1]).first_layer(layer), whole, atol=1e-5, rtol=1e-4)
+
+
+def test_a_table_in_which_too_much_differs_is_read_whole() -> None:
+    table = InputTable(torch.randint(0, 5, (100, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)))
+    assert table.with_entries() is table
 
 
 def test_they_are_indexed_as_the_tensor_that_they_stand_for() -> None:

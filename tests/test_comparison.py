@@ -131,7 +131,7 @@ class TestPlan:
     def test_cells_name_arms_so_that_a_new_definition_needs_a_new_version(self) -> None:
         """A cell's hash holds an arm's name alone: where a definition changes, raise `comparison.fit`'s version."""
         made = {name: {**arm.frozen(), "role": ""} for name, arm in ARMS.items()}
-        assert (CELLS[yoked.FIT].version, content_hash(made)[:12]) == (3, "5b0e1c292d57")
+        assert (CELLS[yoked.FIT].version, content_hash(made)[:12]) == (4, "5b0e1c292d57")
 
     def test_an_unknown_preset_is_refused(self) -> None:
         with pytest.raises(UserError, match="'frist'.*Did you mean 'first'"):

@@ -28,6 +28,7 @@ from agents.input_table import InputTable
 from agents.losses import relative_error
 from agents.outcomes import outcomes_of
 from agents.recorder import record_episodes
+from agents.responsibility import ReceivedCredit
 from agents.returns import event_shares
 from agents.value_actor import ValueActor
 from agents.value_trainer import ValueTrainer
@@ -292,3 +293,15 @@ def test_regimes_can_be_switched(episodes: Episodes) -> None:
     agent = with_value_encoder(make_agent(), "imitated")
     trained, _ = fit_values(agent, episodes, SHORT, seed=0)
     assert relative_error(*(weights(a, "value_head").numpy() for a in (trained, agent))) > 0
+
+
+@pytest.mark.parametrize("head", ["MONO", "ROUTE", "NEG-F"])
+def test_fast_kernels_take_the_same_steps(episodes: Episodes, head: str) -> None:
+    """Twenty steps from the same start, and the credit that parts received; later steps part by their rounding."""
+    found = []
+    for fast in (True, False):
+        received, config = ReceivedCredit(), dataclasses.replace(SHORT, num_updates=20, fast_kernels=fast)
+        agent, rows = fit_values(make_agent(head), episodes, config, seed=0, received=received)
+        found.append((weights(agent, "value_"), torch.tensor(rows[-1]["loss"]), received.by_step))
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-3, atol=1e-4)

@@ -81,7 +81,7 @@ class _Task:
         return make_world(self.env_id, **self.options)
 
 
-@cell_function(PLAY, version=2, seconds=60.0)
+@cell_function(PLAY, version=3, seconds=60.0)
 def play_all(context: CellContext) -> list[Row]:
     """Train the two policies and the two values of one seed, and let every pair search."""
     config = context.config

@@ -55,7 +55,7 @@ EVENTS = "events.npz"
 """The log of reinforcement events among a fit's files, see `agents.responsibility.load_event_log`."""
 
 
-@cell_function(FIT, version=3, seconds=5.0)
+@cell_function(FIT, version=4, seconds=5.0)
 def fit(context: CellContext) -> list[Row]:
     """Train one arm's V, and compare it with the exact V^pi of its policy on held-out levels."""
     config, setup, world = context.config, setup_of(context.config), world_of_run(context.config)

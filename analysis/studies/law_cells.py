@@ -112,7 +112,7 @@ def _log(world: World, episodes: Episodes) -> Log:
     )  # fmt: skip
 
 
-@cell_function(LAW, version=1, seconds=10.0)
+@cell_function(LAW, version=2, seconds=10.0)
 def law(context: CellContext) -> list[Row]:
     """T2: decay of an arm's parts beyond its sister's and the kernel's; the same of V as a whole."""
     if context.config["arm"] in PLANTS:

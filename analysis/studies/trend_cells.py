@@ -80,7 +80,7 @@ def skill_of(agent: AlphaAgent, world: World, table: TabularMDP, *, best: float)
     return start_value(table, policy_evaluation(table, policy)) / best
 
 
-@cell_function(TREND, version=2, seconds=20.0)
+@cell_function(TREND, version=3, seconds=20.0)
 def skill_trend(context: CellContext) -> list[Row]:
     """T12 of one arm: ablation locality against skill, and T1's gating of parts beside it."""
     config, world = context.config, world_of_run(context.config)
