@@ -197,3 +197,15 @@ def test_refusals(tmp_path: Path) -> None:
         learning_curves([LearningCurve("a", np.arange(3.0), np.ones((1, 2)))], title="")
     with pytest.raises(UserError, match="4 actions, but 3 directions"):
         policy_field(np.ones((2, 2, 4)), MOVES[:3], title="")
+
+
+def test_planted_agents_do_not_stretch_the_axis_and_keep_their_number() -> None:
+    lines = [scores("MONO", 0.1), scores("MOE", 0.2), scores("LAW", 7.0), scores("ANTI", -5.0), scores("NONE", 0.0)]
+    figure = arms_dots(lines, title="T0", x_label="gain", null=0.0, margin=0.05, planted=("LAW", "ANTI", "NONE"))
+    low, high = figure.axes[0].get_xlim()
+    assert low > -0.5 and high < 1.0
+    means = {line.name: line.scores.mean() for line in lines}
+    assert f"{means['LAW']:.2f} →" in words(figure) and f"← {means['ANTI']:.2f}" in words(figure)
+    assert words(figure).count("→") == words(figure).count("←") == 1
+    plain = arms_dots(lines, title="T0", x_label="gain")
+    assert plain.axes[0].get_xlim()[1] > 7.0

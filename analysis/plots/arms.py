@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -51,6 +51,7 @@ def arms_dots(
     null: float | None = None,
     margin: float | None = None,
     subtitle: str = "",
+    planted: Collection[str] = (),
 ) -> Figure:
     """Draws every seed of every arm between the bands of the known negative and the known positive.
 
@@ -62,6 +63,7 @@ def arms_dots(
         null: Value that means no effect, drawn as a line.
         margin: Smallest effect of interest on either side of `null`, drawn as dotted lines.
         subtitle: How intervals were made, and how many seeds there are.
+        planted: Names of lines that do not stretch the axis; where their mean lies beyond it, its number stands there.
 
     Returns:
         The figure.
@@ -78,11 +80,35 @@ def arms_dots(
     for index, line in enumerate(lines):
         seed_dots(axes, line, position=-index, color=BLUE)
         _right_note(axes, line.note, position=-index)
+    others = [line for line in lines if line.name not in planted]
+    if others and len(others) < len(lines):
+        _limit(axes, others, reach=(null or 0.0) + (margin or 0.0))
+        for index, line in enumerate(lines):
+            _tell_if_beyond(axes, float(line.scores.mean()), position=-index)
     _name_lines(axes, [line.name for line in lines])
     style_axes(axes, x_label=x_label, grid="x")
     _seed_legend(figure, axes)
     set_title(figure, title, subtitle)
     return figure
+
+
+def _limit(axes: Axes, lines: Sequence[SeedScores], *, reach: float) -> None:
+    """Ends the axis a little beyond all seeds of some lines, and beyond ± reach."""
+    low = min(-reach, *(float(line.scores.min()) for line in lines))
+    high = max(reach, *(float(line.scores.max()) for line in lines))
+    axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
+
+
+def _tell_if_beyond(axes: Axes, mean: float, *, position: float) -> None:
+    """Writes a mean at the end of the axis that it lies beyond."""
+    low, high = axes.get_xlim()
+    if low <= mean <= high:
+        return
+    end, text, align = (1.0, f"{mean:.2f} →", "right") if mean > high else (0.0, f"← {mean:.2f}", "left")
+    axes.annotate(
+        text, (end, position), xycoords=("axes fraction", "data"), xytext=(-4 if end else 4, 0),
+        textcoords="offset points", ha=align, va="center", fontsize=9, color=BLUE,
+    )  # fmt: skip
 
 
 def probe_bars(

@@ -22,6 +22,7 @@ from analysis.statistics import interval_over_seeds
 from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.studies.comparison_words import readable_words
 from analysis.studies.line_test import Lines
+from analysis.studies.matching import unfit_lines
 
 
 def draw(scores: Scores, folder: Path) -> tuple[Path, ...]:
@@ -58,7 +59,9 @@ def figure_name(name: str) -> str:
 def arms_figure(test: ScoresOfTest, scores: Scores) -> Figure:
     """Every seed of every arm, the controls as bands, and the verdict against 0 where the test has one."""
     words = readable_words(test)
-    lines = [seed_scores(name, per_seed, note=words.get(name, "")) for name, per_seed in test.lines.items() if per_seed]
+    # A verdict on a V that does not fit is not read; the figure does not tempt to.
+    shown = words | dict.fromkeys(words.keys() & set(unfit_lines(scores.fits.get(test.world, {}))), "V does not fit")
+    lines = [seed_scores(name, per_seed, note=shown.get(name, "")) for name, per_seed in test.lines.items() if per_seed]
     admitted = "" if test.admission is None else f"; metric {'admitted' if test.admission.admitted else 'NOT admitted'}"
     return arms_dots(
         lines,
@@ -67,6 +70,7 @@ def arms_figure(test: ScoresOfTest, scores: Scores) -> Figure:
         bands=bands(test.lines),
         null=0.0,
         margin=test.test.against_zero or test.prediction.margin,
+        planted=test.test.plants,
         subtitle=f"{test.world}, {scores.num_seeds} seeds, 95 % t intervals{admitted}"
         + ("\nverdicts on small networks in gridworlds, not on brains, AlphaGo or language models" if words else ""),
     )
