@@ -10,7 +10,7 @@ commit the file, before the run if others shall believe the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,16 @@ def preregister(plan: Mapping[str, Any], path: str | Path) -> str:
     return plan_hash
 
 
-def check(plan: Mapping[str, Any], path: str | Path, *, study: str | Path | None = None) -> list[str]:
+def check(
+    plan: Mapping[str, Any], path: str | Path, *, study: str | Path | None = None, cells: Iterable[str] = ()
+) -> list[str]:  # fmt: skip
     """Compare what is being run with what was frozen.
 
     Args:
         plan: the plan as it is now; the current rule versions are added.
         path: the frozen file.
-        study: a study's folder; given, cells that were computed before the plan was frozen are a deviation too.
+        study: a study's folder; given, cells of the plan that were computed before it was frozen are a deviation too.
+        cells: hashes of the plan's cells; the folder may hold those of other plans besides.
 
     Returns:
         Deviations, one sentence each; [] where there are none. A missing or edited frozen file is a deviation.
@@ -71,7 +74,7 @@ def check(plan: Mapping[str, Any], path: str | Path, *, study: str | Path | None
     frozen, path = _with_rules(plan), Path(path)
     if not path.exists():
         return [f"Nothing was frozen before the study ran: there is no file '{path.name}'."]
-    return _deviations(frozen, path) + ([] if study is None else _early_cells(StudyFolder(Path(study)), path))
+    return _deviations(frozen, path) + ([] if study is None else _early_cells(StudyFolder(Path(study)), path, cells))
 
 
 def _with_rules(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,13 +139,13 @@ def _list_differences(frozen: list[Any], now: list[Any], place: str) -> Iterator
         yield f"{place} was frozen as {_shown(frozen)} and is {_shown(now)} now."
 
 
-def _early_cells(folder: StudyFolder, path: Path) -> list[str]:
-    """Say how many cells were computed before the plan was frozen."""
+def _early_cells(folder: StudyFolder, path: Path, cells: Iterable[str]) -> list[str]:
+    """Say how many of some cells were computed before the plan was frozen."""
     time_file = _time_file(path)
     if not time_file.is_file():
         return [f"The time of freezing is unknown: there is no file '{time_file.name}'."]
     frozen_utc = storage.read_json(time_file)["frozen_utc"]
-    manifests = (folder.manifest(cell_hash) for cell_hash in folder.hashes())
+    manifests = (folder.manifest(cell_hash) for cell_hash in set(cells))
     early = sum(storage.read_json(file)["started_utc"] < frozen_utc for file in manifests if file.is_file())
     return [f"{early} cells were computed before the plan was frozen at {frozen_utc}."] if early else []
 

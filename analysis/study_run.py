@@ -162,9 +162,10 @@ def _changed_code(folder: StudyFolder, cells: Sequence[Cell], sources: dict[str,
         then = storage.read_json(path)["sources"] if path.is_file() else {}
         for name in then:
             changed[name] = changed.get(name, 0) + (sources.get(name, then[name]) != then[name])
+    told = ", ".join(f"{name} ({count})" for name, count in sorted(changed.items()) if count)
+    if not told:
+        return []
     return [
-        f"{count} finished cells were computed before the code of '{name}' changed and are kept; if their numbers "
-        "would change, raise the version of their cell functions."
-        for name, count in sorted(changed.items())
-        if count
+        f"Finished cells that were computed before code changed are kept: {told}; if their numbers would change, raise "
+        "the version of their cell functions."
     ]

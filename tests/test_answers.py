@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from analysis.admission import admit_metric
-from analysis.studies.answers import answers, positions
+from analysis.studies.answer_sentences import positions
+from analysis.studies.answers import answers
 from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.studies.estimates_page import sections
 from analysis.studies.line_test import Lines, LineTest
@@ -47,9 +48,31 @@ def test_each_word_is_said_with_its_lines() -> None:
     (answer,) = answers(scores(CrossedHistory=CROSSED))
     sentences = answer.sentences
     assert answer.asked.name == "Q1" and answer.short.startswith("No answer")
-    assert any("distinguishable (margin 0.03): MONO +0.2" in s and "MOE" not in s for s in sentences)
-    assert any("equivalent (margin 0.03): MOE" in s for s in sentences)
-    assert any("distinguishable, below 0 (margin 0.05): MOE - MONO -0.2" in s for s in sentences)
+    level = "intervals at Holm's level"
+    assert any(f"distinguishable (margin 0.03, {level}): MONO +0.2" in s and "MOE" not in s for s in sentences)
+    assert any("equivalent (margin 0.03, 90 % intervals): MOE" in s for s in sentences)
+    assert any(f"distinguishable, below 0 (margin 0.05, {level}): MOE - MONO -0.2" in s for s in sentences)
+
+
+def test_an_equivalence_shows_the_interval_that_it_rests_on_and_an_open_verdict_what_would_decide_it() -> None:
+    zero = {"MONO": around(0.0, sd=0.05), "MOE": around(0.035, sd=0.05)}
+    (answer,) = answers(scores(CrossedHistory=scored(TESTS["CrossedHistory"], {}, zero=zero, contrasts={})))
+    verdicts = {v.contrast: v for v in decide(zero, margin=0.03, seeds=SEEDS)}
+    assert verdicts["MONO"].word == "equivalent" and verdicts["MOE"].word == "inconclusive"
+    same, open_ = (next(s for s in answer.sentences if word in s) for word in ("equivalent", "inconclusive"))
+    assert verdicts["MONO"].equivalence_interval.text(sign="+") in same
+    assert f"(some {verdicts['MOE'].seeds_to_decide} seeds would decide)" in open_
+
+
+def test_controls_and_estimates_stand_beside_the_verdicts() -> None:
+    lines = {"MONO": around(0.0), "POS": around(0.5, seed=1), "NEG-F": around(0.1, seed=2), "SHARD-LAW": around(3.0)}
+    test = scored(TESTS["T0"], lines, zero={"MONO": around(0.0)}, contrasts={})
+    gains = {"MONO": around(0.02, seed=3), "ROUTE": around(0.14, seed=4)}
+    (answer,) = answers(scores(T0=dataclasses.replace(test, extra={"choices gain": gains})))
+    (controls,) = (s for s in answer.sentences if "controls" in s)
+    assert all(f"{line} +" in controls for line in ("POS", "NEG-F", "SHARD-LAW")) and "MONO" not in controls
+    (choices,) = (s for s in answer.sentences if "choices of V₁" in s)
+    assert choices.index("ROUTE +0.1") < choices.index("MONO +0.0")
 
 
 def test_a_failed_control_silences_the_test() -> None:

@@ -125,10 +125,19 @@ def test_cells_computed_before_freezing_are_a_deviation(path, tmp_path):
     run_study(early, tmp_path / "s", workers=0)
     preregister(PLAN, path)
     run_study(late, tmp_path / "s", workers=0)
-    (sentence,) = check(PLAN, path, study=tmp_path / "s")
+    hashes = {cell.hash for cell in (*early, *late)}
+    (sentence,) = check(PLAN, path, study=tmp_path / "s", cells=hashes)
     assert sentence.startswith("3 cells were computed before the plan was frozen at ")
     run_study(late, tmp_path / "t", workers=0)
-    assert check(PLAN, path, study=tmp_path / "t") == []
+    assert check(PLAN, path, study=tmp_path / "t", cells=hashes) == []
+
+
+def test_cells_of_other_plans_in_the_folder_are_no_deviation(path, tmp_path):
+    run_study(study_cells.study(1), tmp_path / "s", workers=0)
+    preregister(PLAN, path)
+    own = [cell for cell in study_cells.study(2) if cell not in study_cells.study(1)]
+    run_study(study_cells.study(2), tmp_path / "s", workers=0)
+    assert check(PLAN, path, study=tmp_path / "s", cells=[cell.hash for cell in own]) == []
 
 
 @pytest.mark.parametrize(

@@ -443,8 +443,7 @@ def test_code_that_changed_since_is_a_warning(tmp_path, monkeypatch):
     true_hashes = provenance.source_hashes
     monkeypatch.setattr(provenance, "source_hashes", lambda modules: {**true_hashes(modules), "shards": "edited"})
     (warning,) = run_study(cells, tmp_path, workers=0).warnings
-    assert "3 finished cells" in warning
-    assert "'shards' changed" in warning
+    assert "computed before code changed are kept: shards (3);" in warning
 
 
 def test_source_hashes_see_an_edit_and_cover_the_module_of_the_cells(tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def arms_dots(
     figure = new_figure(8.2, 2.05 + 0.46 * len(lines))
     axes = figure.subplots()
     for (name, (low, high)), color in zip((bands or {}).items(), (ORANGE, GREEN, BLUE), strict=False):
-        axes.axvspan(low, high, color=color, alpha=0.2, lw=0, zorder=0, label=f"{name} band")
+        axes.axvspan(low, high, color=color, alpha=0.2, lw=1.5, zorder=0, label=f"{name} band")
     _draw_null(axes, null, margin)
     for index, line in enumerate(lines):
         seed_dots(axes, line, position=-index, color=BLUE)

@@ -25,7 +25,7 @@ def value_scatter(
     title: str,
     x_label: str = "V* (discounted reward)",
     y_label: str = "V (discounted reward)",
-    subtitle: str = "dashed: V = V*; solid: mean of V; slope: least squares of V on V*",
+    subtitle: str = "dashed: V = V*; solid: mean of V; slope: least squares of V on V*, all points at once",
 ) -> Figure:
     """Draws V against V*, one panel per context (or arm) and one colour per pairing, with the slope of each.
 

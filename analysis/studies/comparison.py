@@ -69,7 +69,10 @@ def run_comparison(
     for deviation in [] if preregistration is None else registry.check(frozen(plan), preregistration):
         warn(deviation)
     study = run_study(cells, folder, workers=workers, progress=progress)
-    deviations = None if preregistration is None else tuple(registry.check(frozen(plan), preregistration, study=folder))
+    deviations = None
+    if preregistration is not None:
+        hashes = [cell.hash for cell in cells]
+        deviations = tuple(registry.check(frozen(plan), preregistration, study=folder, cells=hashes))
     export_parquet(folder)
     scores = score(folder, plan)
     figures = comparison_figures.draw(scores, folder / "figures")

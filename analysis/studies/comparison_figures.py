@@ -69,7 +69,7 @@ def arms_figure(test: ScoresOfTest, scores: Scores) -> Figure:
         x_label=test.test.axis,
         bands=bands(test.lines),
         null=0.0,
-        margin=test.test.against_zero or test.prediction.margin,
+        margin=test.test.against_zero,
         planted=test.test.plants,
         subtitle=f"{test.world}, {scores.num_seeds} seeds, 95 % t intervals{admitted}"
         + ("\nverdicts on small networks in gridworlds, not on brains, AlphaGo or language models" if words else ""),

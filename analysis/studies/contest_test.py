@@ -65,6 +65,12 @@ TEST = LineTest(
     encoders=True,
     against_zero=PREDICTION.margin,
     by_construction=LABELLED,
+    estimates=MappingProxyType(
+        {
+            "values ceiling": "the ceiling: gain of a sister network's V in the shard law's place",
+            "choices gain": "gain of the shard law for the choices of V₁, nats per two-object level",
+        }
+    ),
     quoted=MappingProxyType({"share of choices made": "share of two-object levels in which V₁ reaches an object"}),
     shown=("choices gain", "values gain_over_sister", "values ceiling", "share of choices made"),
     draw=draw,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from analysis.markdown import table
-from analysis.studies.answers import positions
+from analysis.studies.answer_sentences import positions
 from analysis.studies.comparison_figures import figure_name
 from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.studies.comparison_tables import fits_table

@@ -62,6 +62,7 @@ class LineTest:
         by_construction: Arms whose score holds partly by construction.
         shown: Secondary readings that the summary shows; all are in the tables.
         quoted: Those that an answer must not be read without, each with what it is in words.
+        estimates: Readings beside the score that an answer shows with intervals, each with what it is in words.
         draw: Line -> rows of its cells (with the seed) -> figures of its own, by file name.
     """
 
@@ -85,6 +86,7 @@ class LineTest:
     by_construction: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     quoted: Mapping[str, str] = field(default_factory=dict)
+    estimates: Mapping[str, str] = field(default_factory=dict)
     draw: Callable[[Mapping[str, Sequence[Row]]], Mapping[str, Figure]] | None = None
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,16 +133,18 @@ def answer(
     planned = {cell.hash for cell in cells}
     report = question.report([r for r in read_study(folder) if r.hash in planned and r.status == "finished"])
     paths = tuple(save_figure(figure, folder / "figures" / name) for name, figure in report.figures.items())
-    frozen = _frozen_sentence(question.frozen(seeds), preregistration, folder)
+    frozen = _frozen_sentence(question.frozen(seeds), preregistration, folder, cells=planned)
     words = "\n".join(_lines(question, report, study, frozen=frozen))
     write_bytes(folder / "summary.txt", (words + "\n").encode())
     return Answer(study, report, words, paths, frozen)
 
 
-def _frozen_sentence(plan: Mapping[str, Any], path: Path | None, folder: Path) -> str:
+def _frozen_sentence(
+    plan: Mapping[str, Any], path: Path | None, folder: Path, *, cells: Collection[str]
+) -> str:  # fmt: skip
     if path is None:
         return "Nothing was frozen by hash before this run."
-    deviations = registry.check(plan, path, study=folder)
+    deviations = registry.check(plan, path, study=folder, cells=cells)
     departs = f"departs from it: {' '.join(deviations)}" if deviations else "departs from it in nothing."
     return f"Rule, seeds and cells were frozen in {path.name}; this run {departs}"
 
