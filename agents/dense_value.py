@@ -6,8 +6,8 @@ p_k = Σ_j w_kj h_kj, and g the gradient to p:
     δ_kj = g_k w_kj 1[h_kj > 0],    ∂W = δᵀ x,    ∂b = Σ_b δ,    ∂w_kj = Σ_b g_k h_kj,    ∂x = δ W.
 
 Where credit to weights and features differs (`CreditRule.splits_features`), g and δ do. The numbers are those of
-autograd, up to rounding, in about half the time: layers are so thin that what goes on around their products costs more
-than these.
+autograd, up to rounding, and most arms learn in half to two thirds of the time: layers are so thin that what goes on
+around their products costs more than these.
 
 Shape key: b rows in a minibatch, I inputs, D features, K parts, H hidden units of a part, U = K·H.
 """
@@ -27,8 +27,12 @@ from agents.inputs import Inputs, as_matrix
 from agents.networks import Encoder, MlpEncoder
 from agents.optimization import by_autograd
 from agents.part_kernels import read_parts, spread_parts
-from agents.value_tops import NOTHING, Read, TopGradients, top_of
+from agents.value_tops import NOTHING, Read, StackedHead, TopGradients, top_of
+from shards.ensemble import Ensemble
+from shards.monolith import GroupedMonolith, Monolith
 from shards.value_head import ValueHead, ValueTargets
+
+KNOWN = (Monolith, GroupedMonolith, Ensemble)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +76,11 @@ class AutogradValue:
 class DenseValue:
     """One hidden layer in V, and dense layers on active inputs in E, on the CPU."""
 
-    def __init__(self, head: ValueHead, encoder: MlpEncoder | None) -> None:
-        """Take V and E; None where V learns from features that stay."""
-        self.layers, self.top, parts = [] if encoder is None else layers_of(encoder), top_of(head), head.stack
+    def __init__(self, head: StackedHead, encoder: MlpEncoder | None) -> None:
+        """Take V, with the credit rule that it has now, and E; None where V learns from features that stay."""
+        self.layers, self.top = [] if encoder is None else layers_of(encoder), top_of(head)
+        self.reaches_features = bool(self.layers) and head.credit_rule.reaches_features
+        parts = head.parts
         self.stacked = (parts.input_weight, parts.input_bias, parts.output_weight)
         self.weight, self.bias = parts.input_weight.detach().flatten(0, 1), parts.input_bias.detach().flatten()
         self.output_weight = head.part_weight.detach()
@@ -87,7 +93,7 @@ class DenseValue:
         values = torch.empty(len(hidden), len(self.output_weight))
         read_parts(hidden.numpy(), self.output_weight.numpy(), values.numpy())
         read = Read(values, hidden, below[-1])
-        top = self.top(read, targets, reaches_features=bool(self.layers))
+        top = self.top(read, targets, reaches_features=self.reaches_features)
         reached, to_features = self._below_values(read, top)
         if to_features is not None:
             assert isinstance(inputs, ActiveInputs)
@@ -105,7 +111,7 @@ class DenseValue:
             weight: (delta.t() @ read.features).view_as(weight), bias: to_bias.view_as(bias),
             output_weight: to_output.view_as(output_weight),
         }  # fmt: skip
-        if not self.layers:
+        if not self.reaches_features:
             return gradients, None
         if top.to_again is not None:
             delta = self._through(read, top.to_again, beside=None)[0]
@@ -126,8 +132,10 @@ class DenseValue:
 
 def value_learner(head: ValueHead, encoder: Encoder | None, inputs: Inputs) -> ValueLearner:
     """The fastest learner of V and E, None where V learns from features that stay, from inputs of this kind."""
-    if not head.stack.is_plain or head.bias.device.type != "cpu":
-        return AutogradValue(head, encoder)
-    if encoder is None or (isinstance(encoder, MlpEncoder) and isinstance(inputs, ActiveInputs)):
-        return DenseValue(head, encoder)
+    # A subclass may compute something else.
+    if type(head) in KNOWN and isinstance(head, StackedHead) and head.parts.is_plain and head.bias.device.type == "cpu":
+        if encoder is None:
+            return DenseValue(head, None)
+        if type(encoder) is MlpEncoder and isinstance(inputs, ActiveInputs):
+            return DenseValue(head, encoder)
     return AutogradValue(head, encoder)

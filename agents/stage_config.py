@@ -134,8 +134,9 @@ class ValueConfig:
         train_encoder: False leaves V's E as it is; an ``imitated`` E never trains.
         one_per_episode: V learns from one step of each episode, drawn once, as AlphaGo's value network did against
             overfitting (Silver et al. 2016, Methods); otherwise from all steps.
-        fast_kernels: on the CPU, E's first layer adds up the inputs that differ from a base row, where few do, and
-            Adam steps in one loop: the same up to rounding, sooner (`agents.active_inputs`, `agents.adam_kernels`).
+        fast_kernels: on the CPU, E's first layer adds up the inputs that differ from a base row, where few do, the
+            gradient of dense layers is written out, and Adam steps in one loop: the same up to rounding, sooner
+            (`agents.active_inputs`, `agents.dense_value`, `agents.adam_kernels`).
     """
 
     target: ValueTarget = "monte_carlo"

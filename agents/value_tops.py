@@ -18,7 +18,9 @@ from shards.ensemble import Ensemble
 from shards.gates import LinearGate
 from shards.mixers import given_mixer, softmax_mixer
 from shards.monolith import Monolith
-from shards.value_head import ValueHead, ValueTargets
+from shards.value_head import ValueTargets
+
+StackedHead = Monolith | Ensemble
 
 NOTHING = np.empty((0, 0), np.float32)
 
@@ -63,10 +65,10 @@ class Top(Protocol):
 class AutogradTop:
     """Every gate, mixer and credit, by autograd."""
 
-    def __init__(self, head: ValueHead) -> None:
+    def __init__(self, head: StackedHead) -> None:
         """Take the head."""
-        self.head, weight = head, head.stack.output_weight
-        own = {id(parameter) for parameter in head.stack.parameters()} - {id(weight)}
+        self.head, stack = head, head.parts
+        own = {id(parameter) for parameter in stack.parameters()} - {id(stack.output_weight)}
         self.parameters = [p for p in head.parameters() if id(p) not in own and p.requires_grad]
 
     def __call__(self, read: Read, targets: ValueTargets, *, reaches_features: bool) -> TopGradients:
@@ -105,10 +107,11 @@ class SquaredTop:
 
         ∂p_k = e w_k s_k,   ∂w_k = e p_k (· s_k where the gate learns a share),   ∂score_k = w_k (∂w_k − Σ_l w_l ∂w_l),
 
-    the last for weights that are the softmax of scores; and e w_k is what p_k would learn of all of the error.
+    the last for weights that are the softmax of scores; and e w_k is what p_k would learn of all of the error. All
+    samples count.
     """
 
-    def __init__(self, head: ValueHead, split: SquaredSplit) -> None:
+    def __init__(self, head: StackedHead, split: SquaredSplit) -> None:
         """Take a head as `top_of` finds it."""
         self.head, self.split = head, split
         self.gate = head.gate if isinstance(head, Ensemble) else None
@@ -118,6 +121,9 @@ class SquaredTop:
     def __call__(self, read: Read, targets: ValueTargets, *, reaches_features: bool) -> TopGradients:
         """See `Top`."""
         split, shape = self.split, read.values.shape
+        check_shape("total", targets.total, shape[:1])
+        if targets.valid is not None:
+            raise ValueError("targets.valid is given, but written-out credit counts all samples; leave them out before")
         share = NOTHING if not split.by_event else self._shares(targets, shape).numpy()
         scores = self._scores(read, targets.context)
         to_values, to_again, to_scores = (torch.empty(shape) for _ in range(3))
@@ -146,11 +152,11 @@ class SquaredTop:
         return torch.ones(read.values.shape) if self.gate is None else self.gate(read.features, context).contiguous()
 
 
-def top_of(head: ValueHead) -> Top:
+def top_of(head: StackedHead) -> Top:
     """The top of a head: written out where gate and credit are known, else by autograd."""
-    split = head.credit_rule.squared_split
+    split = getattr(head.credit_rule, "squared_split", None)
     known = isinstance(head, Monolith)
     if isinstance(head, Ensemble):
-        learned = isinstance(head.gate, LinearGate) and head.mixer is softmax_mixer
+        learned = type(head.gate) is LinearGate and head.mixer is softmax_mixer
         known = learned or (head.mixer is given_mixer and not list(head.gate.parameters()))
     return AutogradTop(head) if split is None or not known else SquaredTop(head, split)

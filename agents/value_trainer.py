@@ -6,6 +6,7 @@ Shape key: n steps, E episodes, A actions, K parts.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,8 @@ class ValueTrainer:
         parameters = [parameter for module in modules for parameter in module.parameters()]
         by_columns: list[nn.Parameter] = []
         if self.encoder is not None and self.data.inputs.entries is not None:
-            first = next(layer for layer in self.encoder.modules() if isinstance(layer, nn.Linear))
-            by_columns = [first.get_parameter("weight")]
+            dense = (layer for layer in self.encoder.modules() if isinstance(layer, nn.Linear))
+            by_columns = [layer.get_parameter("weight") for layer in itertools.islice(dense, 1)]
         config = self.config
         return FlatAdam(
             parameters, max_grad_norm=config.max_grad_norm, by_columns=by_columns, fused=config.fast_kernels
@@ -148,7 +149,7 @@ class ValueTrainer:
         return loss, self.optimizer.follow(learned.gradients, learning_rate=rate, site="value")
 
     def _step(self, batch: Minibatch, rate: float) -> tuple[float, float]:
-        """The same by autograd, for encoders with memory and for a shared E, which is held to D."""
+        """The same by autograd: for encoders with memory, a shared E, which is held to D, and without fast kernels."""
         features = features_of(self.encoder, self.data, batch, sequence_length=self.config.sequence_length)
         targets = self.targets.rows(batch.steps)
         estimate = self.head(features, targets.context)

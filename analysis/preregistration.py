@@ -55,7 +55,7 @@ def preregister(plan: Mapping[str, Any], path: str | Path) -> str:
 
 
 def check(
-    plan: Mapping[str, Any], path: str | Path, *, study: str | Path | None = None, cells: Iterable[str] = ()
+    plan: Mapping[str, Any], path: str | Path, *, study: str | Path | None = None, cells: Iterable[str] | None = None
 ) -> list[str]:  # fmt: skip
     """Compare what is being run with what was frozen.
 
@@ -63,7 +63,7 @@ def check(
         plan: the plan as it is now; the current rule versions are added.
         path: the frozen file.
         study: a study's folder; given, cells of the plan that were computed before it was frozen are a deviation too.
-        cells: hashes of the plan's cells; the folder may hold those of other plans besides.
+        cells: hashes of the plan's cells, where the folder may hold those of other plans besides; None takes all.
 
     Returns:
         Deviations, one sentence each; [] where there are none. A missing or edited frozen file is a deviation.
@@ -139,13 +139,13 @@ def _list_differences(frozen: list[Any], now: list[Any], place: str) -> Iterator
         yield f"{place} was frozen as {_shown(frozen)} and is {_shown(now)} now."
 
 
-def _early_cells(folder: StudyFolder, path: Path, cells: Iterable[str]) -> list[str]:
-    """Say how many of some cells were computed before the plan was frozen."""
+def _early_cells(folder: StudyFolder, path: Path, cells: Iterable[str] | None) -> list[str]:
+    """Say how many cells, of those named, were computed before the plan was frozen."""
     time_file = _time_file(path)
     if not time_file.is_file():
         return [f"The time of freezing is unknown: there is no file '{time_file.name}'."]
     frozen_utc = storage.read_json(time_file)["frozen_utc"]
-    manifests = (folder.manifest(cell_hash) for cell_hash in set(cells))
+    manifests = (folder.manifest(cell_hash) for cell_hash in set(folder.hashes() if cells is None else cells))
     early = sum(storage.read_json(file)["started_utc"] < frozen_utc for file in manifests if file.is_file())
     return [f"{early} cells were computed before the plan was frozen at {frozen_utc}."] if early else []
 

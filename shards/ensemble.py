@@ -162,9 +162,9 @@ class Ensemble(ValueHead):
         return self.combine(part_values, hidden, features, context=context, feature_values=feature_values)
 
     @property
-    def stack(self) -> StackedParts:
-        """The parts."""
-        return self.parts
+    def part_weight(self) -> Tensor:
+        """Output weights by part, float[K, H]."""
+        return self.parts.output_weight
 
     def combine(
         self,
@@ -175,7 +175,15 @@ class Ensemble(ValueHead):
         context: Tensor | None,
         feature_values: Tensor | None = None,
     ) -> ValueEstimate:
-        """Weigh the parts and add them up (see `ValueHead.combine`)."""
+        """Make the estimate of parts whose values float[B, K] and hidden units float[B, K, H] are known, as `forward`.
+
+        Args:
+            part_values: what the parts say.
+            hidden: their last hidden layer.
+            features: float[B, D], which a learned gate reads.
+            context: as in `forward`.
+            feature_values: see `ValueEstimate`.
+        """
         weights = self.mixer(self.gate(features, context), part_values)
         value = mix(part_values, weights, self.bias)
         return ValueEstimate(value, part_values, weights, hidden, self.parts.output_weight, feature_values)

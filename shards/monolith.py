@@ -5,6 +5,8 @@ Shape key: B batch, D features, K groups, H hidden units of a group, U = K·H.
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor, nn
 
@@ -37,9 +39,9 @@ class Monolith(ValueHead):
         return self.combine(part_values, hidden, features, context=context)
 
     @property
-    def stack(self) -> StackedParts:
-        """The stack of one part."""
-        return self.parts
+    def part_weight(self) -> Tensor:
+        """Output weights by part, float[K, H]."""
+        return self.parts.output_weight
 
     def combine(
         self,
@@ -50,7 +52,7 @@ class Monolith(ValueHead):
         context: Tensor | None,
         feature_values: Tensor | None = None,
     ) -> ValueEstimate:
-        """Add the bias (see `ValueHead.combine`); groups of units are added up first."""
+        """Make the estimate of what is known (see `Ensemble.combine`); groups of units are added up first."""
         total = part_values.squeeze(1) if self.num_parts == 1 else part_values.sum(dim=1)
         weights = torch.ones_like(part_values)
         return ValueEstimate(total + self.bias, part_values, weights, hidden, self.part_weight, feature_values)
@@ -93,10 +95,8 @@ class GroupedMonolith(Monolith):
         if splits:
             feature_values = self._by_group(self.parts.without_weights(features)[1], output_weight.detach())
         hidden = hidden.view(len(hidden), *output_weight.shape)
-        weights = torch.ones_like(part_values)
-        return ValueEstimate(
-            whole.squeeze(1) + self.bias, part_values, weights, hidden, output_weight, feature_values
-        )
+        estimate = self.combine(part_values, hidden, features, context=context, feature_values=feature_values)
+        return dataclasses.replace(estimate, value=whole.squeeze(1) + self.bias)
 
     @property
     def part_weight(self) -> Tensor:

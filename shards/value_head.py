@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from shards.credit import SquaredSplit
-    from shards.ensemble import StackedParts
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,36 +149,6 @@ class ValueHead(nn.Module):
 
         Raises:
             ValueError: features of another shape; a context missing or out of range where the head needs one.
-        """
-        raise NotImplementedError
-
-    @property
-    def stack(self) -> StackedParts:
-        """The parts, or the one part of a monolith."""
-        raise NotImplementedError
-
-    @property
-    def part_weight(self) -> Tensor:
-        """Output weights by part, float[K, H]."""
-        return self.stack.output_weight
-
-    def combine(
-        self,
-        part_values: Tensor,
-        hidden: Tensor,
-        features: Tensor,
-        *,
-        context: Tensor | None,
-        feature_values: Tensor | None = None,
-    ) -> ValueEstimate:
-        """Make the estimate of parts whose values float[B, K] and hidden units float[B, K, H] are known.
-
-        Args:
-            part_values: what the parts say.
-            hidden: their last hidden layer.
-            features: float[B, D], which a learned gate reads.
-            context: as in `forward`.
-            feature_values: see `ValueEstimate`.
         """
         raise NotImplementedError
 

@@ -22,6 +22,7 @@ from agents.batches import (
 )
 from agents.checkpoint import load_agent, save_agent
 from agents.config import AgentConfig, ValueConfig
+from agents.dense_value import DenseValue
 from agents.encoded import encode_episodes, select_episodes
 from agents.exact import policy_table, value_accuracy, value_table
 from agents.input_table import InputTable
@@ -295,13 +296,27 @@ def test_regimes_can_be_switched(episodes: Episodes) -> None:
     assert relative_error(*(weights(a, "value_head").numpy() for a in (trained, agent))) > 0
 
 
-@pytest.mark.parametrize("head", ["MONO", "ROUTE", "NEG-F"])
-def test_fast_kernels_take_the_same_steps(episodes: Episodes, head: str) -> None:
+@pytest.mark.parametrize(
+    ("head", "regime", "encoder"),
+    [("MONO", "scratch", "mlp"), ("ROUTE", "scratch", "mlp"), ("NEG-F", "scratch", "mlp"), ("MOE", "imitated", "mlp"),
+     ("MOE", "shared", "mlp"), ("ROUTE", "scratch", "gru"), ("MONO", "scratch", "conv")],
+)  # fmt: skip
+def test_fast_kernels_take_the_same_steps(head: str, regime: str, encoder: str) -> None:
     """Twenty steps from the same start, and the credit that parts received; later steps part by their rounding."""
+    world = make_world("MultiNeed", num_levels=50)
+    config = AgentConfig(
+        head=head, value_encoder=regime, encoder=encoder, encoder_sizes=(32, 16), hidden_size=64, memory_size=16,
+        num_contexts=4, num_events=4,
+    )
+    agent = build_agent(observation_space(world), 4, config, seed=0)
+    episodes = record_episodes(agent, ENV_ID, num_episodes=100, seed=1, options={"num_levels": 50}, uniform_share=0.5)
+    trainer = ValueTrainer(agent, encode_episodes(agent, episodes), outcomes_of(agent, episodes, SHORT), config=SHORT)
+    assert isinstance(trainer.learner, DenseValue) == (encoder == "mlp" and regime != "shared")
+    assert (trainer.data.inputs.entries is not None) == (encoder != "conv" and regime != "imitated")
     found = []
     for fast in (True, False):
-        received, config = ReceivedCredit(), dataclasses.replace(SHORT, num_updates=20, fast_kernels=fast)
-        agent, rows = fit_values(make_agent(head), episodes, config, seed=0, received=received)
-        found.append((weights(agent, "value_"), torch.tensor(rows[-1]["loss"]), received.by_step))
+        received, settings = ReceivedCredit(), dataclasses.replace(SHORT, num_updates=20, fast_kernels=fast)
+        trained, rows = fit_values(agent, episodes, settings, seed=0, received=received)
+        found.append((weights(trained, "value_"), torch.tensor(rows[-1]["loss"]), received.by_step))
     for ours, plain in zip(*found, strict=True):
         torch.testing.assert_close(ours, plain, rtol=1e-3, atol=1e-4)

@@ -82,7 +82,7 @@ def arms_dots(
         _right_note(axes, line.note, position=-index)
     others = [line for line in lines if line.name not in planted]
     if others and len(others) < len(lines):
-        _limit(axes, others, reach=(null or 0.0) + (margin or 0.0))
+        _limit(axes, others, null=null or 0.0, margin=margin or 0.0)
         for index, line in enumerate(lines):
             _tell_if_beyond(axes, float(line.scores.mean()), position=-index)
     _name_lines(axes, [line.name for line in lines])
@@ -92,10 +92,10 @@ def arms_dots(
     return figure
 
 
-def _limit(axes: Axes, lines: Sequence[SeedScores], *, reach: float) -> None:
-    """Ends the axis a little beyond all seeds of some lines, and beyond ± reach."""
-    low = min(-reach, *(float(line.scores.min()) for line in lines))
-    high = max(reach, *(float(line.scores.max()) for line in lines))
+def _limit(axes: Axes, lines: Sequence[SeedScores], *, null: float, margin: float) -> None:
+    """Ends the axis a little beyond all seeds of some lines, and beyond null ± margin."""
+    low = min(null - margin, *(float(line.scores.min()) for line in lines))
+    high = max(null + margin, *(float(line.scores.max()) for line in lines))
     axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
 
 

@@ -41,13 +41,14 @@ _REGIMES = tuple(f"{arm}@{encoder}" for arm in ("MONO", "MOE", "ROUTE") for enco
 
 PRESETS = MappingProxyType(
     {
-        "quick": Preset("six arms, 3 seeds, no verdict", 3, _SIX, ("T0", "CrossedHistory")),
+        "quick": Preset("six arms, MONO also on an imitated E, 3 seeds, no verdict", 3, _SIX, ("T0", "CrossedHistory")),
         "first": Preset(
-            "six arms, 20 seeds", 20, _SIX, ("T0", "CrossedHistory", "T3", "T5"),
+            "six arms, MONO also on an imitated E, 20 seeds", 20, _SIX, ("T0", "CrossedHistory", "T3", "T5"),
             ("CrossedHistory", "MultiNeed"),
         ),
         "standard": Preset(
-            "the confirmatory family: seven arms, 20 seeds", 20, _SEVEN, ("T0", "CrossedHistory", "T5", "T8a")
+            "the confirmatory family: seven arms, MONO also on an imitated and a shared E, 20 seeds", 20, _SEVEN,
+            ("T0", "CrossedHistory", "T5", "T8a"),
         ),
         "full": Preset("all arms and tests, 10 seeds", 10, (*ARMS, *_REGIMES), tuple(TESTS)),
     }

@@ -104,7 +104,7 @@ def skill_trend(context: CellContext) -> list[Row]:
     return [score | {"slope of T1": beside.slope, "last T1": beside.last}, *curve]
 
 
-@cell_function(CONTEST_TREND, version=1, seconds=120.0)
+@cell_function(CONTEST_TREND, version=2, seconds=120.0)
 def contest_trend(context: CellContext) -> list[Row]:
     """T12-T0 of one arm: what the shard law adds, against skill, for every seed."""
     seeds = context.config["seeds"]
