@@ -73,11 +73,25 @@ class StudyFolder:
         return sorted(path.stem for path in (self.root / "cells").glob("[!.]*.jsonl"))
 
 
+class DamagedCellError(UserError):
+    """A cell's file that is torn or altered.
+
+    Attributes:
+        problem: What is wrong with which file.
+    """
+
+    def __init__(self, problem: str) -> None:
+        """Say what is wrong, and the cure."""
+        super().__init__(f"{problem}; delete it and run the study again.")
+        self.problem = problem
+
+
 def read_cell(folder: StudyFolder, cell_hash: str) -> CellRecord | None:
     """Read a cell and verify it; None where it has no file.
 
     Raises:
-        UserError: the file cannot be read, is torn or altered (its SHA-256 or its description's hash differs).
+        DamagedCellError: the file is torn or altered (its SHA-256 or its description's hash differs).
+        UserError: it cannot be read.
     """
     path = folder.rows(cell_hash)
     try:
@@ -89,7 +103,7 @@ def read_cell(folder: StudyFolder, cell_hash: str) -> CellRecord | None:
     try:
         return _parse(cell_hash, data)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"File '{path}' is damaged ({error}); delete it and run the study again.") from error
+        raise DamagedCellError(f"File '{path}' is damaged ({error if data else 'it is empty'})") from error
 
 
 def finished(folder: StudyFolder, cell_hash: str) -> bool:

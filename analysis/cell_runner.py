@@ -102,7 +102,13 @@ def _compute(task: CellRequest, folder: StudyFolder, working: Path) -> list[Row]
             "do not edit the code while a study runs."
         )
     parents = {parent: _parent(folder, parent) for parent in task.description["parents"]}
-    return _checked(function(CellContext(task.description["config"], parents, working)), key)
+    try:
+        return _checked(function(CellContext(task.description["config"], parents, working)), key)
+    except UserError as error:
+        if not parents:
+            raise
+        files = ", ".join(f"cells/{name}.jsonl ({parent.function})" for name, parent in parents.items())
+        raise UserError(f"{error} It read what stands of {files}; one that is deleted is computed again.") from error
 
 
 def _import_function(address: str) -> Function:

@@ -134,8 +134,8 @@ class Cell:
         return float(seconds(self.config)) if callable(seconds) else seconds
 
     def __str__(self) -> str:
-        """Name the cell in a line: function, config (env and seed among it) and the start of its hash."""
-        config = ", ".join(f"{key}={value}" for key, value in self.config.items())
+        """Name the cell in a line: function, config, its short entries first, and the start of its hash."""
+        config = ", ".join(sorted((f"{key}={value}" for key, value in self.config.items()), key=len))
         return f"{self.function}({config if len(config) <= 160 else config[:157] + '...'}) [{self.hash[:10]}]"
 
     def __eq__(self, other: object) -> bool:

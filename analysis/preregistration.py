@@ -144,7 +144,10 @@ def _early_cells(folder: StudyFolder, path: Path, cells: Iterable[str] | None) -
     time_file = _time_file(path)
     if not time_file.is_file():
         return [f"The time of freezing is unknown: there is no file '{time_file.name}'."]
-    frozen_utc = storage.read_json(time_file)["frozen_utc"]
+    record = storage.read_json(time_file)
+    frozen_utc = record.get("frozen_utc") if isinstance(record, dict) else None
+    if not isinstance(frozen_utc, str):
+        return [f"The time of freezing is unknown: the file '{time_file.name}' holds none."]
     manifests = (folder.manifest(cell_hash) for cell_hash in set(folder.hashes() if cells is None else cells))
     early = sum(storage.read_json(file)["started_utc"] < frozen_utc for file in manifests if file.is_file())
     return [f"{early} cells were computed before the plan was frozen at {frozen_utc}."] if early else []

@@ -12,7 +12,8 @@ the ends, the process or the hash seed, which `digest` shows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from analysis import provenance
@@ -96,15 +97,39 @@ def digest(folder: str | Path) -> str:
     return total.hexdigest()
 
 
-def read_study(folder: str | Path) -> tuple[CellRecord, ...]:
-    """Read all cells of a study's folder, sorted by hash.
+def read_study(folder: str | Path, cells: Collection[str] | None = None) -> tuple[CellRecord, ...]:
+    """Read cells of a study's folder, sorted by hash.
+
+    Args:
+        folder: the study's folder.
+        cells: hashes of those that are read; None reads all.
 
     Raises:
-        UserError: a cell's file is damaged.
+        UserError: the file of one of them is damaged.
     """
     root = StudyFolder(Path(folder))
-    records = (read_cell(root, cell_hash) for cell_hash in root.hashes())
+    chosen = (name for name in root.hashes() if cells is None or name in cells)
+    records = (read_cell(root, cell_hash) for cell_hash in chosen)
     return tuple(record for record in records if record is not None)
+
+
+def commits_of(folder: str | Path, cells: Iterable[str]) -> dict[str, int]:
+    """How many of some cells were computed by the code of which commit; "an unknown commit" outside a checkout.
+
+    Code that differed from its commit has "with changes" behind it.
+    """
+    root, runs = StudyFolder(Path(folder)), dict[str, str]()
+    counts = Counter[str]()
+    for cell_hash in cells:
+        manifest = root.manifest(cell_hash)
+        run = storage.read_json(manifest)["run"] if manifest.is_file() else ""
+        if run not in runs:
+            record = root.runs() / f"{run}.json"
+            git = storage.read_json(record).get("git") if run and record.is_file() else None
+            changed = " with changes" if git and git["changed"] else ""
+            runs[run] = f"{git['commit'][:10]}{changed}" if git else "an unknown commit"
+        counts[runs[run]] += 1
+    return dict(counts)
 
 
 def _finished_elsewhere(folder: StudyFolder, cells: Sequence[Cell]) -> set[str]:

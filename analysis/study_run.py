@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from analysis import provenance
-from analysis.cell_files import CellRecord, StudyFolder, finished, publish, read_cell
+from analysis.cell_files import CellRecord, DamagedCellError, StudyFolder, finished, publish, read_cell
 from analysis.cell_runner import CellRequest, run_cell
 from analysis.cells import Cell, Row, address, registered
 from analysis.executors import Executor, TaskResult
 from analysis.schedule import Plan, RemainingTime, Schedule
 from analysis.study_result import FailedCell, Progress, StudyResult
 from envs import storage
-from envs.errors import UserError
 
 
 class StudyRun:
@@ -68,8 +67,8 @@ class StudyRun:
         """What stands of a cell; None, with a warning, where its file is damaged."""
         try:
             return read_cell(self._folder, cell.hash)
-        except UserError as error:
-            self._warnings.append(f"{error} It is computed again.")
+        except DamagedCellError as error:
+            self._warnings.append(f"{error.problem}; it is computed again.")
             return None
 
     def _keep_failures(self) -> None:

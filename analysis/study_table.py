@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,17 @@ from envs import storage
 INT64 = range(-(2**63), 2**63)
 
 
-def read_rows(folder: str | Path) -> list[Row]:
-    """All rows of a study's folder as flat dicts, by function, then cell hash, then position in the cell.
+def read_rows(folder: str | Path, cells: Collection[str] | None = None) -> list[Row]:
+    """Rows of a study's folder as flat dicts, by function, then cell hash, then position in the cell.
+
+    Args:
+        folder: the study's folder.
+        cells: hashes of the cells that are read; None reads all.
 
     Raises:
-        UserError: a cell's file is damaged.
+        UserError: the file of one of them is damaged.
     """
-    records = sorted(read_study(folder), key=lambda record: (record.function, record.hash))
+    records = sorted(read_study(folder, cells), key=lambda record: (record.function, record.hash))
     return [row for record in records for row in _flat_rows(record)]
 
 
@@ -38,10 +42,12 @@ def study_table(folder: str | Path) -> pl.DataFrame:
     return to_table(read_rows(folder))
 
 
-def export_parquet(folder: str | Path, path: str | Path | None = None) -> Path:
-    """Write `study_table` as Parquet, atomically, and return where (default: rows.parquet in the folder)."""
+def export_parquet(
+    folder: str | Path, path: str | Path | None = None, *, cells: Collection[str] | None = None
+) -> Path:  # fmt: skip
+    """Write the rows of `read_rows` as Parquet, atomically, and return where (default: rows.parquet in the folder)."""
     target = Path(folder) / "rows.parquet" if path is None else Path(path)
-    storage.write_bytes(target, parquet_of(read_rows(folder)))
+    storage.write_bytes(target, parquet_of(read_rows(folder, cells)))
     return target
 
 

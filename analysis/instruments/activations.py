@@ -101,8 +101,12 @@ def mean_ablate(reference: Tensor, *, reference_contexts: Tensor | None = None, 
         contexts: int64[B], the context of each state that will be run.
 
     Raises:
-        UserError: One of the two is given without the other; a context that no reference state has.
+        UserError: No reference state; one of the two is given without the other, or not one for each reference state;
+            a context that no reference state has.
     """
+    if not len(reference) or (reference_contexts is not None and len(reference_contexts) != len(reference)):
+        given = "no contexts" if reference_contexts is None else f"{len(reference_contexts)} contexts"
+        raise UserError(f"{len(reference)} reference states and {given}; give at least one, and a context for each.")
     if (reference_contexts is None) != (contexts is None):
         raise UserError("Contexts are given for one of the two sets of states alone; give both, or neither.")
     if reference_contexts is None or contexts is None:
@@ -189,7 +193,13 @@ class _Visit:
             raise UserError(
                 f"At site {self.site.name!r} passes a {type(before).__name__}, not a tensor; choose a site inside it."
             )
-        after = self.edit(before)
+        try:
+            after = self.edit(before)
+        except (RuntimeError, IndexError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"The edit at {self.site.name!r} fails on what passes there, {tuple(before.shape)}: {error}; give "
+                "tensors of that shape, one row for each state or one for all."
+            ) from error
         if after is before:
             return after
         if after.shape != before.shape:

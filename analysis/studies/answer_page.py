@@ -15,8 +15,10 @@ from analysis.studies import estimates_page
 from analysis.studies.answers import ASKED, Answer, answers
 from analysis.studies.comparison import ComparisonResult
 from analysis.studies.comparison_figures import figure_name
+from analysis.studies.comparison_scores import Scores, of_lines
 from analysis.studies.comparison_tables import markdown
 from analysis.studies.comparison_words import SCOPE
+from analysis.study import commits_of
 from envs.storage import write_bytes
 
 OPENING = """# Does "V is a bunch of shards" predict more than "V is a neural network"?
@@ -30,6 +32,9 @@ of V can hardly read themselves (Q3)?
 Here agents learn D∘E by imitation and a policy gradient, V∘E by sparse rewards, on gridworlds that are solved
 exactly; only V differs between arms. What the words mean, how the arms are built, and the traps that were met:
 [comparison.md](comparison.md)."""
+MAIN = ("MONO", "MONO-ROUTE", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
+MANY = 12
+"""With more lines than this, a page tells of the main ones."""
 ASKED_TESTS = frozenset(key for asked in ASKED for key in asked.tests)
 
 
@@ -50,19 +55,33 @@ def write_page(result: ComparisonResult, path: Path) -> None:
 
 
 def page(result: ComparisonResult, folder: str) -> str:
-    """The page's text; `folder` is where it finds its figures."""
+    """The page's text; `folder` is where it finds its figures.
+
+    Where many lines were run, the sentences and the table are of the main ones and the controls; conclusions are of all.
+    """
     drawn = {path.name for path in result.figures}
     parts = [OPENING, _how_it_was_run(result)]
     tests = result.scores.tests
     asked = {name: test for name, test in tests.items() if test.test.key in ASKED_TESTS}
-    parts += [_section(answer, drawn=drawn, folder=folder) for answer in answers(result.scores)]
+    main = _main_lines(result.scores)
+    parts += [_section(answer, drawn=drawn, folder=folder) for answer in answers(result.scores, shown=main)]
     if asked:
-        parts += ["## All numbers", markdown(dataclasses.replace(result.scores, tests=asked)).strip()]
+        numbers = dataclasses.replace(main, tests={name: main.tests[name] for name in asked})
+        left = f"Of all lines: [{folder}/tables.md]({folder}/tables.md)."
+        parts += ["## Numbers", markdown(numbers).strip(), left]
     others = {name: test for name, test in tests.items() if name not in asked}
     parts += estimates_page.sections(others, result.scores, drawn=drawn, folder=folder)
     parts += ["## What this does not show", *_limits(result)]
     last = f"The whole summary is [{folder}/summary.txt]({folder}/summary.txt), every per-seed number "
     return "\n\n".join([*parts, f"*{SCOPE}*", f"{last}[{folder}/scores.csv]({folder}/scores.csv)."])
+
+
+def _main_lines(scores: Scores) -> Scores:
+    """Scores of the main arms, also on other E, of controls and planted agents; of all where there are few."""
+    lines = dict.fromkeys(line for test in scores.tests.values() for line in test.lines)
+    plants = {plant for test in scores.tests.values() for plant in test.test.plants}
+    main = [line for line in lines if line.split(" (")[0] in MAIN or line in plants]
+    return scores if len(lines) - len(plants) <= MANY else of_lines(scores, main)
 
 
 def _how_it_was_run(result: ComparisonResult) -> str:
@@ -74,7 +93,18 @@ def _how_it_was_run(result: ComparisonResult) -> str:
         frozen = f"Frozen before the run, which departs from it: {' '.join(result.deviations)}"
     failed = f" {len(result.study.failed)} cells failed." if result.study.failed else ""
     warnings = "".join(f" {warning}" for warning in result.study.warnings)
-    return f"**The run.** {result.scores.num_seeds} seeds, worlds {', '.join(worlds)}. {frozen}{failed}{warnings}"
+    return (
+        f"**The run.** {result.scores.num_seeds} seeds, worlds {', '.join(worlds)}. {frozen}{failed} "
+        f"{_commits(result)}{warnings}"
+    )
+
+
+def _commits(result: ComparisonResult) -> str:
+    """Which code computed the cells."""
+    cells = [cell.hash for cell in (*result.study.computed, *result.study.skipped)]
+    counts = commits_of(result.folder, cells)
+    told = ", ".join(f"{commit} ({count})" for commit, count in sorted(counts.items(), key=lambda item: -item[1]))
+    return f"Cells by the commit of the code that computed them: {told}."
 
 
 def _section(answer: Answer, *, drawn: Collection[str], folder: str) -> str:

@@ -84,16 +84,24 @@ class Answer:
     tests: tuple[str, ...]
 
 
-def answers(scores: Scores) -> list[Answer]:
-    """The answers; questions none of whose tests was run are left out."""
+def answers(scores: Scores, *, shown: Scores | None = None) -> list[Answer]:
+    """The answers; questions none of whose tests was run are left out.
+
+    Args:
+        scores: What was found.
+        shown: Part of it, of which alone sentences are made; conclusions are of everything.
+    """
     found = []
     for asked in ASKED:
         tests = {name: test for name, test in scores.tests.items() if test.test.key in asked.tests}
         if tests:
-            sentences = [line for name, test in tests.items() for line in sentences_of(name, test, scores)]
+            told = tests if shown is None else {name: shown.tests[name] for name in tests}
+            sentences = [line for name, test in told.items() for line in sentences_of(name, test, scores)]
             sentences += positions(scores) if asked.places_mono else []
             first = {name: test for name, test in tests.items() if test.test.key == asked.tests[0]}
             short = _short(asked, first, scores)
+            others = [(name, test) for name, test in tests.items() if name not in first]
+            short += "".join(f" {_counted(name, test, scores)}" for name, test in others)
             short += DESCRIPTION if asked.name == "Q1" and _describes(scores) else ""
             found.append(Answer(asked, short, tuple(sentences), tuple(tests)))
     return found
@@ -122,6 +130,8 @@ def _describes(scores: Scores) -> bool:
 def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> str:
     """The conclusion, from the first test's verdicts in all its worlds."""
     readable = {name: test for name, test in tests.items() if silence_of(name, test, scores) is None}
+    if not tests:
+        return f"No answer: {asked.tests[0]}, which was named for it, was not run."
     if not readable:
         few = any(test.controls is None for test in tests.values())
         why = f"{scores.num_seeds} seeds are too few" if few else "the test that was named for it is silent"
@@ -134,16 +144,33 @@ def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> s
         if test.test.holds_by_construction(name.split(" - ")[0]) and v.word == "distinguishable" and v.mean > 0
     ]
     found = [v for _, _, v in verdicts if v.contrast not in {*built, *unfit}]
-    yes = [v.contrast for v in found if v.word == "distinguishable" and v.mean > 0]
-    less = [v.contrast for v in found if v.word == "distinguishable" and v.mean < 0]
-    no = [v.contrast for v in found if v.word == "equivalent"]
+    yes = [_named(v) for v in found if v.word == "distinguishable" and v.mean > 0]
+    less = [_named(v) for v in found if v.word == "distinguishable" and v.mean < 0]
+    no = [_named(v) for v in found if v.word == "equivalent"]
     said = ((yes, asked.yes), (less, "the opposite, less than nothing"), (no, asked.no))
     parts = [f"For {listed(names)}: {words}." for names, words in said if names]
-    open_ = [v.contrast for v in found if v.word == "inconclusive"]
+    open_ = [_named(v) for v in found if v.word == "inconclusive"]
     parts += [f"Undecided: {listed(open_)}."] if open_ else []
     parts += [f"Distinguishable partly by construction, and so no evidence: {listed(built)}."] if built else []
     parts += [f"Not read, since V does not fit: {listed(unfit)}."] if unfit else []
     return " ".join(parts)
+
+
+def _named(verdict: Verdict) -> str:
+    return f"{verdict.contrast} {verdict.mean:+.2f}"
+
+
+def _counted(name: str, test: ScoresOfTest, scores: Scores) -> str:
+    """How many lines another test of the question finds on which side of 0, each with its first one."""
+    if silence_of(name, test, scores) is not None:
+        return ""
+    groups: dict[str, list[Verdict]] = {}
+    for line, verdict in _verdicts(test).items():
+        if not is_unfit(line, scores.fits.get(test.world, {})):
+            below = " below 0" if verdict.word == "distinguishable" and verdict.mean < 0 else ""
+            groups.setdefault(f"{verdict.word}{below}", []).append(verdict)
+    said = [f"{word} in {len(found)} ({_named(found[0])})" for word, found in groups.items()]
+    return f"{name}, lines whose V fits: {', '.join(said)}."
 
 
 def _verdicts(test: ScoresOfTest) -> Mapping[str, Verdict]:

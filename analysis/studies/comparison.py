@@ -69,11 +69,12 @@ def run_comparison(
     for deviation in [] if preregistration is None else registry.check(frozen(plan), preregistration):
         warn(deviation)
     study = run_study(cells, folder, workers=workers, progress=progress)
-    deviations = None
+    deviations, hashes = None, {cell.hash for cell in cells}
     if preregistration is not None:
-        hashes = [cell.hash for cell in cells]
         deviations = tuple(registry.check(frozen(plan), preregistration, study=folder, cells=hashes))
-    export_parquet(folder)
+        if study.failed:
+            deviations += (f"{len(study.failed)} of its cells failed, and their scores are missing.",)
+    export_parquet(folder, cells=hashes)
     scores = score(folder, plan)
     figures = comparison_figures.draw(scores, folder / "figures")
     words = comparison_words.summary(scores, study, deviations=deviations)

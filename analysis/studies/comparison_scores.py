@@ -7,7 +7,7 @@ seed to its one number.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,22 @@ class _Cell:
         return [{"seed": self.config.get("seed"), **row} for row in self.rows]
 
 
+def of_lines(scores: Scores, names: Collection[str]) -> Scores:
+    """The same scores of some lines alone, and of contrasts between them; verdicts are not made anew."""
+
+    def kept(per_line: Mapping[str, Any]) -> dict[str, Any]:
+        return {line: value for line, value in per_line.items() if line in names}
+
+    def narrow(test: ScoresOfTest) -> ScoresOfTest:
+        return dataclasses.replace(
+            test, lines=kept(test.lines), against_zero=kept(test.against_zero), rows=kept(test.rows),
+            contrasts={name: v for name, v in test.contrasts.items() if set(name.split(" - ")) <= set(names)},
+            extra={reading: kept(lines) for reading, lines in test.extra.items()},
+        )  # fmt: skip
+
+    return dataclasses.replace(scores, tests={name: narrow(test) for name, test in scores.tests.items()})
+
+
 def score(folder: Path, plan: ComparisonPlan) -> Scores:
     """Read a study's folder and apply every test's rule.
 
@@ -106,7 +122,7 @@ def score(folder: Path, plan: ComparisonPlan) -> Scores:
         plan: What was run; verdicts name its seeds that are missing.
     """
     planned = {cell.hash for cell in cells_of(plan) if "arm" in cell.config}
-    finished = [r for r in read_study(folder) if r.status == "finished" and r.hash in planned]
+    finished = [record for record in read_study(folder, planned) if record.status == "finished"]
     cells = [_Cell(record.function, record.config, record.rows) for record in finished]
     parameters, steps = (_largest(cells, plan, name) for name in ("parameters", "step"))
     faults = {world: matching_fault(counts, steps[world]) for world, counts in parameters.items()}

@@ -132,7 +132,8 @@ def make_plan(
         setups: Sizes by world, for trials with small nets.
 
     Raises:
-        UserError: An unknown name, a repeated one, fewer than 2 seeds, or a test without a world.
+        UserError: An unknown name, a repeated one, fewer than 2 seeds, a test without a world, an arm that was named
+            and that no test reads, or targets where the regime has its own.
     """
     chosen = PRESETS[_known("preset", preset, PRESETS)]
     count = chosen.num_seeds if num_seeds is None else num_seeds
@@ -161,13 +162,30 @@ def make_plan(
             f"{', '.join(bound)} learn from a recording in ways of their own, so that they have no experience of their "
             "own; leave out them and the tests that need them, or use --regime yoked."
         )
+    if plan.experience == "own" and targets != "monte_carlo":
+        raise UserError(
+            f"targets is {targets!r} and the regime own, whose policy gradient learns V with targets of its own; leave "
+            "--targets out, or use --regime yoked."
+        )
     homeless = [name for name in plan.tests if not plan.worlds_of(TESTS[name])]
     if homeless:
         raise UserError(
-            f"{', '.join(homeless)} runs on {', '.join(TESTS[homeless[0]].worlds)}, but the worlds of this comparison "
-            f"are {', '.join(plan.worlds)}; leave the test out or add its world."
+            f"{homeless[0]} is a test of {', '.join(TESTS[homeless[0]].worlds)}, but the worlds of this comparison are "
+            f"{', '.join(plan.worlds)}; leave the test out or add its world."
+        )
+    if arms is not None and (idle := _idle_lines(plan)):
+        raise UserError(
+            f"{', '.join(line.spec for line in idle)}: no test of this comparison reads it in any of its worlds "
+            f"({', '.join(plan.tests)} on {', '.join(plan.worlds)}); leave it out, or add a test or world that does."
         )
     return plan
+
+
+def _idle_lines(plan: ComparisonPlan) -> list[Line]:
+    """Lines of which nothing would be computed."""
+    read = {line for key in plan.tests for world in plan.worlds for line in plan.lines_of(TESTS[key], world)
+            if world in plan.worlds_of(TESTS[key])}  # fmt: skip
+    return [line for line in plan.lines if line not in read]
 
 
 def _arms_of(preset: Preset, experience: str) -> tuple[str, ...]:

@@ -129,11 +129,13 @@ def answer(
     for deviation in [] if preregistration is None else registry.check(question.frozen(seeds), preregistration):
         warn(deviation)
     study = run_study(cells, folder, workers=workers, progress=progress)
-    export_parquet(folder)
     planned = {cell.hash for cell in cells}
-    report = question.report([r for r in read_study(folder) if r.hash in planned and r.status == "finished"])
+    export_parquet(folder, cells=planned)
+    report = question.report([record for record in read_study(folder, planned) if record.status == "finished"])
     paths = tuple(save_figure(figure, folder / "figures" / name) for name, figure in report.figures.items())
     frozen = _frozen_sentence(question.frozen(seeds), preregistration, folder, cells=planned)
+    if study.failed and preregistration is not None:
+        frozen += f" {len(study.failed)} of its cells failed, and what they would have shown is missing."
     words = "\n".join(_lines(question, report, study, frozen=frozen))
     write_bytes(folder / "summary.txt", (words + "\n").encode())
     return Answer(study, report, words, paths, frozen)
