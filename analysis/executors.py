@@ -5,8 +5,7 @@ hands results back as they finish. A slot of `LocalExecutor` is a loky pool of o
 hangs takes exactly one task with it, which is thereby known by name; the slot starts a fresh worker.
 
 Workers run one thread each (torch, numba and BLAS by environment variables set before they start), ignore Ctrl-C (the
-parent ends them) and end themselves within a second when the parent is gone. Loky ends workers through 'psutil', which
-is why we depend on it: without, it calls pgrep, which may not be there, and which a second Ctrl-C ends.
+parent ends them, by 'psutil' and not by a program that may be missing) and end themselves when the parent is gone.
 """
 
 from __future__ import annotations

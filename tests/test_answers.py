@@ -94,7 +94,7 @@ def test_the_position_of_mono_is_that_between_the_controls() -> None:
     (answer,) = answers(scores(T3=test, T5=credit))
     assert answer.asked.name == "Q2" and not any("lies at" in sentence for sentence in answer.sentences)
     assert "evidence: ROUTE - MOE." in answer.short and "For ROUTE - MOE" not in answer.short
-    assert "For MOE - MONO: parts, and routing" in answer.short
+    assert "For MOE - MONO -0.00: parts, and routing" in answer.short
     admission = admit_metric(
         lines["POS"], negative=lines["NEG-F"], untrained=around(0.0, seed=4),
         by_dose=LEAKING,
@@ -108,7 +108,7 @@ def test_the_position_of_mono_is_that_between_the_controls() -> None:
 def test_what_holds_by_construction_is_no_evidence() -> None:
     zero = {"MONO": around(0.0), "ROUTE": around(0.3), "HRA (shared E)": around(0.3)}
     (answer,) = answers(scores(T0=scored(TESTS["T0"], {}, zero=zero, contrasts={})))
-    assert answer.short.startswith("For MONO: the shard law predicts nothing") and "For ROUTE" not in answer.short
+    assert answer.short.startswith("For MONO -0.00: the shard law predicts nothing") and "For ROUTE" not in answer.short
     assert answer.short.endswith("Distinguishable partly by construction, and so no evidence: ROUTE; HRA (shared E).")
 
 

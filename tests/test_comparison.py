@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from analysis.predictions.lookahead import first_reached, preference
 from analysis.preregistration import check, preregister
 from analysis.studies import (
     admitting,
+    answer_page,
     comparison,
     comparison_figures,
     comparison_scores,
@@ -54,6 +56,10 @@ TINY = yoked.Setup(
 )  # fmt: skip
 PARTS_ALONE = dataclasses.replace(TINY, route_encoder="global")
 SMALL = {"CrossedHistory": TINY, "MultiNeed": PARTS_ALONE, "DiamondGhost": PARTS_ALONE}
+
+
+def _broken(context: CellContext) -> list[dict[str, object]]:
+    raise ArithmeticError("planted")
 
 
 def tiny_plan(**changes: object) -> ComparisonPlan:
@@ -109,9 +115,12 @@ class TestPlan:
             ({"first_seed": -1}, "first_seed is -1"),
             ({"tests": ()}, "at least one"),
             ({"arms": ("MONO@imitate",)}, "'imitate'.*Did you mean 'imitated'"),
-            ({"worlds": ("MultiNeed",)}, "T0, CrossedHistory runs on CrossedHistory"),
+            ({"worlds": ("MultiNeed",)}, "T0 is a test of CrossedHistory"),
             ({"experience": "mine"}, "no regime 'mine'"),
             ({"experience": "own", "arms": ("MONO", "ROUTE-RAND", "MOE-BLOCK")}, "ROUTE-RAND, MOE-BLOCK learn"),
+            ({"experience": "own", "targets": "td_lambda", "arms": ("MONO",), "tests": ("T1",)}, "--regime yoked"),
+            ({"arms": ("MONO", "NEG-1"), "tests": ("CrossedHistory",)}, "^NEG-1: no test"),
+            ({"arms": ("MONO", "MONO@shared"), "tests": ("T3",)}, "^MONO@shared: no test"),
         ],
     )
     def test_bad_plans_are_refused(self, changes: dict[str, object], message: str) -> None:
@@ -221,6 +230,7 @@ class TestRun:
         links = re.findall(r"\]\((answer/[^)]+)\)", text)
         assert {"answer/T0.png", "answer/CrossedHistory.png", "answer/values.png", "answer/scores.csv"} <= set(links)
         assert all((tmp_path / link).stat().st_size > 0 for link in links)
+        assert "by the commit of the code that computed them: " in text
         late = dataclasses.replace(finished, deviations=("seeds differ.",))
         assert "departs from it: seeds differ." in page(late, "answer")
 
@@ -241,6 +251,36 @@ class TestRun:
         assert any("seeds" in line for line in check(frozen(tiny_plan(num_seeds=3)), path))
         late = run_comparison(tiny_plan(), finished.folder, workers=0, preregistration=path)
         assert "DEVIATIONS" in late.words
+
+    def test_damage_outside_the_plan_does_no_harm(self, finished: comparison.ComparisonResult, tmp_path: Path) -> None:
+        folder = tmp_path / "study"
+        shutil.copytree(finished.folder, folder)
+        (folder / "cells" / f"{'0' * 64}.jsonl").write_text("")
+        again = run_comparison(tiny_plan(), folder, workers=0)
+        assert not again.study.computed and again.table == finished.table
+
+    def test_a_failed_cell_is_a_departure(
+        self, finished: comparison.ComparisonResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder, path = tmp_path / "study", tmp_path / "plan.json"
+        shutil.copytree(finished.folder, folder)
+        preregister(frozen(tiny_plan()), path)
+        lost = next(cell for cell in cells_of(tiny_plan()) if cell.function == CROSS and cell.config["arm"] == "MONO")
+        (folder / "cells" / f"{lost.hash}.jsonl").unlink()
+        broken = dataclasses.replace(CELLS[CROSS], function=_broken)
+        monkeypatch.setitem(CELLS, CROSS, broken)
+        result = run_comparison(tiny_plan(), folder, workers=0, preregistration=path)
+        assert result.deviations is not None
+        assert any(sentence.startswith("1 of its cells failed") for sentence in result.deviations)
+
+    def test_a_page_of_many_lines_tells_of_the_main_ones(
+        self, finished: comparison.ComparisonResult, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(answer_page, "MANY", 1)
+        monkeypatch.setattr(answer_page, "MAIN", ("MONO",))
+        text = page(finished, "answer")
+        assert "| MONO |" in text and "| POS |" not in text and "| SHARD-LAW |" in text
+        assert "[answer/tables.md](answer/tables.md)" in text
 
     @pytest.mark.slow
     def test_workers_do_not_matter(self, finished: comparison.ComparisonResult, tmp_path: Path) -> None:

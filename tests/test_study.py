@@ -249,7 +249,7 @@ def test_a_failed_cell_is_a_row_and_the_study_goes_on(tmp_path):
     assert "raise ArithmeticError" in row["error_line"]
     for lost in (child, grandchild):
         assert errors[lost.hash][0]["error_type"] == "FailedParent"
-        assert "test.fail(kind=raise, env=ValueLab/MultiNeed-v0, seed=4)" in errors[lost.hash][0]["error_message"]
+        assert "test.fail(seed=4, kind=raise, env=ValueLab/MultiNeed-v0)" in errors[lost.hash][0]["error_message"]
     assert "seed=4" in str(result.failed[0])
     assert [(p.num_finished, p.num_failed) for p in seen][-1] == (2, 3)
     assert "traceback" in json.loads(StudyFolder(tmp_path / "s").manifest(bad.hash).read_text())

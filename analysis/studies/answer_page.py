@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from analysis.studies import estimates_page
 from analysis.studies.answers import ASKED, Answer, answers
 from analysis.studies.comparison import ComparisonResult
 from analysis.studies.comparison_figures import figure_name
-from analysis.studies.comparison_scores import Scores, of_lines
+from analysis.studies.comparison_scores import Scores, ScoresOfTest
 from analysis.studies.comparison_tables import markdown
 from analysis.studies.comparison_words import SCOPE
 from analysis.study import commits_of
@@ -57,7 +58,7 @@ def write_page(result: ComparisonResult, path: Path) -> None:
 def page(result: ComparisonResult, folder: str) -> str:
     """The page's text; `folder` is where it finds its figures.
 
-    Where many lines were run, the sentences and the table are of the main ones and the controls; conclusions are of all.
+    Where many lines were run, sentences and table are of the main ones and the controls; conclusions are of all.
     """
     drawn = {path.name for path in result.figures}
     parts = [OPENING, _how_it_was_run(result)]
@@ -81,7 +82,23 @@ def _main_lines(scores: Scores) -> Scores:
     lines = dict.fromkeys(line for test in scores.tests.values() for line in test.lines)
     plants = {plant for test in scores.tests.values() for plant in test.test.plants}
     main = [line for line in lines if line.split(" (")[0] in MAIN or line in plants]
-    return scores if len(lines) - len(plants) <= MANY else of_lines(scores, main)
+    return scores if len(lines) - len(plants) <= MANY else _of_lines(scores, main)
+
+
+def _of_lines(scores: Scores, names: Collection[str]) -> Scores:
+    """The same scores of some lines alone, and of contrasts between them; verdicts are not made anew."""
+
+    def kept(per_line: Mapping[str, Any]) -> dict[str, Any]:
+        return {line: value for line, value in per_line.items() if line in names}
+
+    def narrow(test: ScoresOfTest) -> ScoresOfTest:
+        return dataclasses.replace(
+            test, lines=kept(test.lines), against_zero=kept(test.against_zero), rows=kept(test.rows),
+            contrasts={name: v for name, v in test.contrasts.items() if set(name.split(" - ")) <= set(names)},
+            extra={reading: kept(lines) for reading, lines in test.extra.items()},
+        )  # fmt: skip
+
+    return dataclasses.replace(scores, tests={name: narrow(test) for name, test in scores.tests.items()})
 
 
 def _how_it_was_run(result: ComparisonResult) -> str:

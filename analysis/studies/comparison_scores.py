@@ -7,7 +7,7 @@ seed to its one number.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,22 +96,6 @@ class _Cell:
     def with_seeds(self) -> list[Row]:
         """The rows, each with its seed."""
         return [{"seed": self.config.get("seed"), **row} for row in self.rows]
-
-
-def of_lines(scores: Scores, names: Collection[str]) -> Scores:
-    """The same scores of some lines alone, and of contrasts between them; verdicts are not made anew."""
-
-    def kept(per_line: Mapping[str, Any]) -> dict[str, Any]:
-        return {line: value for line, value in per_line.items() if line in names}
-
-    def narrow(test: ScoresOfTest) -> ScoresOfTest:
-        return dataclasses.replace(
-            test, lines=kept(test.lines), against_zero=kept(test.against_zero), rows=kept(test.rows),
-            contrasts={name: v for name, v in test.contrasts.items() if set(name.split(" - ")) <= set(names)},
-            extra={reading: kept(lines) for reading, lines in test.extra.items()},
-        )  # fmt: skip
-
-    return dataclasses.replace(scores, tests={name: narrow(test) for name, test in scores.tests.items()})
 
 
 def score(folder: Path, plan: ComparisonPlan) -> Scores:
