@@ -237,6 +237,9 @@ class TestRun:
     def test_parameters_match(self, finished: comparison.ComparisonResult) -> None:
         counts = finished.scores.parameters["CrossedHistory"]
         assert all(abs(count / counts["MONO"] - 1) <= 0.02 for count in counts.values())
+        products = finished.scores.multiply_adds["CrossedHistory"]
+        assert all(0.9 * counts[line] < products[line] < 1.1 * counts[line] for line in counts)
+        assert f"{products['MONO']} multiply-adds a value" in finished.words
 
     def test_a_second_run_computes_nothing(self, finished: comparison.ComparisonResult) -> None:
         again = run_comparison(tiny_plan(), finished.folder, workers=0)

@@ -15,7 +15,7 @@ from analysis.studies.answer_page import write_page
 from analysis.studies.comparison import ComparisonResult, run_comparison
 from analysis.studies.plan import ComparisonPlan, make_plan
 from analysis.study_result import Progress
-from envs.errors import require_integer
+from envs.errors import UserError, require_integer
 
 
 def run(command: Compare) -> int:
@@ -26,6 +26,8 @@ def run(command: Compare) -> int:
     folder = command.out or Path("runs") / f"compare-{command.preset}"
     require_writable(folder)
     if command.page is not None:
+        if command.page.suffix != ".md":
+            raise UserError(f"--page is '{command.page}', but the page is Markdown; name a file that ends in .md.")
         require_writable(command.page.with_suffix(""))
     with showing("compare") as display:
         result = run_comparison(

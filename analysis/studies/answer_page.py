@@ -49,6 +49,8 @@ def write_page(result: ComparisonResult, path: Path) -> None:
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     text = page(result, folder.name)
+    if not (path.parent / "comparison.md").is_file():
+        text = text.replace("[comparison.md](comparison.md)", "docs/comparison.md of the repository")
     shown = [figure for figure in result.figures if f"({folder.name}/{figure.name})" in text]
     for file in (*shown, *(result.folder / name for name in ("summary.txt", "tables.md", "scores.csv"))):
         shutil.copyfile(file, folder / file.name)

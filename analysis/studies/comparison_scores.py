@@ -73,6 +73,7 @@ class Scores:
         credit: World -> line of several parts -> {seed: share of the credit for each kind of event that each part got,
             float[parts, kinds], NaN for a kind that never was}.
         num_seeds: Seeds of the plan.
+        multiply_adds: World -> line -> multiply-adds of one value.
     """
 
     tests: dict[str, ScoresOfTest]
@@ -81,6 +82,7 @@ class Scores:
     curves: dict[str, dict[str, dict[int, list[tuple[int, float]]]]]
     credit: dict[str, dict[str, dict[int, Floats]]]
     num_seeds: int
+    multiply_adds: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +110,7 @@ def score(folder: Path, plan: ComparisonPlan) -> Scores:
     planned = {cell.hash for cell in cells_of(plan) if "arm" in cell.config}
     finished = [record for record in read_study(folder, planned) if record.status == "finished"]
     cells = [_Cell(record.function, record.config, record.rows) for record in finished]
-    parameters, steps = (_largest(cells, plan, name) for name in ("parameters", "step"))
+    parameters, steps, products = (_largest(cells, plan, name) for name in ("parameters", "step", "multiply_adds"))
     faults = {world: matching_fault(counts, steps[world]) for world, counts in parameters.items()}
     tests: dict[str, ScoresOfTest] = {}
     for name in plan.tests:
@@ -116,7 +118,7 @@ def score(folder: Path, plan: ComparisonPlan) -> Scores:
     return Scores(
         tests=tests,
         fits=_by_world(cells, plan, lambda rows: rows[0]["r_squared"]),
-        parameters=parameters,
+        parameters=parameters, multiply_adds=products,
         curves=_by_world(cells, plan, lambda rows: [(r["step"], r["r_squared"]) for r in rows if r["kind"] == "curve"]),
         credit=_credit(cells, plan),
         num_seeds=len(plan.seeds),

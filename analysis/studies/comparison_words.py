@@ -136,7 +136,10 @@ def _fit_lines(scores: Scores) -> list[str]:
         for line, per_seed in fits.items():
             off = counts[line] / counts.get("MONO", counts[line]) - 1.0
             flag = "  UNMATCHED PARAMETERS" if abs(off) > MATCH and is_matched(line) else ""
-            lines.append(f"    {line:<18} {with_interval(per_seed)}  {counts[line]} parameters ({off:+.1%}){flag}")
+            products = scores.multiply_adds.get(world, {}).get(line)
+            work = "" if products is None else f", {products} multiply-adds a value"
+            size = f"{counts[line]} parameters ({off:+.1%}){work}"
+            lines.append(f"    {line:<18} {with_interval(per_seed)}  {size}{flag}")
         lines += _unfit(fits)
     return lines
 

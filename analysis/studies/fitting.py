@@ -45,6 +45,7 @@ from analysis.studies.yoked import (
 from envs.episodes import Episodes
 from envs.errors import UserError
 from envs.rows import World
+from shards.matching import multiply_adds
 
 __all__ = ["FIT", "fit"]
 
@@ -68,7 +69,11 @@ def fit(context: CellContext) -> list[Row]:
     agent, curve, learned_from = learn(context, agent, recording, received=received)
     save_agent(context.folder / AGENT, agent)
     sizes = [sum(part.numel() for part in net.parameters()) for net in (agent.value_encoder, agent.value_head)]
-    facts = {"kind": "fit", "parameters": sum(sizes), "head_parameters": sizes[1]}
+    weights = sum(part.numel() for part in agent.value_encoder.parameters() if part.dim() > 1)
+    facts = {
+        "kind": "fit", "parameters": sum(sizes), "head_parameters": sizes[1],
+        "multiply_adds": weights + multiply_adds(agent.value_head),
+    }  # fmt: skip
     credit = [] if received is None else _log_events(context, learned_from, received, decay=world.discount)
     return [facts | curve[-1], *({"kind": "curve"} | row for row in curve), *credit]
 
