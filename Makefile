@@ -46,6 +46,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/solver_speed.py
 	$(BIN)/python benchmarks/niceness_speed.py
 	$(BIN)/python benchmarks/learning_speed.py
+	$(BIN)/python benchmarks/value_speed.py
 	$(BIN)/python benchmarks/study_speed.py
 	$(BIN)/python benchmarks/search_speed.py
 	$(BIN)/python benchmarks/erasure_speed.py

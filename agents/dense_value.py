@@ -133,7 +133,8 @@ class DenseValue:
 def value_learner(head: ValueHead, encoder: Encoder | None, inputs: Inputs) -> ValueLearner:
     """The fastest learner of V and E, None where V learns from features that stay, from inputs of this kind."""
     # A subclass may compute something else.
-    if type(head) in KNOWN and isinstance(head, StackedHead) and head.parts.is_plain and head.bias.device.type == "cpu":
+    here = head.bias.device.type == "cpu" and head.bias.dtype == torch.float32
+    if here and type(head) in KNOWN and isinstance(head, StackedHead) and head.parts.is_plain:
         if encoder is None:
             return DenseValue(head, None)
         if type(encoder) is MlpEncoder and isinstance(inputs, ActiveInputs):

@@ -8,7 +8,8 @@ one would write for MONO: a float32 matrix of inputs, `nn.Sequential`, `torch.op
 
 Before anything is timed, the written-out gradient of every arm must be autograd's; afterwards both ways must have
 learned: their V explains the outcomes of the recording equally well, up to .03 of R², and better than its mean. It
-fails where this does not hold, or where fast kernels do not pay.
+fails where this does not hold, or where fast kernels do not pay; with fewer than 300 updates only gradients are held to
+anything.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from envs.step_buffers import observation_space
 from shards.value_head import ValueTargets
 
 NAMES = ("MONO", "MONO-ROUTE", "MOE", "ROUTE", "POS", "NEG-F")
-NUM_LEVELS, NUM_EPISODES = 100_000, 5000
+NUM_LEVELS, NUM_EPISODES, ENOUGH = 100_000, 5000, 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,9 +173,10 @@ def main() -> int:
             f"{arm:<12}{fast:7.0f}  autograd {slow:5.0f} ({slow / fast:.2f} x)  {found[1]:.3f}, autograd {found[0]:.3f}"
             + (f"  plain torch {peer / fast:.2f} x" if arm == "MONO" else "")
         )
-        failures += [f"{arm}: R² {found[1]:.3f} and {found[0]:.3f}"] if abs(found[0] - found[1]) > 0.03 else []
-        failures += [f"{arm}: V explains nothing"] if min(found) <= 0.0 else []
-        failures += [f"{arm}: fast kernels do not pay"] if fast >= slow else []
+        if given.updates >= ENOUGH:
+            failures += [f"{arm}: R² {found[1]:.3f} and {found[0]:.3f}"] if abs(found[0] - found[1]) > 0.03 else []
+            failures += [f"{arm}: V explains nothing"] if min(found) <= 0.0 else []
+            failures += [f"{arm}: fast kernels do not pay"] if fast >= slow else []
     print("\n".join(failures) if failures else "all checks hold")
     return int(bool(failures))
 
