@@ -20,7 +20,9 @@ SMALL = {
     "search_speed.py": (("--seconds=0.01", "--batch=4", "--simulations=4"), ("gumbel network", "puct   table")),
     "erasure_speed.py": (("--rows", "2000", "--features", "8"), ("valuelab fit_leace", "concept-erasure")),
     "study_speed.py": (("--tiny", "--seeds=2"), ("two workers are", "equal rows")),
-    "value_speed.py": (("--updates=5", "--turns=1", "--world=DiamondGhost"), ("plain torch", "NEG-F", "all checks hold")),
+    "value_speed.py": (
+        ("--updates=5", "--turns=1", "--world=DiamondGhost"), ("plain torch", "NEG-F", "all checks hold"),
+    ),
     "learning_speed.py": (
         ("--envs=8", "--rollouts=1", "--turns=1", "--seeds=1", "--seconds=0.01", "--worlds=MultiNeed"),
         ("CPU seconds to 95%", "MultiNeed, 8 envs", "Stable-Baselines3, its separate networks"),
