@@ -155,3 +155,9 @@ def test_compression_and_trends_for_real(tmp_path: Path) -> None:
     curve = [row for row in found["T12-T0"].rows["POS"] if row["kind"] == "curve"]
     assert [row["seed"] for row in curve] == [0] * 9 + [1] * 9 + [2] * 9
     assert curve[0]["skill"] < curve[8]["skill"]
+    rows = found["T12-T0"].rows["POS"]
+    for seed in range(3):
+        (score,) = (row for row in rows if row["kind"] == "score" and row["seed"] == seed)
+        near = [row["value"] for row in rows if row["kind"] == "curve" and row["seed"] == seed and row["error"] <= 0.7]
+        assert score["at equal error"] == (near[0] if near else None)
+    assert curve[8]["error"] < 0.7 < curve[0]["error"]

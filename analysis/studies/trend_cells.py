@@ -12,6 +12,7 @@ import numpy as np
 
 from agents.agent import AlphaAgent
 from agents.exact import value_table
+from agents.losses import relative_error
 from agents.values import fit_values
 from analysis.arms import ARMS
 from analysis.cells import CellContext, ParentResult, Row, cell_function
@@ -20,6 +21,7 @@ from analysis.predictions.activation import above_untrained, gating
 from analysis.predictions.contest import Subject, stacked_values
 from analysis.predictions.lookahead import action_values
 from analysis.predictions.skill_trend import CONTEST_PREDICTION, PREDICTION, trend
+from analysis.studies.checked_states import checked_states
 from analysis.studies.contest_cells import COLUMNS, PREDICT, test_rows
 from analysis.studies.fitting import value_settings
 from analysis.studies.held_out_units import (
@@ -40,30 +42,38 @@ TREND, CONTEST_TREND = "comparison.skill_trend", "comparison.skill_contest"
 NUM_CHECKPOINTS = 40
 READ = (1, 2, 3, 5, 8, 13, 20, 40)
 """Checkpoints that are read, out of 40 evenly spread over training: closer together while skill rises."""
+EQUAL_ERROR = 0.7
+"""Arms are also read at the first checkpoint whose error, in sd of V^pi, is at most this (R^2 of .51); none may be."""
 ARMS_READ = ("MONO", "MOE", "ROUTE", "ROUTE-RAND", "POS", "NEG-F")
 """Arms that learn from recorded outcomes in the recorded order; of these, only event labels differ."""
 Look = Callable[[AlphaAgent], Row]
 
 
 def snapshots(config: Mapping[str, Any], record: ParentResult, *, look: Look) -> list[Row]:
-    """What `look` sees of one arm's V before training and at each checkpoint of `READ`, with its step.
+    """What `look` sees of one arm's V before training and at each checkpoint of `READ`, with step and V's error.
+
+    The error is that against the exact V^pi on held-out levels, in standard deviations, as `fitting.fit` has it.
 
     Args:
         config: Of one seed: world, seed, setup, arm, regime.
         record: The seed's recording.
         look: Agent -> numbers.
     """
-    setup, arm = setup_of(config), ARMS[config["arm"]]
+    setup, arm, world = setup_of(config), ARMS[config["arm"]], world_of_run(config)
     recording = read_recording(record.folder, device_of(config))
-    agent = arm_agent(
-        recording.player, arm, world_of_run(config), setup=setup, regime=config["regime"], replica=0
-    )
-    episodes, found = arm_episodes(recording.episodes, arm, seed=config["seed"]), [{"step": 0, **look(agent)}]
+    agent = arm_agent(recording.player, arm, world, setup=setup, regime=config["regime"], replica=0)
+    checked = checked_states(recording.player, world, setup)
+
+    def seen(now: AlphaAgent, step: int) -> Row:
+        values = value_table(now, world, checked.rows)
+        return {"step": step, "error": relative_error(values, checked.exact, weight=checked.visits), **look(now)}
+
+    episodes, found = arm_episodes(recording.episodes, arm, seed=config["seed"]), [seen(agent, 0)]
     steps = {round(setup.value_updates * mark / NUM_CHECKPOINTS) for mark in READ}
 
     def inspect(fitted: AlphaAgent, row: Row) -> bool:
         if row["step"] in steps:
-            found.append({"step": row["step"], **look(fitted)})
+            found.append(seen(fitted, row["step"]))
         return False
 
     fit_values(
@@ -115,7 +125,8 @@ def contest_trend(context: CellContext) -> list[Row]:
         gain = stacked_values(subjects, "abcd") - stacked_values(subjects, "abd")
         for index, seed in enumerate(seeds):
             taken = seen[seed][moment]
-            found[seed].append({"step": taken["step"], "skill": taken["skill"], "value": float(gain[index])})
+            kept = {name: taken[name] for name in ("step", "error", "skill")}
+            found[seed].append(kept | {"value": float(gain[index])})
     return [row | {"seed": seed} for seed in seeds for row in _rows(found[seed])]
 
 
@@ -139,6 +150,7 @@ def _rows(found: list[Row]) -> list[Row]:
     """The score row, and one row of kind "curve" for each snapshot."""
     fitted = trend(np.array([row["skill"] for row in found]), np.array([row["value"] for row in found]))
     facts = vars(fitted) | {"last skill": found[-1]["skill"], "first skill": found[0]["skill"]}
+    facts["at equal error"] = next((row["value"] for row in found if row["error"] <= EQUAL_ERROR), None)
     return [{"kind": "score", "score": facts.pop("slope"), **facts}, *({"kind": "curve"} | row for row in found)]
 
 
@@ -150,7 +162,9 @@ TEST = LineTest(
     axis="slope of T3's locality on V1's return (share of the optimum's)",
     parents=("record",),
     arms=ARMS_READ,
-    shown=("rank_correlation", "first", "last", "first skill", "last skill", "slope of T1", "last T1"),
+    shown=(
+        "rank_correlation", "first", "last", "at equal error", "first skill", "last skill", "slope of T1", "last T1",
+    ),
 )
 
 CONTEST_TEST = LineTest(
@@ -163,5 +177,5 @@ CONTEST_TEST = LineTest(
     arms=ARMS_READ,
     log_cell=PREDICT,
     across_seeds=True,
-    shown=("rank_correlation", "first", "last", "first skill", "last skill"),
+    shown=("rank_correlation", "first", "last", "at equal error", "first skill", "last skill"),
 )
