@@ -29,6 +29,7 @@ from envs.errors import UserError
 RESERVED_COLUMNS = frozenset({"cell", "function", "version", "status", "row"})
 CONFIG_PREFIX = "config."
 MAX_MESSAGE = 2000
+NAMED_PARENTS = 4
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def run_cell(request: str) -> str:
         rows = _compute(task, folder, working)
     except (Exception, SystemExit) as raised:
         error = error_row(raised)
+        error["error_message"] += _what_it_read(task, raised)
         record["traceback"] = "".join(traceback.format_exception(raised))
     except BaseException:
         storage.remove(working)
@@ -102,13 +104,17 @@ def _compute(task: CellRequest, folder: StudyFolder, working: Path) -> list[Row]
             "do not edit the code while a study runs."
         )
     parents = {parent: _parent(folder, parent) for parent in task.description["parents"]}
-    try:
-        return _checked(function(CellContext(task.description["config"], parents, working)), key)
-    except UserError as error:
-        if not parents:
-            raise
-        files = ", ".join(f"cells/{name}.jsonl ({parent.function})" for name, parent in parents.items())
-        raise UserError(f"{error} It read what stands of {files}; one that is deleted is computed again.") from error
+    return _checked(function(CellContext(task.description["config"], parents, working)), key)
+
+
+def _what_it_read(task: CellRequest, error: BaseException) -> str:
+    """Which cells a refused input may have come from, and the cure; "" where there is none."""
+    parents = task.description["parents"]
+    if not parents or not isinstance(error, UserError):
+        return ""
+    files = ", ".join(f"cells/{name}.jsonl" for name in parents[:NAMED_PARENTS])
+    more = f" and {len(parents) - NAMED_PARENTS} more" if len(parents) > NAMED_PARENTS else ""
+    return f" It read what stands of {files}{more}; one that is deleted is computed again."
 
 
 def _import_function(address: str) -> Function:

@@ -5,8 +5,6 @@ Shape key: B batch, D features, K groups, H hidden units of a group, U = K·H.
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch import Tensor, nn
 
@@ -95,8 +93,8 @@ class GroupedMonolith(Monolith):
         if splits:
             feature_values = self._by_group(self.parts.without_weights(features)[1], output_weight.detach())
         hidden = hidden.view(len(hidden), *output_weight.shape)
-        estimate = self.combine(part_values, hidden, features, context=context, feature_values=feature_values)
-        return dataclasses.replace(estimate, value=whole.squeeze(1) + self.bias)
+        weights, value = torch.ones_like(part_values), whole.squeeze(1) + self.bias
+        return ValueEstimate(value, part_values, weights, hidden, output_weight, feature_values)
 
     @property
     def part_weight(self) -> Tensor:

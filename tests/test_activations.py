@@ -379,3 +379,17 @@ class TestForeignNetworks:
 
 def make_width(agent: AlphaAgent) -> int:
     return int(agent.value_head.parts.output_weight.shape[1])
+
+
+def test_edits_that_fail_say_where_and_references_that_do_not_fit_are_refused() -> None:
+    mono = make("MONO")
+    for edit in (steer(torch.ones(63)), only(patch(torch.zeros(1, 12)), 300)):
+        with (
+            pytest.raises(UserError, match=r"edit at 'value_head.features' fails: .*\(24, 12\) passes there"),
+            edited(mono, {"value_head.features": edit}),
+        ):
+            run(mono)
+    with pytest.raises(UserError, match="0 reference states"):
+        mean_ablate(torch.zeros(0, 4))
+    with pytest.raises(UserError, match="5 reference states and 3 contexts"):
+        mean_ablate(torch.zeros(5, 4), reference_contexts=torch.zeros(3), contexts=torch.zeros(2))

@@ -93,8 +93,8 @@ def test_the_position_of_mono_is_that_between_the_controls() -> None:
     credit = scored(TESTS["T5"], lines, zero={}, contrasts={"MOE - MONO": around(0.0), "ROUTE - MOE": around(0.3)})
     (answer,) = answers(scores(T3=test, T5=credit))
     assert answer.asked.name == "Q2" and not any("lies at" in sentence for sentence in answer.sentences)
-    assert "evidence: ROUTE - MOE." in answer.short and "For ROUTE - MOE" not in answer.short
-    assert "For MOE - MONO -0.00: parts, and routing" in answer.short
+    assert "evidence: ROUTE - MOE (+0.30)." in answer.short and "For ROUTE - MOE" not in answer.short
+    assert "For MOE - MONO (+0.00): parts, and routing" in answer.short
     admission = admit_metric(
         lines["POS"], negative=lines["NEG-F"], untrained=around(0.0, seed=4),
         by_dose=LEAKING,
@@ -108,8 +108,26 @@ def test_the_position_of_mono_is_that_between_the_controls() -> None:
 def test_what_holds_by_construction_is_no_evidence() -> None:
     zero = {"MONO": around(0.0), "ROUTE": around(0.3), "HRA (shared E)": around(0.3)}
     (answer,) = answers(scores(T0=scored(TESTS["T0"], {}, zero=zero, contrasts={})))
-    assert answer.short.startswith("For MONO -0.00: the shard law predicts nothing") and "For ROUTE" not in answer.short
-    assert answer.short.endswith("Distinguishable partly by construction, and so no evidence: ROUTE; HRA (shared E).")
+    assert answer.short.startswith("For MONO (+0.00): the shard law predicts nothing")
+    assert "For ROUTE" not in answer.short
+    built = "Distinguishable partly by construction, and so no evidence: ROUTE (+0.30); HRA (shared E) (+0.30)."
+    assert answer.short.endswith(built)
+
+
+def test_the_second_test_of_a_question_is_counted_in_its_answer() -> None:
+    zero = {"MONO": around(0.25), "MOE": around(0.3), "ROUTE": around(0.5), "MONO (imitated E)": around(-0.2)}
+    crossed = scored(TESTS["CrossedHistory"], {}, zero=zero, contrasts={})
+    law = scored(TESTS["T0"], {}, zero={"MONO": around(0.0)}, contrasts={})
+    (answer,) = answers(scores(T0=law, CrossedHistory=crossed))
+    assert "distinguishable in 2, the first MONO (+0.25); distinguishable below 0 in 1, the first MONO" in answer.short
+    silent = dataclasses.replace(crossed, controls="the plants did not come out")
+    (answer,) = answers(scores(T0=law, CrossedHistory=silent))
+    assert not answer.short.endswith(" ") and "lines whose V fits" not in answer.short
+
+
+def test_a_test_that_was_not_run_is_not_called_silent() -> None:
+    (answer,) = answers(scores(CrossedHistory=CROSSED))
+    assert "T0, which was named for it, was not run" in answer.short
 
 
 def test_words_go_by_sign_and_say_whose_v_does_not_fit() -> None:

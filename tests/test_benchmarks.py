@@ -21,7 +21,7 @@ SMALL = {
     "erasure_speed.py": (("--rows", "2000", "--features", "8"), ("valuelab fit_leace", "concept-erasure")),
     "study_speed.py": (("--tiny", "--seeds=2"), ("two workers are", "equal rows")),
     "value_speed.py": (
-        ("--updates=5", "--turns=1", "--world=DiamondGhost"), ("plain torch", "NEG-F", "all checks hold"),
+        ("--updates=5", "--turns=1", "--world=DiamondGhost"), ("plain torch", "NEG-F", "gradients agree"),
     ),
     "learning_speed.py": (
         ("--envs=8", "--rollouts=1", "--turns=1", "--seeds=1", "--seconds=0.01", "--worlds=MultiNeed"),

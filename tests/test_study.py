@@ -26,7 +26,7 @@ from analysis.cell_files import StudyFolder, publish
 from analysis.cells import CELLS, cell_function
 from analysis.executors import SerialExecutor
 from analysis.schedule import RemainingTime, Schedule, make_plan
-from analysis.study import Cell, digest, read_study, run_study
+from analysis.study import Cell, commits_of, digest, read_study, run_study
 from analysis.study_table import export_parquet, read_rows, study_table, to_table
 from envs.errors import UserError
 
@@ -516,3 +516,12 @@ def test_column_types(tmp_path):
 @settings(max_examples=100, deadline=None)
 def test_any_rows_make_a_table(rows):
     assert to_table(rows).shape == (len(rows) if any(rows) else 0, len({name for row in rows for name in row}))
+
+
+def test_cells_are_counted_by_the_commit_of_the_code_that_computed_them(tmp_path, monkeypatch):
+    cells = study_cells.study(1)
+    monkeypatch.setattr(provenance, "git_state", lambda: {"commit": "a" * 40, "changed": ["x.py"]})
+    run_study(cells, tmp_path, workers=0)
+    hashes = [cell.hash for cell in cells]
+    assert commits_of(tmp_path, hashes) == {f"{'a' * 10} with changes": len(hashes)}
+    assert commits_of(tmp_path, ["0" * 64]) == {"an unknown commit": 1}

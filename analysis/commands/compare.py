@@ -21,13 +21,13 @@ from envs.errors import UserError, require_integer
 def run(command: Compare) -> int:
     """Run or go on with a comparison; 1 where cells failed, else 0."""
     require_integer("--workers", command.workers, low=0, high=1024)
+    if command.page is not None and command.page.suffix != ".md":
+        raise UserError(f"--page is '{command.page}', but the page is Markdown; name a file that ends in .md.")
     plan = plan_of(command, command.preset, device=resolve_device(command.device)[0].type)
     require_frozen(command.preregistration, how="valuelab preregister")
     folder = command.out or Path("runs") / f"compare-{command.preset}"
     require_writable(folder)
     if command.page is not None:
-        if command.page.suffix != ".md":
-            raise UserError(f"--page is '{command.page}', but the page is Markdown; name a file that ends in .md.")
         require_writable(command.page.with_suffix(""))
     with showing("compare") as display:
         result = run_comparison(

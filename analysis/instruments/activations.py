@@ -197,8 +197,8 @@ class _Visit:
             after = self.edit(before)
         except (RuntimeError, IndexError, TypeError, AttributeError) as error:
             raise UserError(
-                f"The edit at {self.site.name!r} fails on what passes there, {tuple(before.shape)}: {error}; give "
-                "tensors of that shape, one row for each state or one for all."
+                f"The edit at {self.site.name!r} fails: {error}; {tuple(before.shape)} passes there, and "
+                "an edit gives a tensor like it."
             ) from error
         if after is before:
             return after

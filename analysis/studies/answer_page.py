@@ -110,7 +110,8 @@ def _how_it_was_run(result: ComparisonResult) -> str:
         frozen = "Nothing was preregistered: take it as exploratory."
     elif result.deviations:
         frozen = f"Frozen before the run, which departs from it: {' '.join(result.deviations)}"
-    failed = f" {len(result.study.failed)} cells failed." if result.study.failed else ""
+    told = result.deviations is not None  # Failures are a departure from a plan, and said there.
+    failed = f" {len(result.study.failed)} cells failed." if result.study.failed and not told else ""
     warnings = "".join(f" {warning}" for warning in result.study.warnings)
     return (
         f"**The run.** {result.scores.num_seeds} seeds, worlds {', '.join(worlds)}. {frozen}{failed} "

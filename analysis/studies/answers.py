@@ -101,7 +101,7 @@ def answers(scores: Scores, *, shown: Scores | None = None) -> list[Answer]:
             first = {name: test for name, test in tests.items() if test.test.key == asked.tests[0]}
             short = _short(asked, first, scores)
             others = [(name, test) for name, test in tests.items() if name not in first]
-            short += "".join(f" {_counted(name, test, scores)}" for name, test in others)
+            short += "".join(_counted(name, test, scores) for name, test in others)
             short += DESCRIPTION if asked.name == "Q1" and _describes(scores) else ""
             found.append(Answer(asked, short, tuple(sentences), tuple(tests)))
     return found
@@ -151,26 +151,31 @@ def _short(asked: Asked, tests: Mapping[str, ScoresOfTest], scores: Scores) -> s
     parts = [f"For {listed(names)}: {words}." for names, words in said if names]
     open_ = [_named(v) for v in found if v.word == "inconclusive"]
     parts += [f"Undecided: {listed(open_)}."] if open_ else []
-    parts += [f"Distinguishable partly by construction, and so no evidence: {listed(built)}."] if built else []
+    shown = [_named(v) for _, _, v in verdicts if v.contrast in built]
+    parts += [f"Distinguishable partly by construction, and so no evidence: {listed(shown)}."] if built else []
     parts += [f"Not read, since V does not fit: {listed(unfit)}."] if unfit else []
     return " ".join(parts)
 
 
 def _named(verdict: Verdict) -> str:
-    return f"{verdict.contrast} {verdict.mean:+.2f}"
+    return f"{verdict.contrast} ({round(verdict.mean, 2) + 0.0:+.2f})"
 
 
 def _counted(name: str, test: ScoresOfTest, scores: Scores) -> str:
-    """How many lines another test of the question finds on which side of 0, each with its first one."""
+    """How many lines another test of the question finds on which side of 0, each word with its first one.
+
+    Lines whose V does not fit, and those of which a score above 0 holds partly by construction, are not counted.
+    """
     if silence_of(name, test, scores) is not None:
         return ""
     groups: dict[str, list[Verdict]] = {}
     for line, verdict in _verdicts(test).items():
-        if not is_unfit(line, scores.fits.get(test.world, {})):
+        built = test.test.holds_by_construction(line) and verdict.word == "distinguishable" and verdict.mean > 0
+        if not built and not is_unfit(line, scores.fits.get(test.world, {})):
             below = " below 0" if verdict.word == "distinguishable" and verdict.mean < 0 else ""
             groups.setdefault(f"{verdict.word}{below}", []).append(verdict)
-    said = [f"{word} in {len(found)} ({_named(found[0])})" for word, found in groups.items()]
-    return f"{name}, lines whose V fits: {', '.join(said)}."
+    said = [f"{word} in {len(found)}, the first {_named(found[0])}" for word, found in groups.items()]
+    return f" {name}, lines whose V fits and that nothing was built into: {'; '.join(said)}." if said else ""
 
 
 def _verdicts(test: ScoresOfTest) -> Mapping[str, Verdict]:
