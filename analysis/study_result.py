@@ -72,7 +72,7 @@ class StudyResult:
         return 1 if self.failed else 0
 
     def __str__(self) -> str:
-        """Say in a line what this run did."""
+        """Say in a line what this run did; summaries are published, so it does not say where the folder lies."""
         failed = f", {len(self.failed)} failed" if self.failed else ""
         counts = f"{len(self.computed)} cells computed, {len(self.skipped)} found finished{failed}"
-        return f"{counts} in {self.seconds:.1f} s, in '{self.folder}'."
+        return f"{counts} in {self.seconds:.1f} s, in the folder '{self.folder.name}'."
