@@ -314,7 +314,7 @@ def test_lost_workers_are_failed_rows_that_name_the_cell_and_no_process_stays(tm
         "exit": "SystemExit",
         "child": "FailedParent",
     }
-    assert "test.fail(kind=kill, env=E, seed=1)" in errors["kill"]["error_message"]
+    assert "test.fail(env=E, seed=1, kind=kill)" in errors["kill"]["error_message"]
     assert len(result.computed) == 3
     assert workers_of(tmp_path) == []
     assert list((tmp_path / "work").iterdir()) == []
