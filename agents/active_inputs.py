@@ -88,6 +88,11 @@ def sum_columns(weight: Tensor, start: Tensor, inputs: ActiveInputs) -> Tensor:
     return out
 
 
+def first_hidden(weight: Tensor, bias: Tensor, inputs: ActiveInputs) -> Tensor:
+    """relu(W x + b), float32[B, D], of W [D, I] and b [D], without a gradient; a W by columns is not copied."""
+    return sum_columns(weight.t().contiguous(), torch.addmv(bias, weight, inputs.base), inputs)
+
+
 def _entries(inputs: ActiveInputs) -> tuple[NDArray[Any], ...]:
     return inputs.index.numpy(), inputs.columns, inputs.values, inputs.offsets
 
@@ -98,8 +103,7 @@ class _SumColumns(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, *rest: Any) -> Tensor:
         bias, inputs = rest
-        start = torch.addmv(bias, weight, inputs.base)
-        ctx.inputs, hidden = inputs, sum_columns(weight.t().contiguous(), start, inputs)
+        ctx.inputs, hidden = inputs, first_hidden(weight, bias, inputs)
         ctx.save_for_backward(hidden)
         return hidden
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from agents.active_inputs import ActiveInputs, spread_columns, sum_columns
+from agents.active_inputs import ActiveInputs, first_hidden, spread_columns
 from agents.networks import MlpEncoder
 
 Gradients = dict[Tensor, Tensor]  # By parameter.
@@ -28,8 +28,7 @@ def layers_of(encoder: MlpEncoder) -> list[nn.Linear]:
 def hidden_layers(layers: Sequence[nn.Linear], inputs: ActiveInputs) -> list[Tensor]:
     """All rectified layers, float32[b, D] each, from the first to the last."""
     first, *others = layers
-    start = torch.addmv(first.bias, first.weight, inputs.base)
-    hidden = [sum_columns(first.weight.t().contiguous(), start, inputs)]
+    hidden = [first_hidden(first.weight, first.bias, inputs)]
     for layer in others:
         hidden.append(torch.addmm(layer.bias, hidden[-1], layer.weight.t()).relu_())
     return hidden

@@ -67,6 +67,11 @@ class Verdict:
     min_seeds: int
 
     @property
+    def signed_word(self) -> str:
+        """The word, and whether what is distinguishable lies below 0."""
+        return f"{self.word}, below 0" if self.word == "distinguishable" and self.mean < 0 else self.word
+
+    @property
     def seeds_to_decide(self) -> int | None:
         """For an inconclusive contrast, the smallest number of seeds that would decide it with power .8.
 

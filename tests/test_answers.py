@@ -119,7 +119,7 @@ def test_the_second_test_of_a_question_is_counted_in_its_answer() -> None:
     crossed = scored(TESTS["CrossedHistory"], {}, zero=zero, contrasts={})
     law = scored(TESTS["T0"], {}, zero={"MONO": around(0.0)}, contrasts={})
     (answer,) = answers(scores(T0=law, CrossedHistory=crossed))
-    assert "distinguishable in 2, the first MONO (+0.25); distinguishable below 0 in 1, the first MONO" in answer.short
+    assert "distinguishable in 2, the first MONO (+0.25); distinguishable, below 0 in 1, the first MONO" in answer.short
     silent = dataclasses.replace(crossed, controls="the plants did not come out")
     (answer,) = answers(scores(T0=law, CrossedHistory=silent))
     assert not answer.short.endswith(" ") and "lines whose V fits" not in answer.short

@@ -54,8 +54,7 @@ def _by_word(name: str, verdicts: Mapping[str, Verdict], fits: Lines) -> Iterabl
     """A sentence for each word and, where something is distinguishable, each sign."""
     words: dict[str, list[tuple[str, Verdict]]] = {}
     for line, verdict in verdicts.items():
-        below = ", below 0" if verdict.word == "distinguishable" and verdict.mean < 0 else ""
-        words.setdefault(f"{verdict.word}{below}", []).append((line, verdict))
+        words.setdefault(verdict.signed_word, []).append((line, verdict))
     for word, found in words.items():
         means = [verdict.mean for _, verdict in found[MOST_NAMED:]]
         rest = f", means {min(means):+.3f} to {max(means):+.3f}" if means else ""

@@ -172,8 +172,7 @@ def _counted(name: str, test: ScoresOfTest, scores: Scores) -> str:
     for line, verdict in _verdicts(test).items():
         built = test.test.holds_by_construction(line) and verdict.word == "distinguishable" and verdict.mean > 0
         if not built and not is_unfit(line, scores.fits.get(test.world, {})):
-            below = " below 0" if verdict.word == "distinguishable" and verdict.mean < 0 else ""
-            groups.setdefault(f"{verdict.word}{below}", []).append(verdict)
+            groups.setdefault(verdict.signed_word, []).append(verdict)
     said = [f"{word} in {len(found)}, the first {_named(found[0])}" for word, found in groups.items()]
     return f" {name}, lines whose V fits and that nothing was built into: {'; '.join(said)}." if said else ""
 

@@ -47,10 +47,7 @@ def readable_words(test: ScoresOfTest) -> dict[str, str]:
     """Line -> its verdict against 0, and whether it lies below; {} where the test's controls forbid to read one."""
     if test.controls is not None:
         return {}
-    return {
-        line: f"{v.word}, below 0" if v.word == "distinguishable" and v.mean < 0 else v.word
-        for line, v in test.against_zero.items()
-    }
+    return {line: verdict.signed_word for line, verdict in test.against_zero.items()}
 
 
 def summary(scores: Scores, study: StudyResult, *, deviations: tuple[str, ...] | None) -> str:

@@ -183,8 +183,8 @@ def make_plan(
 
 def _idle_lines(plan: ComparisonPlan) -> list[Line]:
     """Lines of which nothing would be computed."""
-    read = {line for key in plan.tests for world in plan.worlds for line in plan.lines_of(TESTS[key], world)
-            if world in plan.worlds_of(TESTS[key])}  # fmt: skip
+    tests = [TESTS[key] for key in plan.tests]
+    read = {line for test in tests for world in plan.worlds_of(test) for line in plan.lines_of(test, world)}
     return [line for line in plan.lines if line not in read]
 
 
